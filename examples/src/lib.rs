@@ -1,0 +1,1 @@
+//! Small programs, one idea each: see the folders beside this file.
