@@ -219,7 +219,8 @@ impl Generator {
                 return Ok(());
             }
             if self.conns.iter().all(|conn| !conn.alive) {
-                return Err("every connection is lost".to_owned());
+                let why = self.tally.first_failure.as_deref().unwrap_or("none was opened");
+                return Err(format!("every connection is lost: {why}"));
             }
             match pace {
                 // An open loop never sleeps: a timer would add its own lateness to every latency.
@@ -364,3 +365,6 @@ fn write_some(stream: &mut impl Write, bytes: &[u8]) -> usize {
     }
     sent
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,8 @@ impl Bench {
     #[must_use]
     pub fn absent(&self, program: Program) -> Option<String> {
         let path = self.path(program);
-        (!path.is_file()).then(|| format!("{} is not built", path.display()))
+        let name = path.strip_prefix(&self.bin).unwrap_or(&path);
+        (!path.is_file()).then(|| format!("{} is not built in release mode", name.display()))
     }
 
     fn path(&self, program: Program) -> PathBuf {
@@ -135,7 +136,8 @@ impl Server {
             // Reads on for ever: a server whose log nobody reads would stop at a full pipe.
             thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                    let _ = lines.try_send(line);
+                    // Nobody listens once the server is ready.
+                    let _ = lines.send(line);
                 }
             });
         }

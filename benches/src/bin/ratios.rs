@@ -24,7 +24,7 @@ const USAGE: &str =
   --check     fail when a bound is exceeded, or cannot be shown to hold";
 
 const OPTIONS: &[&str] = &["rounds", "secs", "only", "conns", "depth", "idle"];
-const SWITCHES: &[&str] = &["quick", "check", "syscalls", "all"];
+const SWITCHES: &[&str] = &["help", "quick", "check", "syscalls", "all"];
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +43,10 @@ fn main() -> ExitCode {
 /// Returns what `--check` complains of; always empty without it.
 fn run() -> Result<Vec<String>, String> {
     let args = Args::parse(std::env::args().skip(1), OPTIONS, SWITCHES).map_err(|e| format!("{e}\n{USAGE}"))?;
+    if args.given("help") {
+        println!("{USAGE}");
+        return Ok(Vec::new());
+    }
     let quick = args.given("quick");
     let mut session = Session {
         bench: Bench::new()?,
@@ -63,16 +67,13 @@ fn run() -> Result<Vec<String>, String> {
     if !session.bench.pins() {
         println!("Not pinned (taskset or a second CPU is missing): the figures below are rough.");
     }
-    let wanted = variant::select(args.text("only"))?;
-    let mut variants = Vec::new();
-    for variant in wanted {
-        match session.bench.absent(variant.program) {
-            None => variants.push(variant),
-            Some(why) => {
-                println!("Absent: {} ({why}).", variant.name);
-                session.broken.push(format!("{}: absent", variant.name));
-            }
-        }
+    let (variants, absent): (Vec<&Variant>, Vec<&Variant>) = variant::select(args.text("only"))?
+        .into_iter()
+        .partition(|variant| session.bench.absent(variant.program).is_none());
+    if let Some(why) = absent.first().and_then(|variant| session.bench.absent(variant.program)) {
+        let names: Vec<&str> = absent.iter().map(|variant| variant.name).collect();
+        println!("Absent: {} ({why}).", names.join(", "));
+        session.broken.push(format!("absent: {}", names.join(", ")));
     }
     let (syscalls, idle, all) = (args.given("syscalls"), args.given("idle"), args.given("all"));
     if all || !(syscalls || idle) {
@@ -202,10 +203,11 @@ impl Session {
             drop(server);
             let calls = wait_for_summary(&summary)?;
             let per_msg = calls as f64 / report.answers.max(1) as f64;
-            let bound = variant.baseline.filter(|_| (self.conns, self.depth) == (CONNS, DEPTH));
+            let ours = variant.program == Program::Project;
+            let bound = (ours && (self.conns, self.depth) == (CONNS, DEPTH)).then_some(MAX_SYSCALLS);
             if report.errors > 0 {
                 self.broken.push(format!("{}: {} failures under strace", variant.name, report.errors));
-            } else if bound.is_some() && per_msg > MAX_SYSCALLS {
+            } else if bound.is_some_and(|bound| per_msg > bound) {
                 self.broken
                     .push(format!("{}: {per_msg:.3} system calls a message, bound {MAX_SYSCALLS}", variant.name));
             }
@@ -214,7 +216,7 @@ impl Session {
                 variant.title,
                 variant.name,
                 report.answers,
-                bound.map_or("-".to_owned(), |_| MAX_SYSCALLS.to_string())
+                bound.map_or("-".to_owned(), |bound| bound.to_string())
             );
             self.record(&json!({"variant": variant.name, "system_calls": calls, "report": report}))?;
         }
@@ -231,6 +233,7 @@ impl Session {
         for (title, program, web_socket, bound) in rows {
             if let Some(why) = self.bench.absent(program) {
                 println!("| {sessions} | {title} | absent: {why} | - | - |");
+                self.broken.extend(bound.map(|_| format!("idle, {title}: absent")));
                 continue;
             }
             let server = self.bench.serve(program, web_socket, None)?;

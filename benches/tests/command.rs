@@ -1,0 +1,53 @@
+//! The one command from end to end, with the bare servers only: it must run everywhere, also where nothing else is built.
+
+use std::process::{Command, Output};
+
+fn ratios(options: &str) -> Output {
+    // The other two programs lie beside it: Cargo builds all of a package's programs for its integration tests.
+    Command::new(env!("CARGO_BIN_EXE_ratios")).args(options.split_whitespace()).output().expect("it starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The cells of the row whose name contains `name`.
+fn row(table: &str, name: &str) -> Vec<String> {
+    let line = table.lines().find(|line| line.starts_with('|') && line.contains(name));
+    let line = line.unwrap_or_else(|| panic!("no row {name:?} in\n{table}"));
+    line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_table_with_a_ratio_or_the_reason_why_there_is_none() {
+    let output = ratios("--rounds 2 --secs 0.2 --conns 4 --only lean,ws");
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{table}{}", text(&output.stderr));
+    for name in ["(`echo`)", "(`lean`)", "(`ws`)"] {
+        let rate: f64 = row(&table, name)[1].parse().expect("a rate");
+        assert!(rate > 0.0, "{table}");
+    }
+    assert_eq!(row(&table, "(`echo`)")[3], "1");
+    let ratio = &row(&table, "(`lean`)")[3];
+    assert!(ratio.starts_with("**") || table.contains("\nlean: no ratio, "), "{table}");
+    assert!(table.contains("Load average before: "), "{table}");
+}
+
+#[test]
+fn the_memory_of_an_idle_session_is_a_plausible_figure() {
+    let output = ratios("--idle 300 --only echo");
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{table}{}", text(&output.stderr));
+    let bytes: f64 = row(&table, "bare, no buffers held")[2].parse().expect("a number");
+    assert!((200.0..8_000.0).contains(&bytes), "{table}");
+}
+
+#[test]
+fn a_check_under_another_load_and_an_unknown_variant_are_refused() {
+    let output = ratios("--check --depth 1");
+    assert!(!output.status.success());
+    assert_eq!(text(&output.stderr), "ratios: --check: the bounds are stated for --conns 64 --depth 16\n");
+    let output = ratios("--only sink");
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("unknown variant \"sink\""));
+}
