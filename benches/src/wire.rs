@@ -1,8 +1,9 @@
-//! The few bytes of the client protocol that a benchmark needs: packets, requests, answers.
+//! The few bytes of Pitaya's client protocol that a benchmark needs: packets (`pkg/conn/packet` in Go Pitaya), requests
+//! and answers (`pkg/conn/message`).
 
 /// Length of a packet's header: one byte of kind, three of length (big endian).
 pub const HEADER: usize = 4;
-/// Packet kinds.
+/// The kind of the packet that opens a connection, and of its answer.
 pub const HANDSHAKE: u8 = 1;
 /// The client's confirmation of the handshake.
 pub const ACK: u8 = 2;

@@ -48,19 +48,19 @@ fn run() -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     let quick = args.given("quick");
+    let bench = Bench::new()?;
     let mut session = Session {
-        bench: Bench::new()?,
+        log: create_log(&bench.results())?,
+        bench,
         conns: args.value("conns", CONNS)?,
         depth: args.value("depth", DEPTH)?,
         secs: args.value("secs", if quick { 0.5 } else { 2.0 })?,
-        log: None,
         broken: Vec::new(),
     };
     let check = args.given("check");
     if check && (session.conns, session.depth) != (CONNS, DEPTH) {
         return Err(format!("--check: the bounds are stated for --conns {CONNS} --depth {DEPTH}"));
     }
-    session.log = Some(session.create_log()?);
 
     println!("# {}\n", procfs::machine());
     println!("Load average before: {}.", procfs::load_average());
@@ -94,22 +94,15 @@ struct Session {
     conns: usize,
     depth: usize,
     secs: f64,
-    log: Option<fs::File>,
+    /// Every run as a line of JSON.
+    log: fs::File,
     /// Bounds that do not hold or could not be shown to hold.
     broken: Vec<String>,
 }
 
 impl Session {
-    fn create_log(&self) -> Result<fs::File, String> {
-        let folder = self.bench.results();
-        let stamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let path = folder.join(format!("ratios-{stamp}.jsonl"));
-        let file = fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path));
-        file.map_err(|e| format!("{}: {e}", path.display()))
-    }
-
     fn record(&mut self, line: &serde_json::Value) -> Result<(), String> {
-        self.log.as_mut().map_or(Ok(()), |log| writeln!(log, "{line}")).map_err(|e| format!("results: {e}"))
+        writeln!(self.log, "{line}").map_err(|e| format!("results: {e}"))
     }
 
     fn load_args(&self) -> Vec<String> {
@@ -257,6 +250,14 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn create_log(folder: &Path) -> Result<fs::File, String> {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    // With the process id: two that start in the same second do not share a file.
+    let path = folder.join(format!("ratios-{time}-{}.jsonl", std::process::id()));
+    let file = fs::create_dir_all(folder).and_then(|()| fs::File::create(&path));
+    file.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// The tracer writes its summary after the server's end.
