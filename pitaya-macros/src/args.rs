@@ -1,0 +1,222 @@
+//! The grammar of the attributes: `#[handler(..)]`, `#[route(..)]` and `#[on(..)]`.
+
+use crate::{
+    errors::{Errors, unknown},
+    rename::Rule,
+};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, Error, LitInt, LitStr, Meta, Path, Result, Token, Type,
+    ext::IdentExt,
+    parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
+};
+
+/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `crate = path`; any order, each at most once.
+#[derive(Default)]
+pub(crate) struct BlockArgs {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) rename_all: Option<Rule>,
+    pub(crate) codecs: Option<Vec<Type>>,
+    pub(crate) krate: Option<Path>,
+    /// `crate` was given and is no path: whatever is emitted would be about the wrong crate.
+    pub(crate) crate_is_lost: bool,
+}
+
+impl BlockArgs {
+    const OPTIONS: [&'static str; 4] = ["name", "rename_all", "codec", "crate"];
+
+    /// What could be read; the rest is in `errors`.
+    pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut args = Self::default();
+        entries(tokens, errors, |input| {
+            let key = input.call(Ident::parse_any)?;
+            match key.to_string().as_str() {
+                "name" => once(&mut args.name, &key, value(&key, input, NAME)?),
+                "rename_all" => {
+                    let rule: LitStr = value(&key, input, RENAME_ALL)?;
+                    once(&mut args.rename_all, &key, known_rule(&rule)?)
+                }
+                "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
+                "crate" => {
+                    args.crate_is_lost = true;
+                    let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;
+                    args.crate_is_lost = false;
+                    once(&mut args.krate, &key, path)
+                }
+                other => Err(Error::new(key.span(), unknown("option", other, &Self::OPTIONS))),
+            }
+        });
+        args
+    }
+}
+
+/// `#[route("name", notify, concurrent, cancel, internal, code = 7)]`; any order, each at most once, all optional.
+#[derive(Default)]
+pub(crate) struct RouteArgs {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) code: Option<(u16, Span)>,
+    pub(crate) notify: Option<Ident>,
+    /// `concurrent`, `cancel`, `internal`.
+    pub(crate) flags: Vec<Ident>,
+    /// Something was wrong and has been reported; what is here is the rest.
+    pub(crate) broken: bool,
+}
+
+impl RouteArgs {
+    const OPTIONS: [&'static str; 5] = ["notify", "concurrent", "cancel", "internal", "code"];
+
+    pub(crate) fn read(attr: &Attribute, errors: &mut Errors) -> Self {
+        let before = errors.count();
+        let mut args = Self::default();
+        match &attr.meta {
+            Meta::Path(_) => {}
+            Meta::List(list) => entries(list.tokens.clone(), errors, |input| args.entry(input)),
+            Meta::NameValue(pair) => {
+                let name = pair.value.to_token_stream();
+                errors.at(pair, "`#[route]` takes its options in parentheses", format!("write `#[route({name})]`"));
+            }
+        }
+        args.broken = errors.count() > before;
+        args
+    }
+
+    fn entry(&mut self, input: ParseStream<'_>) -> Result<()> {
+        if input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            if self.name.is_some() {
+                return Err(Error::new(
+                    name.span(),
+                    "the name of the route was already given\nhelp: keep one of the two",
+                ));
+            }
+            self.name = Some(name);
+            return Ok(());
+        }
+        let at = input.span();
+        let Ok(key) = input.call(Ident::parse_any) else {
+            return Err(Error::new(
+                at,
+                "this is no option of `#[route]`\nhelp: write the name as a string, `#[route(\"join\")]`",
+            ));
+        };
+        match key.to_string().as_str() {
+            "notify" => once(&mut self.notify, &key, key.clone()),
+            "code" => {
+                let number: LitInt = value(&key, input, CODE)?;
+                match number.base10_parse() {
+                    Ok(code @ 1..) => once(&mut self.code, &key, (code, number.span())),
+                    _ => Err(Error::new(number.span(), CODE)),
+                }
+            }
+            "concurrent" | "cancel" | "internal" if self.flags.contains(&key) => Err(already_given(&key)),
+            "concurrent" | "cancel" | "internal" => {
+                self.flags.push(key);
+                Ok(())
+            }
+            "name" => Err(Error::new(
+                key.span(),
+                "the name of a route is written without a key\nhelp: write `#[route(\"join\")]`",
+            )),
+            other => Err(Error::new(key.span(), unknown("option", other, &Self::OPTIONS))),
+        }
+    }
+}
+
+/// `#[on(init)]`: one word. Whether it is the name of a hook is a rule, not grammar.
+pub(crate) fn hook(attr: &Attribute) -> Result<Ident> {
+    attr.parse_args_with(Ident::parse_any).map_err(|_| {
+        Error::new_spanned(
+            &attr.meta,
+            "`#[on]` takes the name of one hook\nhelp: write `#[on(init)]`, and one method for each hook",
+        )
+    })
+}
+
+const NAME: &str = "`name` takes a string\nhelp: write `name = \"room\"`";
+const RENAME_ALL: &str = "`rename_all` takes a string\nhelp: write `rename_all = \"lowercase\"`";
+const CODEC: &str = "`codec` takes a type or a list of types\nhelp: write `codec = Json` or `codec(Json, Protobuf)`";
+const CRATE: &str = "`crate` takes a path\nhelp: write `crate = my_game::pitaya`";
+const CODE: &str = "`code` takes a number from 1 to 65535\nhelp: write `code = 7`";
+
+/// Reads `entry, entry, ..`. A broken entry is reported and skipped, so that the next one is still read.
+fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(ParseStream<'_>) -> Result<()>) {
+    let all = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let read = entry(input);
+            let complete = input.is_empty() || input.peek(Token![,]);
+            if let Err(error) = read {
+                errors.push(error);
+            } else if !complete {
+                errors.push(input.error("expected `,` between two options"));
+            }
+            while !input.is_empty() && !input.peek(Token![,]) {
+                input.parse::<TokenTree>()?;
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(())
+    };
+    if let Err(error) = all.parse2(tokens) {
+        errors.push(error);
+    }
+}
+
+/// `= value`; whatever else stands there is answered with `usage`.
+fn value<T: Parse>(key: &Ident, input: ParseStream<'_>, usage: &str) -> Result<T> {
+    value_with(key, input, usage, T::parse)
+}
+
+fn value_with<T>(
+    key: &Ident,
+    input: ParseStream<'_>,
+    usage: &str,
+    parse: fn(ParseStream<'_>) -> Result<T>,
+) -> Result<T> {
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() || input.peek(Token![,]) {
+        return Err(Error::new(key.span(), usage));
+    }
+    let at = input.span();
+    parse(input).map_err(|_| Error::new(at, usage))
+}
+
+fn codecs(key: &Ident, input: ParseStream<'_>) -> Result<Vec<Type>> {
+    if !input.peek(syn::token::Paren) {
+        return Ok(vec![value(key, input, CODEC)?]);
+    }
+    let list: Group = input.parse()?;
+    let list = Punctuated::<Type, Token![,]>::parse_terminated
+        .parse2(list.stream())
+        .map_err(|_| Error::new(list.span(), CODEC))?;
+    if list.is_empty() {
+        return Err(Error::new(key.span(), CODEC));
+    }
+    let list: Vec<Type> = list.into_iter().collect();
+    match (1..list.len()).find(|i| list[..*i].contains(&list[*i])) {
+        Some(twice) => {
+            Err(Error::new_spanned(&list[twice], "this codec was already given\nhelp: name each codec once"))
+        }
+        None => Ok(list),
+    }
+}
+
+fn known_rule(rule: &LitStr) -> Result<Rule> {
+    let names = Rule::ALL.map(|(name, _)| name);
+    Rule::named(&rule.value()).ok_or_else(|| Error::new(rule.span(), unknown("rule", &rule.value(), &names)))
+}
+
+fn once<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+    match slot {
+        Some(_) => Err(already_given(key)),
+        None => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}
+
+fn already_given(key: &Ident) -> Error {
+    Error::new(key.span(), format!("`{key}` was already given\nhelp: keep one of the two"))
+}

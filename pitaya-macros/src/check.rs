@@ -1,0 +1,209 @@
+//! The rules. Each looks at what was written and either adds an error or contributes to the model.
+
+mod names;
+mod signature;
+
+use crate::{
+    args::BlockArgs,
+    errors::{Errors, unknown},
+    model::{Component, HOOKS, Hook, Kind, Route, Side},
+    parse::{self, Block, Helper, Written},
+    rename::Rule,
+    types,
+};
+use proc_macro2::Ident;
+use quote::{ToTokens, format_ident};
+use syn::{Error, GenericParam, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
+
+/// The component with all methods that are right; `None` if nothing can be emitted for the block as a whole.
+pub(crate) fn component(side: Side, args: BlockArgs, block: Block, errors: &mut Errors) -> Option<Component> {
+    let Block { item, methods } = block;
+    if methods.iter().all(Written::is_helper) {
+        let (ty, name) = (&item.self_ty, types::shown(&item.self_ty));
+        errors.at(
+            ty,
+            format!("`#[{side}] impl {name}` exposes no routes"),
+            "mark methods `pub` (or `pub(crate)`), or remove the attribute",
+        );
+    }
+    let (mut routes, mut hooks) = (Vec::new(), Vec::new());
+    for method in methods {
+        match method {
+            Written { hook: Some(_), .. } => hooks.extend(hook(method, errors)),
+            Written { private: false, .. } => routes.extend(route(side, args.rename_all, method, errors)),
+            Written { route: Some(route), sig, .. } => unexposed(&route, &sig.ident, errors),
+            _ => {}
+        }
+    }
+    let type_name = type_name(side, &item.self_ty, errors);
+    let owned = owns_itself(&item, errors);
+    let krate = args.krate.unwrap_or_else(|| parse_quote!(::pitaya_runtime));
+    let codecs = codecs(side, args.codecs, &krate, &item, errors);
+    let type_name = type_name?;
+    let service = names::service(args.name.as_ref(), &item.self_ty, &type_name, errors);
+    let routes = unique(side, names::fitting(&service, routes, errors), errors);
+    let codecs = codecs?;
+    (owned && !args.crate_is_lost).then(|| Component {
+        side,
+        krate,
+        codecs,
+        service,
+        type_name,
+        cfg: parse::cfgs(&item.attrs),
+        names_deprecated: parse::names_deprecated(&item),
+        ty: *item.self_ty,
+        generics: item.generics,
+        routes,
+        hooks,
+    })
+}
+
+impl Written {
+    /// Nothing of the framework's business.
+    fn is_helper(&self) -> bool {
+        self.private && self.route.is_none() && self.hook.is_none()
+    }
+}
+
+fn route(side: Side, rule: Option<Rule>, written: Written, errors: &mut Errors) -> Option<Route> {
+    let Written { sig, route, docs, cfg, .. } = written;
+    let method = signature::route(side, &sig, cfg, errors);
+    let args = route.map(|route| route.args).unwrap_or_default();
+    let name = names::route(args.name.as_ref(), &sig.ident, rule, errors);
+    let method = method.filter(|_| !args.broken)?;
+    if args.notify.is_some() {
+        nobody_listens(&method.output, "a notify", "drop the return type or `notify`", errors)?;
+    }
+    let place = args.name.as_ref().map_or_else(|| sig.ident.span(), syn::LitStr::span);
+    let kind = if args.notify.is_some() || method.output.is_none() { Kind::Notify } else { Kind::Request };
+    Some(Route { method, name: name?, place, kind, docs, code: args.code, flags: args.flags })
+}
+
+fn hook(written: Written, errors: &mut Errors) -> Option<Hook> {
+    let Written { sig, route, hook, cfg, .. } = written;
+    let name = sig.ident.unraw();
+    if let Some(route) = route {
+        errors.at(
+            route.path,
+            format!("`{name}` is a hook and cannot be a route too"),
+            "remove `#[route]`, or expose a second method",
+        );
+    }
+    let event = hook.and_then(|hook| hook.args).and_then(|event| known_hook(event, errors));
+    let method = signature::hook(&sig, event.as_ref(), cfg, errors)?;
+    let what = format!("hook `{name}`");
+    nobody_listens(&method.output, &what, "return nothing, or a `Result<()>`", errors)?;
+    Some(Hook { method, event: event? })
+}
+
+fn known_hook(event: Ident, errors: &mut Errors) -> Option<Ident> {
+    let word = event.to_string();
+    if HOOKS.contains(&word.as_str()) {
+        return Some(event);
+    }
+    errors.push(Error::new(event.span(), unknown("hook", &word, &HOOKS)));
+    None
+}
+
+/// Only what is certain from the syntax: a path may be an alias of `Result<(), E>`, so types decide about paths.
+fn nobody_listens(output: &Option<Type>, who: &str, help: &str, errors: &mut Errors) -> Option<()> {
+    match output {
+        Some(ty) if types::is_plain_value(ty) => {
+            errors.at(ty, format!("{who} has nobody to send `{}` to", types::shown(ty)), help);
+            None
+        }
+        _ => Some(()),
+    }
+}
+
+fn unexposed<T>(route: &Helper<T>, method: &Ident, errors: &mut Errors) {
+    let path: &Path = &route.path;
+    errors.at(
+        path,
+        "`#[route]` has no effect on a private method",
+        format!("make `{method}` `pub` (or `pub(crate)`) to expose it"),
+    );
+}
+
+/// Those whose name and code are new. What `#[cfg]` may keep apart is left to the check after `#[cfg]`.
+fn unique(side: Side, routes: Vec<Route>, errors: &mut Errors) -> Vec<Route> {
+    let mut unique: Vec<Route> = Vec::new();
+    for route in routes {
+        let certain = |other: &&Route| other.method.cfg.is_empty() && route.method.cfg.is_empty();
+        let name = &route.name;
+        if let Some(first) = unique.iter().filter(certain).find(|first| first.name == *name) {
+            errors.at_span(
+                route.place,
+                format!("route `{name}` is declared twice in this impl"),
+                "rename one with `#[route(\"..\")]`",
+            );
+            errors.push(Error::new(first.place, format!("{side} `{name}` is first declared here")));
+            continue;
+        }
+        if let Some((code, place)) = route.code {
+            let taken = |first: &&Route| first.code.is_some_and(|(other, _)| other == code);
+            if let Some(first) = unique.iter().filter(certain).find(taken) {
+                let owner = &first.name;
+                errors.at_span(
+                    place,
+                    format!("code {code} is already taken by route `{owner}`"),
+                    "give each route a code of its own",
+                );
+                continue;
+            }
+        }
+        unique.push(route);
+    }
+    unique
+}
+
+fn type_name(side: Side, ty: &Type, errors: &mut Errors) -> Option<String> {
+    let name = types::name(ty).map(|ident| ident.unraw().to_string());
+    if name.is_none() {
+        errors.at(
+            ty,
+            format!("`#[{side}]` needs a type that has a name"),
+            "write `impl Room { .. }` with a struct or an enum",
+        );
+    }
+    name
+}
+
+/// A component is shared by all sessions for as long as the app lives.
+fn owns_itself(item: &ItemImpl, errors: &mut Errors) -> bool {
+    let text = "a component cannot borrow: it lives as long as the app";
+    let help = "own the data, or share it in an `Arc`";
+    if let Some(lifetime) = item.generics.params.iter().find(|param| matches!(param, GenericParam::Lifetime(_))) {
+        errors.at(lifetime, text, help);
+    } else if let Some(place) = types::borrows(item.self_ty.to_token_stream()) {
+        errors.at_span(place, text, help);
+    } else {
+        return true;
+    }
+    false
+}
+
+fn codecs(
+    side: Side,
+    given: Option<Vec<Type>>,
+    krate: &Path,
+    item: &ItemImpl,
+    errors: &mut Errors,
+) -> Option<Vec<Type>> {
+    let Some(codecs) = given else {
+        let codec = format_ident!("{}", side.codec());
+        return Some(vec![parse_quote!(#krate::#codec)]);
+    };
+    let mut names: Vec<String> = item.generics.type_params().map(|param| param.ident.to_string()).collect();
+    names.push("Self".to_owned());
+    let generic = codecs.iter().find_map(|codec| types::mentions(codec.to_token_stream(), &names));
+    if let Some(name) = generic {
+        errors.at(
+            &name,
+            format!("the codec of a block must be a concrete type, not `{name}`"),
+            "write `codec = Json`, or the name of your codec",
+        );
+        return None;
+    }
+    Some(codecs)
+}

@@ -1,0 +1,108 @@
+//! From the model to code. Whatever a route *does* is a generic function of the core; here are names and types only.
+
+mod handler;
+mod lifecycle;
+
+use crate::model::{Arg, Component, Kind, Method, Route};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+/// What goes next to the user's block: one `const _`, so that nothing in it has a name outside.
+pub(crate) fn component(component: &Component) -> TokenStream {
+    let Component { krate, service, type_name, ty, generics, cfg, .. } = component;
+    let (table, constant) = component.side.table();
+    let (table, constant) = (format_ident!("{table}"), format_ident!("{constant}"));
+    let (impl_generics, _, bounds) = generics.split_for_impl();
+    let codecs = &component.codecs;
+    let codecs = quote!(#(#codecs,)*);
+    let names = quote_spanned!(at(codecs.span())=> <__Codecs as __pitaya::Codecs>::NAMES);
+    let allowed = component.names_deprecated.then(|| quote!(#[allow(deprecated)]));
+    let routes = component.routes.iter().map(route);
+    let rows = component.routes.iter().map(handler::row);
+    let hooks = component.hooks.iter().map(lifecycle::hook);
+    quote! {
+        #(#cfg)*
+        #allowed
+        const _: () = {
+            use #krate::__private as __pitaya;
+            use __pitaya::Plain as _;
+            type __Codecs = (#codecs);
+            const __ROUTES: &[__pitaya::Route] = &[#(#routes),*];
+            const _: () = __pitaya::check(__ROUTES);
+            static __SERVICE: __pitaya::Service = __pitaya::Service {
+                name: #service,
+                type_name: #type_name,
+                codecs: #names,
+                routes: __ROUTES,
+                location: ::core::concat!(::core::file!(), ":", ::core::line!()),
+            };
+            impl #impl_generics __pitaya::#table for #ty #bounds {
+                const #constant: __pitaya::Table<Self> = __pitaya::Table {
+                    service: &__SERVICE,
+                    rows: &[#(#rows),*],
+                    hooks: &[#(#hooks),*],
+                };
+            }
+            __pitaya::submit! { __pitaya::Declared(&__SERVICE) }
+        };
+    }
+}
+
+/// What is known about a route without its component: `Route::new("join", Kind::Request).is_async()`.
+fn route(route: &Route) -> TokenStream {
+    let Route { method, name, kind, docs, code, flags, .. } = route;
+    let cfg = &method.cfg;
+    let kind = match kind {
+        Kind::Request => quote!(Request),
+        Kind::Notify => quote!(Notify),
+    };
+    let is_async = method.is_async.then(|| quote!(.is_async()));
+    let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
+    let code = code.map(|(code, _)| proc_macro2::Literal::u16_unsuffixed(code)).map(|code| quote!(.code(#code)));
+    let flags = flags.iter().map(ours);
+    quote!(#(#cfg)* __pitaya::Route::new(#name, __pitaya::Kind::#kind) #is_async #docs #code #(.#flags())*)
+}
+
+/// The body of a row or a hook: borrow, call, hand over what was returned.
+///
+/// `Self::join(..)` and not `__this.join(..)`: a route may be named `clone`. What is borrowed has a `let` of its own,
+/// for the temporaries of a `?` inside the call would live in the future as long as the call does.
+fn body(method: &Method, this: TokenStream, hand_over: &TokenStream) -> TokenStream {
+    let ident = &method.ident;
+    let (mut lends, mut args) = (TokenStream::new(), vec![this]);
+    for (i, arg) in method.args.iter().enumerate() {
+        match arg {
+            Arg::Payload(_) => args.push(quote!(__payload)),
+            Arg::Borrowed(ty) => {
+                let name = format_ident!("__arg{i}");
+                lends.extend(quote_spanned!(at(ty.span())=> let #name = __cx.lend::<#ty>()?;));
+                args.push(quote!(#name));
+            }
+        }
+    }
+    let wait = method.is_async.then(|| quote!(.await));
+    let call = quote_spanned!(at(ident.span())=> Self::#ident(#(#args),*) #wait);
+    quote_spanned!(answer(method)=> #lends __pitaya::Returned(#call).#hand_over)
+}
+
+/// Where errors about the answer belong.
+fn answer(method: &Method) -> Span {
+    at(method.output.as_ref().map_or_else(|| method.ident.span(), Spanned::span))
+}
+
+/// The name of the context, if the body needs one.
+fn context(method: &Method) -> TokenStream {
+    if method.borrows() { quote!(__cx) } else { quote!(_) }
+}
+
+/// The user's place with our hygiene. With the user's hygiene too, our names would not see each other inside a block
+/// that a `macro_rules!` made.
+fn at(place: Span) -> Span {
+    Span::call_site().located_at(place)
+}
+
+/// A word of the user's as a name of ours.
+fn ours(word: &Ident) -> Ident {
+    Ident::new(&word.to_string(), at(word.span()))
+}

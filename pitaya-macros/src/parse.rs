@@ -1,0 +1,253 @@
+//! From tokens to what was written: the block with its helper attributes taken off, and what they said.
+
+use crate::{
+    args::{self, RouteArgs},
+    errors::Errors,
+    model::Side,
+    types,
+};
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, Lit, Meta, Path, Signature, Visibility};
+
+/// An inherent `impl` block.
+pub(crate) struct Block {
+    /// As the compiler gets to see it.
+    pub(crate) item: ItemImpl,
+    pub(crate) methods: Vec<Written>,
+}
+
+/// One method of the block, right or wrong.
+pub(crate) struct Written {
+    pub(crate) sig: Signature,
+    pub(crate) private: bool,
+    pub(crate) route: Option<Helper<RouteArgs>>,
+    /// Without a name if the attribute could not be read, which has been reported.
+    pub(crate) hook: Option<Helper<Option<Ident>>>,
+    pub(crate) docs: String,
+    pub(crate) cfg: Vec<Attribute>,
+}
+
+/// An attribute that only this macro understands.
+pub(crate) struct Helper<T> {
+    pub(crate) path: Path,
+    pub(crate) args: T,
+}
+
+/// The block, or, when this is no inherent `impl`, the tokens to give back to the compiler.
+pub(crate) fn block(side: Side, tokens: TokenStream, errors: &mut Errors) -> Result<Block, TokenStream> {
+    match syn::parse2(tokens.clone()) {
+        Ok(Item::Impl(mut item)) => {
+            let methods = item.items.iter_mut().filter_map(|item| written(item, errors)).collect();
+            match &item.trait_ {
+                None => Ok(Block { item, methods }),
+                Some((path, _)) => {
+                    let (name, ty) = (types::shown(path), types::shown(&item.self_ty));
+                    let message = format!("`#[{side}]` needs an inherent impl; this implements `{name}`");
+                    errors.at(path, message, format!("move the routes to `impl {ty} {{ .. }}`"));
+                    Err(item.into_token_stream())
+                }
+            }
+        }
+        Ok(other) => {
+            let (what, place) = kind(&other);
+            let name = match &other {
+                Item::Struct(item) => item.ident.to_string(),
+                Item::Enum(item) => item.ident.to_string(),
+                _ => "Room".to_owned(),
+            };
+            let message = format!("`#[{side}]` goes on an `impl` block, not on {what}");
+            errors.at(place, message, format!("write `#[{side}] impl {name} {{ .. }}`"));
+            Err(tokens)
+        }
+        Err(error) => {
+            errors.push(error);
+            Err(tokens)
+        }
+    }
+}
+
+/// What this is, and the word that says so.
+fn kind(item: &Item) -> (&'static str, TokenStream) {
+    match item {
+        Item::Struct(item) => ("a struct", item.struct_token.to_token_stream()),
+        Item::Enum(item) => ("an enum", item.enum_token.to_token_stream()),
+        Item::Union(item) => ("a union", item.union_token.to_token_stream()),
+        Item::Trait(item) => ("a trait", item.trait_token.to_token_stream()),
+        Item::Fn(item) => ("a function", item.sig.fn_token.to_token_stream()),
+        Item::Mod(item) => ("a module", item.mod_token.to_token_stream()),
+        other => ("this", other.to_token_stream()),
+    }
+}
+
+fn written(item: &mut ImplItem, errors: &mut Errors) -> Option<Written> {
+    let ImplItem::Fn(ImplItemFn { attrs, vis, sig, .. }) = item else { return None };
+    let (mut route, mut hook) = (None, None);
+    attrs.retain(|attr| {
+        if attr.path().is_ident("route") {
+            let args = RouteArgs::read(attr, errors);
+            keep_first(&mut route, attr, args, "write all options in one: `#[route(\"ping\", notify)]`", errors);
+            false
+        } else if attr.path().is_ident("on") {
+            let event = args::hook(attr).map_err(|error| errors.push(error)).ok();
+            keep_first(&mut hook, attr, event, "write one method for each hook", errors);
+            false
+        } else {
+            true
+        }
+    });
+    Some(Written { sig: sig.clone(), private: is_private(vis), route, hook, docs: docs(attrs), cfg: cfgs(attrs) })
+}
+
+fn keep_first<T>(slot: &mut Option<Helper<T>>, attr: &Attribute, args: T, help: &str, errors: &mut Errors) {
+    let path = attr.path().clone();
+    match slot {
+        Some(_) => errors.at(&path, format!("`#[{}]` was already given", types::shown(&path)), help),
+        None => *slot = Some(Helper { path, args }),
+    }
+}
+
+/// `pub(self)` is a long way to say nothing.
+fn is_private(vis: &Visibility) -> bool {
+    match vis {
+        Visibility::Inherited => true,
+        Visibility::Restricted(vis) => vis.path.is_ident("self"),
+        _ => false,
+    }
+}
+
+/// `cfg_attr` has to stay where it is: only the compiler knows what it stands for.
+pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
+}
+
+/// Whether `#[deprecated]`, `#[allow(deprecated)]` or `#[expect(deprecated)]` is on the block or on a method.
+pub(crate) fn names_deprecated(item: &ItemImpl) -> bool {
+    let methods = item.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(method) => Some(&method.attrs),
+        _ => None,
+    });
+    let word = ["deprecated".to_owned()];
+    methods.chain([&item.attrs]).flatten().any(|attr| types::mentions(attr.meta.to_token_stream(), &word).is_some())
+}
+
+/// The text of the doc comments. Texts that are not written here (`#[doc = include_str!(..)]`) are left out.
+fn docs(attrs: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attr in attrs {
+        let Meta::NameValue(pair) = &attr.meta else { continue };
+        if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = peel(&pair.value)
+            && pair.path.is_ident("doc")
+        {
+            let text = text.value();
+            if text.contains('\n') {
+                // A `/** .. */`, indented as the code around it is.
+                lines.extend(text.lines().map(|line| line.trim().to_owned()));
+            } else {
+                lines.push(text.strip_prefix(' ').unwrap_or(&text).trim_end().to_owned());
+            }
+        }
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+/// A `$doc:expr` of a `macro_rules!` arrives in an invisible group.
+fn peel(mut expr: &Expr) -> &Expr {
+    while let Expr::Group(group) = expr {
+        expr = &group.expr;
+    }
+    expr
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+    use syn::parse_quote;
+
+    fn one(method: &TokenStream) -> (Written, usize) {
+        let mut errors = Errors::default();
+        let item: ItemImpl = parse_quote!(impl Room { #method });
+        let mut items = item.items;
+        let written = written(&mut items[0], &mut errors).expect("a method");
+        assert!(!items[0].to_token_stream().to_string().contains("# [route"), "helper attributes are taken off");
+        (written, errors.count())
+    }
+
+    #[test]
+    fn options_of_a_route_come_in_any_order() {
+        for attr in [
+            quote!(#[route("ping", notify, concurrent, cancel, internal, code = 7)]),
+            quote!(#[route(code = 7, internal, cancel, "ping", concurrent, notify,)]),
+        ] {
+            let (written, errors) = one(&quote!(#attr pub fn pong(&self) {}));
+            let args = written.route.expect("an attribute").args;
+            assert_eq!(args.name.map(|name| name.value()).as_deref(), Some("ping"));
+            assert_eq!(args.code.map(|(code, _)| code), Some(7));
+            assert_eq!((args.notify.is_some(), args.flags.len(), errors), (true, 3, 0));
+        }
+        let (written, errors) = one(&quote!(
+            #[route]
+            pub fn pong(&self) {}
+        ));
+        assert!(written.route.is_some_and(|route| !route.args.broken) && errors == 0);
+    }
+
+    #[test]
+    fn docs_are_what_a_reader_sees() {
+        let (written, _) = one(&quote! {
+            /// Joins the room.
+            ///
+            ///     indented
+            #[doc = include_str!("join.md")]
+            #[doc(hidden)]
+            /** A block,
+             of two lines. */
+            fn join(&self) {}
+        });
+        assert_eq!(written.docs, "Joins the room.\n\n    indented\nA block,\nof two lines.");
+        assert_eq!(
+            one(&quote!(
+                fn quiet(&self) {}
+            ))
+            .0
+            .docs,
+            ""
+        );
+    }
+
+    #[test]
+    fn only_cfg_is_copied() {
+        let (written, _) = one(&quote!(
+            #[cfg(unix)]
+            #[cfg_attr(unix, inline)]
+            #[deprecated]
+            #[cfg(windows)]
+            fn both(&self) {}
+        ));
+        assert_eq!(written.cfg.len(), 2);
+    }
+
+    #[test]
+    fn whatever_is_visible_elsewhere_is_not_private() {
+        for (vis, private) in [
+            (quote!(), true),
+            (quote!(pub(self)), true),
+            (quote!(pub), false),
+            (quote!(pub(crate)), false),
+            (quote!(pub(super)), false),
+            (quote!(pub(in crate::chat)), false),
+        ] {
+            assert_eq!(one(&quote!(#vis fn join(&self) {})).0.private, private, "{vis}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_method_is_left_alone() {
+        let mut errors = Errors::default();
+        let tokens = quote!(impl Room { const SIZE: usize = 4; members!(); pub fn join(&self) {} });
+        let block = block(Side::Handler, tokens.clone(), &mut errors).expect("a block");
+        assert_eq!((block.methods.len(), errors.count()), (1, 0));
+        assert_eq!(block.item.to_token_stream().to_string(), tokens.to_string());
+    }
+}

@@ -1,0 +1,165 @@
+//! One snapshot for each form and option. The text of a case is what a user writes.
+
+use super::{file, handler};
+use crate::model::Side;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+
+macro_rules! cases {
+    ($($(#[$about:meta])* $name:ident: $args:literal, $item:literal;)*) => {
+        /// Each case: name, arguments of the attribute, item.
+        pub(super) const CASES: &[(&str, &str, &str)] = &[$((stringify!($name), $args, $item)),*];
+        $($(#[$about])* #[test] fn $name() { snapshot(stringify!($name), $args, &handler($args, $item)); })*
+    };
+}
+
+cases! {
+    /// Sync and async, with and without payload, all three kinds of answer.
+    basic: "", r#"
+        impl Room {
+            pub async fn join(&self, msg: Join) -> Answer<Joined> { self.enter(msg).await }
+            pub(crate) fn count(&self) -> u32 { 7 }
+            pub async fn say(&self, msg: Say) { self.send(msg).await }
+            pub(super) fn touch(&self) -> () {}
+            fn helper(&self) {}
+        }"#;
+    raw_bytes: "", r#"
+        impl Room {
+            #[route("ping")] pub fn pong(&self, raw: Raw) -> Raw { raw }
+            pub async fn r#type(&self, Raw(bytes): Raw) -> Answer<Raw> { Ok(Raw(bytes)) }
+        }"#;
+    borrowed_arguments: "", r#"
+        impl Room {
+            pub fn plain(&self, session: &Session, msg: Join, cx: &Context) -> u32 { 1 }
+            pub async fn objects<'a>(&'a self, clock: &'a (dyn Clock + Send + 'a), _: &crate::World, row: &Cursor<'a, 'static>) {}
+        }"#;
+    shared_receiver: "", r#"
+        impl Room {
+            pub async fn keep(self: &Arc<Self>) {}
+            pub fn look(self: &Self) {}
+        }"#;
+    generic_component: r#"name = "shelf""#, r#"
+        impl<S: Store, const N: usize> Shelf<S, N> where S::Key: Clone {
+            pub async fn get(&self, key: S::Key) -> Answer<S::Item> { self.0.get(key) }
+        }"#;
+    conditional_methods: "", r#"
+        #[cfg(feature = "chat")]
+        impl Room {
+            #[cfg(unix)] pub fn os(&self) -> Name { Name::Unix }
+            #[cfg(not(unix))] #[cfg(windows)] pub fn os(&self) -> Name { Name::Windows }
+            #[cfg_attr(test, inline)] pub fn same(&self) {}
+            #[cfg(unix)] #[on(init)] fn open(&self) {}
+        }"#;
+    renamed: r#"rename_all = "camelCase""#, r#"
+        impl ChatRoom {
+            pub fn join_room(&self) {}
+            #[route("leave_room")] pub fn leave(&self) {}
+        }"#;
+    named_like_in_go: r#"name = "Room", rename_all = "lowercase""#, r#"
+        impl ChatRoom { pub fn join_room(&self) {} }"#;
+    several_codecs: "codec(Json, crate::MsgPack<u8>)", r#"
+        impl Room { pub fn join(&self, msg: Join) -> Joined { msg.into() } }"#;
+    own_codec: "codec = Loud", r#"
+        impl Room { pub fn join(&self, msg: Join) -> Joined { msg.into() } }"#;
+    crate_path: "crate = crate::reexported::pitaya", r#"
+        impl Room { pub async fn join(&self, session: &Session, msg: Join) -> Joined { msg.into() } #[on(init)] fn open(&self) {} }"#;
+    route_options: "", r#"
+        impl Room {
+            #[route(notify)] pub fn hush(&self) -> Answer<()> { Err(Refused) }
+            #[route("all", notify, concurrent, cancel, internal, code = 0x07)] pub async fn every(&self) {}
+            #[route(code = 65535)] pub fn last(&self) -> u8 { 1 }
+        }"#;
+    lifecycle: "", r#"
+        impl Room {
+            #[on(init)] async fn open(&self, event: &AppEvent) -> Answer<()> { Ok(()) }
+            #[on(after_init)] fn ready(&self) {}
+            #[on(before_shutdown)] async fn drain(self: &Arc<Self>) {}
+            #[on(shutdown)] pub fn close(&self) {}
+            #[on(session_bound)] fn bound(&self, session: &Session) {}
+            #[on(session_closed)] async fn left(&self, session: &Session) {}
+        }"#;
+    documented: "", r#"
+        impl Room {
+            /// Joins the room.
+            ///
+            /// Answers with "who" is there.
+            pub fn join(&self) -> Joined { Joined }
+            #[doc = include_str!("leave.md")]
+            /** Leaves. */
+            pub fn leave(&self) {}
+        }"#;
+    deprecated_method: "", r#"
+        impl Room { #[deprecated] pub fn join(&self) {} }"#;
+
+    /// The broken method is left out, its neighbours are wired.
+    recovers_from_a_broken_method: "", r#"
+        impl Room {
+            pub fn new() -> Self { Self }
+            #[route(notfy)] pub fn hush(&self) {}
+            #[on(initt)] fn open(&self) {}
+            pub fn join(&self) -> Joined { Joined }
+        }"#;
+    /// The broken options count as not given, the others count.
+    recovers_from_a_broken_option: r#"nmae = "x", codec(), rename_all = "UPPERCASE""#, r#"
+        impl Room { pub fn join(&self) -> Joined { Joined } }"#;
+    recovers_from_a_duplicate: "", r#"
+        impl Room { pub fn join(&self) -> u8 { 1 } #[route("join")] pub fn enter(&self) -> u16 { 2 } }"#;
+    recovers_from_a_trait_impl: "", r#"
+        impl Api for Room { #[route("ping")] fn pong(&self) {} }"#;
+    recovers_from_a_struct: "", "pub struct Room { members: u32 }";
+    recovers_from_a_component_that_borrows: "", r#"
+        impl<'a> Room<'a> { #[route("ping")] pub fn pong(&self) {} }"#;
+    recovers_from_a_lost_crate: "crate = 7", "impl Room { pub fn pong(&self) {} }";
+}
+
+/// A `macro_rules!` hands its types over in groups that nobody sees.
+#[test]
+fn made_by_a_macro() {
+    let group = |tokens| TokenStream::from(TokenTree::Group(Group::new(Delimiter::None, tokens)));
+    let (ty, payload, lent) = (group(quote!(Shelf<S>)), group(quote!(Key)), group(quote!(&Session)));
+    let (name, unit, vis) = (group(quote!("fetch")), group(quote!(())), group(quote!()));
+    let item = quote! {
+        impl<S> #ty {
+            #[route(#name)] pub async fn get(&self, session: #lent, key: #payload) -> #unit {}
+            #vis fn helper(&self) {}
+        }
+    };
+    snapshot("made_by_a_macro", "name = $name", &file(Side::Handler, quote!(name = #name), item));
+}
+
+/// The same model serves the other side.
+#[test]
+fn remote_table() {
+    let item = quote!(impl Room { pub async fn members(&self, room: Name) -> Answer<Members> { self.all(room) } });
+    snapshot("remote_table", "", &file(Side::Remote, quote!(), item));
+}
+
+fn snapshot(name: &str, args: &str, output: &syn::File) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(format!("#[handler({args})]"));
+    settings.bind(|| insta::assert_snapshot!(name, prettyplease::unparse(output)));
+}
+
+/// The budget of the design: 15 lines a row, with its description.
+#[test]
+fn a_row_is_short() {
+    let (_, args, item) = CASES.iter().find(|(name, ..)| *name == "lifecycle").expect("a case");
+    let without = lines(&handler(args, item));
+    let with = lines(&handler(
+        args,
+        &item.replacen(
+            "impl Room {",
+            "impl Room { pub async fn join(&self, session: &Session, msg: Join) -> Answer<Joined> { self.enter(msg) }",
+            1,
+        ),
+    ));
+    assert!(with - without <= 15, "{} lines", with - without);
+}
+
+fn lines(file: &syn::File) -> usize {
+    let generated = super::generated(file).iter().map(|item| item.to_token_stream()).collect();
+    prettyplease::unparse(&syn::parse2(generated).expect("items")).lines().count()
+}
