@@ -1,0 +1,112 @@
+//! The keys that a connected client feels.
+
+use std::time::Duration;
+
+use super::{hours, secs, section};
+
+section! {
+    /// `pitaya.defaultpipelines`: the steps that every message takes without being asked for.
+    "pitaya.defaultpipelines" DefaultPipelines {
+        structvalidation: StructValidation,
+    }
+}
+
+section! {
+    /// `pitaya.defaultpipelines.structvalidation`: the check of what a client sent.
+    "pitaya.defaultpipelines.structvalidation" StructValidation {
+        /// Whether the validating step runs first, before every handler.
+        enabled: bool = false,
+    }
+}
+
+section! {
+    /// `pitaya.heartbeat`: how a client that is gone is noticed.
+    "pitaya.heartbeat" Heartbeat {
+        /// Time between two heartbeats, told to the client in the handshake: whole seconds, at least one. A client from
+        /// which nothing was read for more than two intervals is closed, after three at the latest.
+        interval: Duration = secs(30),
+    }
+}
+
+section! {
+    /// `pitaya.handler`: how clients' messages are treated.
+    "pitaya.handler" Handler {
+        messages: Messages,
+    }
+}
+
+section! {
+    /// `pitaya.handler.messages`: how clients' messages are written.
+    "pitaya.handler.messages" Messages {
+        /// Whether what is sent is compressed (zlib): bodies of at least 128 bytes, when that makes them smaller. What
+        /// arrives may be compressed in any case.
+        #[go = "tries it on every body and on the handshake."]
+        compression: bool = true,
+    }
+}
+
+section! {
+    /// `pitaya.buffer`: what waits.
+    "pitaya.buffer" Buffer {
+        agent: AgentBuffer,
+    }
+}
+
+section! {
+    /// `pitaya.buffer.agent`: what waits for one client. How much may wait is `pitaya.limits.outbox`.
+    "pitaya.buffer.agent" AgentBuffer {
+        /// How long a client may take none of the bytes that wait for it. Then it is closed.
+        #[go = "logs the missed write deadline and goes on with a broken stream."]
+        conntimeout: Duration = secs(10),
+    }
+}
+
+section! {
+    /// `pitaya.session`: who a client is, and how it is let go.
+    "pitaya.session" Session {
+        /// Whether a user has one session at a time over all frontends of a type: an older one is kicked.
+        unique: bool = true,
+        drain: Drain,
+    }
+}
+
+section! {
+    /// `pitaya.session.drain`: whether a stopping server waits for its clients to leave.
+    "pitaya.session.drain" Drain {
+        /// Whether a server that is asked to stop waits until its sessions have ended by themselves.
+        #[go = "goes on accepting new clients meanwhile."]
+        enabled: bool = false,
+        /// How long it waits; then the sessions left are closed.
+        timeout: Duration = hours(6),
+        /// Time between two looks at how many are left.
+        period: Duration = secs(5),
+    }
+}
+
+section! {
+    /// `pitaya.acceptor`: how connections come in.
+    "pitaya.acceptor" Acceptor {
+        /// Whether every TCP connection begins with a PROXY protocol header, from which its address is taken.
+        #[go = "reads the header inside accept, where one silent client stops all others."]
+        proxyprotocol: bool = false,
+    }
+}
+
+section! {
+    /// `pitaya.conn`: what one connection may do.
+    "pitaya.conn" Conn {
+        ratelimiting: RateLimiting,
+    }
+}
+
+section! {
+    /// `pitaya.conn.ratelimiting`: for acceptors that limit the rate of packets.
+    "pitaya.conn.ratelimiting" RateLimiting {
+        /// How many packets one connection may send in an interval.
+        limit: u32 = 20,
+        /// The interval over which packets are counted.
+        interval: Duration = secs(1),
+        /// Switches the limit off where an acceptor asks for it.
+        forcedisable: bool = false,
+    }
+}

@@ -1,0 +1,133 @@
+//! The keys of calls between servers.
+
+use std::time::Duration;
+
+use super::{Discovery, millis, secs, section};
+
+section! {
+    /// `pitaya.cluster`: how servers find and call each other.
+    "pitaya.cluster" Cluster {
+        info: ClusterInfo,
+        rpc: Rpc,
+        sd: Discovery,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.info`: what the cluster is told about this server.
+    "pitaya.cluster.info" ClusterInfo {
+        /// Where this server runs. gRPC calls the internal address of servers of the same region.
+        region: String = String::new(),
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc`: calls between servers.
+    "pitaya.cluster.rpc" Rpc {
+        client: RpcClient,
+        server: RpcServer,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.client`: calls this server makes.
+    "pitaya.cluster.rpc.client" RpcClient {
+        grpc: GrpcClient,
+        nats: NatsClient,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.server`: calls this server answers.
+    "pitaya.cluster.rpc.server" RpcServer {
+        grpc: GrpcServer,
+        nats: NatsServer,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.client.grpc`: calls over gRPC.
+    "pitaya.cluster.rpc.client.grpc" GrpcClient {
+        /// How long connecting to a server may take.
+        #[go = "reads it and never uses it."]
+        dialtimeout: Duration = secs(5),
+        /// Whether a server is connected to at the first call, not when it is discovered.
+        lazyconnection: bool = false,
+        /// How long a call may take.
+        requesttimeout: Duration = secs(5),
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.server.grpc`: answers over gRPC.
+    "pitaya.cluster.rpc.server.grpc" GrpcServer {
+        /// The port calls come in on.
+        port: u16 = 3434,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.client.nats`: calls over NATS.
+    "pitaya.cluster.rpc.client.nats" NatsClient {
+        /// The broker's address.
+        connect: String = "nats://localhost:4222".to_owned(),
+        /// How long a call may take, unless the call says otherwise.
+        requesttimeout: Duration = secs(5),
+        /// How long connecting may take.
+        #[go = "the manual says 5s."]
+        connectiontimeout: Duration = secs(2),
+        /// How often a lost connection is tried again; below 0: for ever.
+        maxreconnectionretries: i32 = 15,
+        /// Whether a connection over WebSocket is compressed.
+        websocketcompression: bool = true,
+        /// Up to so much is added by chance to the wait before a connection is tried again.
+        reconnectjitter: Duration = millis(100),
+        /// The same for a connection over TLS.
+        reconnectjittertls: Duration = secs(1),
+        /// The wait before a connection is tried again.
+        reconnectwait: Duration = secs(1),
+        /// Time between two pings to the broker.
+        pinginterval: Duration = secs(120),
+        /// Unanswered pings after which the connection counts as lost.
+        maxpingsoutstanding: u32 = 3,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.server.nats`: answers over NATS.
+    "pitaya.cluster.rpc.server.nats" NatsServer {
+        /// The broker's address.
+        connect: String = "nats://localhost:4222".to_owned(),
+        /// How long connecting may take.
+        #[go = "the manual says 5s."]
+        connectiontimeout: Duration = secs(2),
+        /// How often a lost connection is tried again; below 0: for ever.
+        maxreconnectionretries: i32 = 15,
+        /// Whether a connection over WebSocket is compressed.
+        websocketcompression: bool = true,
+        /// Up to so much is added by chance to the wait before a connection is tried again.
+        reconnectjitter: Duration = millis(100),
+        /// The same for a connection over TLS.
+        reconnectjittertls: Duration = secs(1),
+        /// The wait before a connection is tried again.
+        reconnectwait: Duration = secs(1),
+        /// Time between two pings to the broker.
+        pinginterval: Duration = secs(120),
+        /// Unanswered pings after which the connection counts as lost.
+        maxpingsoutstanding: u32 = 3,
+        /// Calls worked on at the same time.
+        services: usize = 30,
+        buffer: NatsBuffer,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.server.nats.buffer`: what waits to be worked on.
+    "pitaya.cluster.rpc.server.nats.buffer" NatsBuffer {
+        /// Calls that may wait. A call beyond is refused at once with PIT-503.
+        #[go = "drops it, and the caller waits for its time-out."]
+        messages: usize = 75,
+        /// Pushes to users of this frontend that may wait.
+        push: usize = 100,
+    }
+}

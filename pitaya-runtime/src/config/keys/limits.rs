@@ -1,0 +1,106 @@
+//! What one client, and all clients together, may use. Go has none of these keys.
+
+use std::time::Duration;
+
+use super::{secs, section};
+use crate::config::ByteSize;
+
+section! {
+    /// `pitaya.limits`: how much of the server clients may use. Each has a default that is safe on the open Internet;
+    /// [`Config::edge`](super::Config::edge) is stricter for servers that face it without a proxy.
+    "pitaya.limits" Limits {
+        /// Bytes that may remain unsent for one client after a write was tried. A client that lets more pile up is closed.
+        #[go = "counts messages (`pitaya.buffer.agent.messages`), and the sender waits."]
+        outbox: ByteSize = ByteSize::mib(1),
+        /// Messages of one session in work or waiting. When so many are there, its connection is not read.
+        #[go = "has queues of 20 for all sessions together."]
+        inflight: usize = 64,
+        handshake: HandshakeLimits,
+        packet: PacketLimits,
+        inflate: InflateLimits,
+        connections: ConnectionLimits,
+        accept: AcceptLimits,
+        handler: HandlerLimits,
+        shutdown: ShutdownLimits,
+    }
+}
+
+section! {
+    /// `pitaya.limits.handshake`: until a client is known.
+    "pitaya.limits.handshake" HandshakeLimits {
+        /// Time from accept to the client's acknowledgement of the handshake, TLS and WebSocket upgrade included.
+        #[go = "has no such limit: a silent connection is closed by the heartbeat, after 60 to 90 seconds."]
+        timeout: Duration = secs(10),
+        /// Length of the client's handshake document. Must fit `pitaya.limits.packet.initial`.
+        #[go = "takes what fits a packet, 16 MiB."]
+        size: ByteSize = ByteSize::kib(4),
+    }
+}
+
+section! {
+    /// `pitaya.limits.packet`: the length that a packet's header may announce, at most 16 MiB - 1.
+    "pitaya.limits.packet" PacketLimits {
+        /// Length of a packet before the client has acknowledged the handshake.
+        #[go = "16 MiB over TCP, unlimited over WebSocket."]
+        initial: ByteSize = ByteSize::kib(64),
+        /// Length of a packet after that.
+        #[go = "16 MiB over TCP, unlimited over WebSocket."]
+        size: ByteSize = ByteSize::mib(1),
+    }
+}
+
+section! {
+    /// `pitaya.limits.inflate`: what a compressed message may become.
+    "pitaya.limits.inflate" InflateLimits {
+        /// Length of the inflated body of a message; `0` stands for `pitaya.limits.packet.size`.
+        #[go = "unlimited: a small packet can fill the memory."]
+        size: ByteSize = ByteSize::mib(1),
+        /// How many times longer the inflated body may be than what was sent, once it is above 64 KiB.
+        #[go = "unlimited."]
+        ratio: u32 = 100,
+    }
+}
+
+section! {
+    /// `pitaya.limits.connections`: how many connections may be open.
+    "pitaya.limits.connections" ConnectionLimits {
+        /// Connections of this process; `0` stands for 80 % of the file descriptors it may open.
+        #[go = "unlimited."]
+        total: usize = 0,
+        /// Connections from one address (IPv6: one /64); `0` is off. Players behind one router share an address.
+        #[go = "unlimited."]
+        peraddress: usize = 0,
+    }
+}
+
+section! {
+    /// `pitaya.limits.accept`: how fast connections may come.
+    "pitaya.limits.accept" AcceptLimits {
+        /// New connections a second; `0` is off.
+        #[go = "unlimited."]
+        rate: u32 = 0,
+        /// How many new connections may come at once before the rate holds; `0` stands for one second's worth.
+        burst: u32 = 0,
+    }
+}
+
+section! {
+    /// `pitaya.limits.handler`: how long a handler may take.
+    "pitaya.limits.handler" HandlerLimits {
+        /// Time a handler may take before a warning names its route; `0` is off.
+        #[go = "unlimited."]
+        soft: Duration = secs(30),
+        /// Time after which a handler's call is given up and answered with PIT-408; `0` is off.
+        #[go = "unlimited."]
+        hard: Duration = Duration::ZERO,
+    }
+}
+
+section! {
+    /// `pitaya.limits.shutdown`: how long stopping may take.
+    "pitaya.limits.shutdown" ShutdownLimits {
+        /// Time for finishing calls in work and sending what waits, after the drain; then connections are closed.
+        #[go = "waits for remote requests only, without a limit."]
+        timeout: Duration = secs(10),
+    }
+}

@@ -1,0 +1,113 @@
+//! The keys of groups, modules and workers.
+
+use std::time::Duration;
+
+use super::{hours, secs, section};
+use crate::config::Secret;
+
+section! {
+    /// `pitaya.groups`: who hears a broadcast.
+    "pitaya.groups" Groups {
+        etcd: EtcdGroups,
+        memory: MemoryGroups,
+    }
+}
+
+section! {
+    /// `pitaya.groups.etcd`: groups that all servers see.
+    "pitaya.groups.etcd" EtcdGroups {
+        /// The members of the etcd cluster, `host:port`.
+        endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
+        /// Put before every key in etcd.
+        prefix: String = "pitaya/".to_owned(),
+        /// How long connecting may take.
+        dialtimeout: Duration = secs(5),
+        /// How long one change may take.
+        transactiontimeout: Duration = secs(5),
+    }
+}
+
+section! {
+    /// `pitaya.groups.memory`: groups of one process.
+    "pitaya.groups.memory" MemoryGroups {
+        /// Time between two searches for groups whose time is up.
+        tickduration: Duration = secs(30),
+    }
+}
+
+section! {
+    /// `pitaya.modules`: parts that an application adds.
+    "pitaya.modules" Modules {
+        bindingstorage: BindingStorage,
+    }
+}
+
+section! {
+    /// `pitaya.modules.bindingstorage`: which frontend a user is on.
+    "pitaya.modules.bindingstorage" BindingStorage {
+        etcd: EtcdBindings,
+    }
+}
+
+section! {
+    /// `pitaya.modules.bindingstorage.etcd`: kept in etcd.
+    "pitaya.modules.bindingstorage.etcd" EtcdBindings {
+        /// The members of the etcd cluster, `host:port`.
+        endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
+        /// Put before every key in etcd.
+        prefix: String = "pitaya/".to_owned(),
+        /// How long connecting may take.
+        dialtimeout: Duration = secs(5),
+        /// How long the bindings of a frontend that died are kept: at least a second.
+        #[go = "the manual says 1h."]
+        leasettl: Duration = hours(5),
+    }
+}
+
+section! {
+    /// `pitaya.worker`: reliable calls, kept in Redis until they have been made.
+    "pitaya.worker" Worker {
+        /// Put before every key in Redis.
+        namespace: String = String::new(),
+        /// Jobs worked on at the same time.
+        concurrency: u32 = 1,
+        redis: Redis,
+        retry: Retry,
+    }
+}
+
+section! {
+    /// `pitaya.worker.redis`: where jobs are kept.
+    "pitaya.worker.redis" Redis {
+        /// The server's address, `host:port`.
+        #[go = "the manual writes `redis.url`, which does nothing there and is an alias here."]
+        serverurl: String = "localhost:6379".to_owned(),
+        /// Connections that are kept open.
+        #[go = "a text."]
+        pool: u32 = 10,
+        /// The password to log in with; empty: no login.
+        password: Secret = Secret::default(),
+    }
+}
+
+section! {
+    /// `pitaya.worker.retry`: what happens to a job that failed.
+    "pitaya.worker.retry" Retry {
+        /// Whether a job that failed is tried again.
+        enabled: bool = true,
+        /// How often a job is tried again.
+        #[go = "the manual says 5."]
+        max: u32 = 2,
+        /// The exponent of the wait before a try: the number of the try to this power, in seconds.
+        #[go = "the manual says 2."]
+        exponential: u32 = 5,
+        /// The shortest wait before a try, in seconds.
+        #[go = "the manual says 0."]
+        mindelay: u32 = 10,
+        /// The longest wait before a try, in seconds.
+        maxdelay: u32 = 10,
+        /// Up to so many seconds are added to the wait by chance.
+        #[go = "the manual says 10."]
+        maxrandom: u32 = 0,
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be set, and what holds if nothing is set.
+//!
+//! A [`Config`] is the tree of settings below `pitaya`, with the key names of Go Pitaya: `pitaya.heartbeat.interval` is
+//! `config.heartbeat.interval`. A file (TOML, YAML or JSON) and the environment fill it:
+//!
+//! ```toml
+//! [pitaya.heartbeat]
+//! interval = "15s"            # or PITAYA_HEARTBEAT_INTERVAL=15s
+//!
+//! [pitaya.limits.packet]
+//! size = "256KiB"
+//! ```
+//!
+//! ```
+//! use pitaya_runtime::config::Config;
+//!
+//! let environment = [("PITAYA_HEARTBEAT_INTERVAL".to_owned(), "1m30s".to_owned())];
+//! let loaded = Config::from_sources(None, environment)?;
+//! assert_eq!(loaded.config.heartbeat.interval.as_secs(), 90);
+//! for warning in &loaded.warnings {
+//!     eprintln!("{warning}");
+//! }
+//! # Ok::<(), pitaya_runtime::config::ConfigErrors>(())
+//! ```
+//!
+//! * **Precedence:** what the program sets, then the environment, the file, the default.
+//! * **Names** do not depend on case. In a file, sections may be nested or written with dots. A variable is the key in
+//!   upper case with `_` for each dot. An empty variable counts as not set, as in Go, and so does a `null` in a file.
+//! * **A mistake is not passed over.** A key below `pitaya` that does not exist is refused, with the nearest name; an unknown
+//!   `PITAYA_..` variable is a warning, because it may be meant for something else. Other top-level sections of a file
+//!   belong to the application and are not looked at. All problems are reported at once.
+//! * **Go's files load.** A key of Go's without a meaning here is accepted with a warning that says what does its work, and
+//!   so are the names of Go's manual that do nothing in Go.
+//!
+//! All keys are listed in `docs/config.md`, which [`reference()`] writes.
+
+pub mod duration;
+mod keys;
+mod load;
+mod nearest;
+mod problem;
+mod reference;
+mod serde_tree;
+mod setting;
+mod size;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::{env, path::Path};
+
+pub use keys::*;
+pub use problem::{ConfigErrors, ConfigProblem, Origin, Warning};
+pub use reference::reference;
+pub use setting::{Secret, SerializerType};
+pub use size::{ByteSize, ByteSizeError};
+
+/// A configuration that can be used, and what a person should know about where it came from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// For the log: old names, keys without a meaning here, unknown variables.
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// The defaults for a server that clients reach directly, without a proxy that holds back floods: at most 256
+    /// connections from one address, at most 1,000 new ones a second.
+    pub fn edge() -> Self {
+        let mut config = Self::default();
+        config.limits.connections.peraddress = 256;
+        config.limits.accept.rate = 1_000;
+        config
+    }
+
+    /// Reads a file and the environment of the process.
+    ///
+    /// The kind of file is told by its extension: `.toml`, `.yaml`, `.yml` or `.json`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of both sources, not only the first.
+    pub fn load(path: impl AsRef<Path>) -> Result<Loaded, ConfigErrors> {
+        Self::from_sources(Some(path.as_ref()), environment())
+    }
+
+    /// Reads the environment of the process alone.
+    ///
+    /// # Errors
+    ///
+    /// Every problem, not only the first.
+    pub fn load_env() -> Result<Loaded, ConfigErrors> {
+        Self::from_sources(None, environment())
+    }
+
+    /// Reads a file, if there is one, and the given variables. What does not begin with `PITAYA_` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of both sources, not only the first.
+    pub fn from_sources(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut loading = load::Loading::new(Self::default());
+        if let Some(path) = file {
+            loading.file(path);
+        }
+        for (name, value) in environment {
+            loading.variable(&name, &value);
+        }
+        loading.finish()
+    }
+
+    /// What cannot work: values out of range, and values that contradict each other. Empty if all is well.
+    ///
+    /// Loading does this too; it is for settings made in the program.
+    pub fn validate(&self) -> Vec<ConfigProblem> {
+        validate::all(self)
+    }
+}
+
+/// A value that is not Unicode is still seen, and then refused by its key; other variables are not our business.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+}

@@ -1,0 +1,267 @@
+//! The types a key can have: how each is read from a file or a variable, and how it is shown.
+//!
+//! Reading is as weakly typed as Go's: a variable is always a text, and a file may quote a number.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{ByteSize, duration, size};
+
+/// A value that a key can hold.
+pub(crate) trait Setting {
+    /// What the reference calls the type.
+    fn kind(&self) -> &'static str;
+
+    /// Takes the value, or says what would be accepted and stays as it was.
+    fn read(&mut self, value: &Value) -> Result<(), String>;
+
+    /// The value, so that `read` gives the same again. `Null` stands for what must not be shown.
+    fn value(&self) -> Value;
+
+    /// Whether the value must not appear in a message.
+    fn secret(&self) -> bool {
+        false
+    }
+}
+
+/// A text that is not shown: neither by `Debug`, nor in errors, nor when a [`Config`](super::Config) is serialized.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_empty() { "Secret(empty)" } else { "Secret(..)" })
+    }
+}
+
+/// `pitaya.serializertype`: how the bodies of messages are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SerializerType {
+    /// JSON; `1` or `json`.
+    #[default]
+    Json,
+    /// Protocol buffers; `2` or `protobuf`.
+    Protobuf,
+}
+
+impl Setting for bool {
+    fn kind(&self) -> &'static str {
+        "bool"
+    }
+
+    /// The spellings of Go's `strconv.ParseBool`.
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match text(value).as_deref() {
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+            _ => return Err("write true or false".to_owned()),
+        };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        (*self).into()
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty)+) => { $(
+        impl Setting for $type {
+            fn kind(&self) -> &'static str {
+                "integer"
+            }
+
+            fn read(&mut self, value: &Value) -> Result<(), String> {
+                *self = text(value)
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| format!("write a whole number from {} to {}", Self::MIN, Self::MAX))?;
+                Ok(())
+            }
+
+            fn value(&self) -> Value {
+                (*self).into()
+            }
+        }
+    )+ };
+}
+
+integers!(u16 u32 i32 usize);
+
+impl Setting for f64 {
+    fn kind(&self) -> &'static str {
+        "number"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let number = text(value).and_then(|text| text.parse().ok()).filter(|n: &Self| n.is_finite());
+        *self = number.ok_or("write a number, for example 0.5")?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl Setting for String {
+    fn kind(&self) -> &'static str {
+        "text"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match value {
+            Value::String(text) => text.clone(),
+            other => text(other).ok_or("write a text")?,
+        };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Setting for Secret {
+    fn kind(&self) -> &'static str {
+        "text, not shown"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        self.0.read(value)
+    }
+
+    fn value(&self) -> Value {
+        if self.0.is_empty() { "".into() } else { Value::Null }
+    }
+
+    fn secret(&self) -> bool {
+        true
+    }
+}
+
+impl Setting for Vec<String> {
+    fn kind(&self) -> &'static str {
+        "list"
+    }
+
+    /// A list, or a text with commas. Blanks around the parts are dropped, empty parts too.
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match value {
+            Value::Array(items) => items.iter().map(text).collect::<Option<_>>(),
+            one => text(one).map(|text| commas(&text).map(str::to_owned).collect()),
+        }
+        .ok_or("write a list of texts, or one text with commas between")?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.as_slice().into()
+    }
+}
+
+impl Setting for BTreeMap<String, String> {
+    fn kind(&self) -> &'static str {
+        "map"
+    }
+
+    /// A table, or a text like `env=live,zone=3`.
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match value {
+            Value::Object(table) => table.iter().map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
+            one => text(one).and_then(|text| commas(&text).map(pair).collect::<Option<Self>>()),
+        }
+        .ok_or("write a table of texts, or one text like env=live,zone=3")?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect::<Map<_, _>>().into()
+    }
+}
+
+impl Setting for Duration {
+    fn kind(&self) -> &'static str {
+        "duration"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = duration::from_value(value)?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        duration::format(*self).into()
+    }
+}
+
+impl Setting for ByteSize {
+    fn kind(&self) -> &'static str {
+        "size"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = size::from_value(value).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for SerializerType {
+    fn kind(&self) -> &'static str {
+        "name"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match text(value).map(|text| text.to_ascii_lowercase()).as_deref() {
+            Some("1" | "json") => Self::Json,
+            Some("2" | "protobuf") => Self::Protobuf,
+            _ => return Err("write 1 or json, 2 or protobuf".to_owned()),
+        };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+        }
+        .into()
+    }
+}
+
+/// What stands where a single value is wanted: the text of a text, a number or a bool, as a variable would hold it.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Bool(value) => Some(value.to_string()),
+        // 20.0 in a file is the whole number 20.
+        Value::Number(number) if number.is_f64() => number.as_f64().map(|float| float.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn commas(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    Some((name.trim().to_owned(), value.trim().to_owned()))
+}

@@ -1,0 +1,244 @@
+//! Sources, precedence, names, and what is said about mistakes.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{ConfigProblem, Origin, SerializerType};
+
+#[test]
+fn defaults_are_valid() {
+    assert_eq!(Config::default().validate(), []);
+    assert_eq!(Config::edge().validate(), []);
+    assert_eq!(load_env(&[]).unwrap().config, Config::default());
+    assert_eq!(Config::edge().limits.connections.peraddress, 256);
+    assert_eq!(Config::edge().limits.accept.rate, 1_000);
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
+    let file = "pitaya:\n  heartbeat:\n    interval: 10s\n  session:\n    unique: false\n";
+    let interval = |environment: &[_]| load("config.yaml", file, environment).unwrap().config.heartbeat.interval;
+    assert_eq!(Config::default().heartbeat.interval, Duration::from_secs(30));
+    assert_eq!(interval(&[]), Duration::from_secs(10));
+    assert_eq!(interval(&[("PITAYA_HEARTBEAT_INTERVAL", "20s")]), Duration::from_secs(20));
+    // An empty variable is not set.
+    assert_eq!(interval(&[("PITAYA_HEARTBEAT_INTERVAL", "")]), Duration::from_secs(10));
+    // The rest of the section of the file stays.
+    assert!(!load("config.yaml", file, &[("PITAYA_SESSION_DRAIN_ENABLED", "t")]).unwrap().config.session.unique);
+}
+
+#[test]
+fn names_do_not_depend_on_case_and_dots_may_replace_nesting() {
+    for file in [
+        r#"{"pitaya": {"heartbeat": {"interval": "5s"}}}"#,
+        r#"{"Pitaya": {"HeartBeat.Interval": "5s"}}"#,
+        r#"{"pitaya.heartbeat": {"INTERVAL": "5s"}}"#,
+        r#"{"PITAYA.HEARTBEAT.INTERVAL": 5000000000}"#,
+    ] {
+        let config = load("config.JSON", file, &[]).unwrap().config;
+        assert_eq!(config.heartbeat.interval, Duration::from_secs(5), "{file}");
+    }
+    let twice = r#"{"pitaya": {"heartbeat": {"interval": "5s"}}, "pitaya.heartbeat.interval": "6s"}"#;
+    let errors = load("config.json", twice, &[]).unwrap_err();
+    assert_eq!(
+        messages(&errors),
+        ["pitaya.heartbeat.interval = .. (config.json): set twice here, by two names or spellings; leave one"]
+    );
+}
+
+#[test]
+fn other_sections_belong_to_the_application() {
+    let file = "[chat]\nroom = 5\n[pitaya.session]\nunique = false\n";
+    let loaded = load("config.toml", file, &[("CHAT_ROOM", "6"), ("PATH", "/bin")]).unwrap();
+    assert!(!loaded.config.session.unique);
+    assert_eq!(loaded.warnings, []);
+
+    for file in ["heartbeat: {interval: 5s}", "# nothing"] {
+        let loaded = load("config.yaml", file, &[]).unwrap();
+        assert_eq!(loaded.config, Config::default());
+        assert_eq!(loaded.warnings[0].text, "nothing is set below this name in the file");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_their_place() {
+    let file = "\
+        [pitaya]\nserializertype = 3\n\
+        [pitaya.hartbeat]\ninterval = '5s'\n\
+        [pitaya.heartbeat]\ninterval = '5x'\n\
+        [pitaya.session.drain]\nperiod = 0\n\
+        [pitaya.limits]\npacket = '1MiB'\n\
+        [pitaya.nothing]\nlike = 'this'\n";
+    let environment = [
+        ("PITAYA_SESSION_UNIQUE", "maybe"),
+        ("PITAYA_CLUSTER_RPC_SERVER_GRPC_PORT", "70000"),
+        ("PITAYA_LIMITS_INFLIGHT", "0"),
+    ];
+    let mut found = messages(&load("config.toml", file, &environment).unwrap_err());
+    found.sort();
+    let mut expected = [
+        r#"pitaya.heartbeat.interval = "5x" (config.toml): unknown unit `x`; write for example 30s or 1m30s"#,
+        r#"pitaya.serializertype = 3 (config.toml): write 1 or json, 2 or protobuf"#,
+        r#"pitaya.session.drain.period = "0s" (config.toml): must be longer than nothing"#,
+        r#"pitaya.session.unique = "maybe" (PITAYA_SESSION_UNIQUE): write true or false"#,
+        r#"pitaya.cluster.rpc.server.grpc.port = "70000" (PITAYA_CLUSTER_RPC_SERVER_GRPC_PORT): write a whole number from 0 to 65535"#,
+        r#"pitaya.limits.inflight = 0 (PITAYA_LIMITS_INFLIGHT): must be at least 1"#,
+        r#"pitaya.limits.packet = "1MiB" (config.toml): this is a section; below it stand initial, size"#,
+        r#"unknown key `pitaya.hartbeat.interval` (config.toml); did you mean `pitaya.heartbeat.interval`?"#,
+        r#"unknown key `pitaya.nothing.like` (config.toml)"#,
+    ];
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn errors_are_typed_and_print_one_line_each() {
+    let errors = load_env(&[("PITAYA_HEARTBEAT_INTERVAL", "30"), ("PITAYA_LIMITS_OUTBOX", "much")]).unwrap_err();
+    let ConfigProblem::Value { key, origin, .. } = &errors.0[0] else { panic!("{errors}") };
+    assert_eq!(key, "pitaya.heartbeat.interval");
+    assert_eq!(*origin, Origin::Variable("PITAYA_HEARTBEAT_INTERVAL".to_owned()));
+    assert_eq!(
+        errors.to_string(),
+        "the configuration cannot be used, 2 problems:\n  \
+         pitaya.heartbeat.interval = \"30\" (PITAYA_HEARTBEAT_INTERVAL): the unit is missing after `30`; \
+         write for example 30s or 1m30s\n  \
+         pitaya.limits.outbox = \"much\" (PITAYA_LIMITS_OUTBOX): a number of bytes is wanted; \
+         write for example 65536, 64KiB or 1MiB"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning() {
+    let loaded = load_env(&[("PITAYA_HARTBEAT_INTERVAL", "5s"), ("PITAYA_HOME", "/srv")]).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "PITAYA_HARTBEAT_INTERVAL: no key has this variable; it is not looked at; did you mean `PITAYA_HEARTBEAT_INTERVAL`?",
+            "PITAYA_HOME: no key has this variable; it is not looked at",
+        ]
+    );
+}
+
+#[test]
+fn keys_without_an_effect_are_accepted_with_a_warning() {
+    let file = "pitaya: {buffer: {agent: {messages: 100}, handler: {localprocess: 20, remoteprocess: 20}}}";
+    let loaded = load("config.yaml", file, &[("PITAYA_CONCURRENCY_HANDLER_DISPATCH", "25")]).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    let warnings: Vec<_> =
+        loaded.warnings.iter().map(|warning| (warning.key.as_str(), warning.text.as_str())).collect();
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(
+        warnings[0],
+        (
+            "pitaya.buffer.agent.messages",
+            "has no effect here: what waits for a client is counted in bytes, and nobody waits for it; \
+             set `pitaya.limits.outbox`"
+        )
+    );
+    assert_eq!(warnings[3].0, "pitaya.concurrency.handler.dispatch");
+}
+
+#[test]
+fn old_names_are_accepted_with_a_warning_and_yield_to_the_own_name() {
+    let old = "[pitaya.worker.redis]\nurl = 'old:1'\n";
+    let loaded = load("config.toml", old, &[]).unwrap();
+    assert_eq!(loaded.config.worker.redis.serverurl, "old:1");
+    assert_eq!(loaded.warnings[0].text, "an old name; write `pitaya.worker.redis.serverurl`");
+
+    let both = "[pitaya.worker.redis]\nurl = 'old:1'\nserverurl = 'new:1'\n";
+    assert_eq!(load("config.toml", both, &[]).unwrap().config.worker.redis.serverurl, "new:1");
+    let variable = [("PITAYA_WORKER_REDIS_URL", "variable:1")];
+    assert_eq!(load("config.toml", both, &variable).unwrap().config.worker.redis.serverurl, "variable:1");
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    for (name, text, why) in [
+        ("config.ini", "", "the name must end with .toml, .yaml, .yml or .json"),
+        ("config.toml", "pitaya = ", "TOML parse error"),
+        ("config.json", "[1]", "sequence"),
+        ("config.yaml", "pitaya: [", "while parsing"),
+    ] {
+        let errors = load(name, text, &[("PITAYA_SESSION_UNIQUE", "maybe")]).unwrap_err();
+        assert!(matches!(&errors.0[0], ConfigProblem::File { .. }), "{errors}");
+        assert!(errors.0[0].to_string().contains(why), "{name}: {errors}");
+        assert_eq!(errors.0.len(), 2, "the environment is read as well: {errors}");
+    }
+    let missing = Config::from_sources(Some(std::path::Path::new("nowhere/config.toml")), []).unwrap_err();
+    assert!(missing.to_string().contains("nowhere/config.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn values_are_checked_together() {
+    let problems = |change: fn(&mut Config)| {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        problems(|config| config.heartbeat.interval = Duration::from_millis(1500)),
+        [r#"pitaya.heartbeat.interval = "1.5s": clients are told whole seconds, at least one; write for example 30s"#]
+    );
+    assert_eq!(
+        problems(|config| config.limits.packet.size = crate::config::ByteSize::mib(16)),
+        [r#"pitaya.limits.packet.size = "16MiB": a packet is 1 to 16777215 bytes long"#]
+    );
+    assert_eq!(
+        problems(|config| config.limits.handshake.size = crate::config::ByteSize::kib(65)),
+        [r#"pitaya.limits.handshake.size = "65KiB": must fit `pitaya.limits.packet.initial`, which is 64KiB"#]
+    );
+    assert_eq!(problems(|config| config.cluster.sd.etcd.user = "me".to_owned()).len(), 1);
+    assert_eq!(problems(|config| config.limits.accept.burst = 5).len(), 1);
+
+    // A value that could not be read is not held against its neighbour.
+    let environment = [("PITAYA_LIMITS_HANDSHAKE_SIZE", "128KiB"), ("PITAYA_LIMITS_PACKET_INITIAL", "1MXB")];
+    assert_eq!(load_env(&environment).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn every_problem_names_a_key() {
+    // All values at zero or empty: whatever is checked is found wrong, under the name of a key.
+    let mut config = Config::default();
+    config.walk(&mut |_, setting| {
+        let nothing = [Value::from(""), serde_json::json!([]), serde_json::json!({}), Value::from(0)];
+        let _ = nothing.iter().find(|value| setting.read(value).is_ok());
+    });
+    let keys = settings(&Config::default());
+    let problems = config.validate();
+    assert!(problems.len() > 40, "{}", problems.len());
+    for problem in problems {
+        let ConfigProblem::Value { key, .. } = problem else { panic!("{problem}") };
+        assert!(keys.contains_key(key.as_str()), "{key}");
+    }
+}
+
+#[test]
+fn the_tree_can_be_a_field_of_the_applications_own_settings() {
+    #[derive(serde::Deserialize)]
+    struct App {
+        rooms: u32,
+        pitaya: Config,
+    }
+    let app: App = serde_json::from_str(
+        r#"{"rooms": 3, "pitaya": {"serializertype": "protobuf", "worker": {"redis": {"url": "r:1"}}}}"#,
+    )
+    .unwrap();
+    assert_eq!(app.rooms, 3);
+    assert_eq!(app.pitaya.serializertype, SerializerType::Protobuf);
+    assert_eq!(app.pitaya.worker.redis.serverurl, "r:1");
+
+    let error = serde_json::from_str::<Config>(r#"{"sesion": {"unique": true}}"#).unwrap_err().to_string();
+    assert!(error.contains("did you mean `pitaya.session.unique`?"), "{error}");
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let loaded = load_env(&[("PITAYA_WORKER_REDIS_PASSWORD", "hush")]).unwrap();
+    assert_eq!(loaded.config.worker.redis.password.expose(), "hush");
+    assert!(!format!("{loaded:?}").contains("hush"));
+    assert!(!serde_json::to_string(&loaded.config).unwrap().contains("hush"));
+    let errors = load("config.json", r#"{"pitaya": {"worker": {"redis": {"password": ["hush"]}}}}"#, &[]).unwrap_err();
+    assert!(!errors.to_string().contains("hush"), "{errors}");
+}

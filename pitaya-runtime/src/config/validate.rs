@@ -1,0 +1,175 @@
+//! Which values cannot work, each by itself and together.
+
+use std::time::Duration;
+
+use super::{ByteSize, Config, ConfigProblem, CustomMetric, Origin, setting::Setting};
+
+/// A packet's header holds its length in three bytes.
+const LONGEST_PACKET: ByteSize = ByteSize::new(0xFF_FFFF);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Everything.
+pub(super) fn all(config: &Config) -> Vec<ConfigProblem> {
+    let mut problems = each(config);
+    problems.extend(together(config));
+    problems
+}
+
+/// Values that are wrong whatever the others are.
+pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
+    let mut check = Check(Vec::new());
+
+    let interval = &config.heartbeat.interval;
+    check.hold(
+        *interval >= SECOND && interval.subsec_nanos() == 0,
+        "pitaya.heartbeat.interval",
+        interval,
+        "clients are told whole seconds, at least one; write for example 30s",
+    );
+    for (key, value) in [
+        ("pitaya.buffer.agent.conntimeout", &config.buffer.agent.conntimeout),
+        ("pitaya.session.drain.timeout", &config.session.drain.timeout),
+        ("pitaya.session.drain.period", &config.session.drain.period),
+        ("pitaya.conn.ratelimiting.interval", &config.conn.ratelimiting.interval),
+        ("pitaya.limits.handshake.timeout", &config.limits.handshake.timeout),
+        ("pitaya.metrics.period", &config.metrics.period),
+        ("pitaya.cluster.rpc.client.grpc.dialtimeout", &config.cluster.rpc.client.grpc.dialtimeout),
+        ("pitaya.cluster.rpc.client.grpc.requesttimeout", &config.cluster.rpc.client.grpc.requesttimeout),
+        ("pitaya.cluster.rpc.client.nats.requesttimeout", &config.cluster.rpc.client.nats.requesttimeout),
+        ("pitaya.cluster.rpc.client.nats.connectiontimeout", &config.cluster.rpc.client.nats.connectiontimeout),
+        ("pitaya.cluster.rpc.client.nats.pinginterval", &config.cluster.rpc.client.nats.pinginterval),
+        ("pitaya.cluster.rpc.server.nats.connectiontimeout", &config.cluster.rpc.server.nats.connectiontimeout),
+        ("pitaya.cluster.rpc.server.nats.pinginterval", &config.cluster.rpc.server.nats.pinginterval),
+        ("pitaya.cluster.sd.etcd.dialtimeout", &config.cluster.sd.etcd.dialtimeout),
+        ("pitaya.cluster.sd.etcd.syncservers.interval", &config.cluster.sd.etcd.syncservers.interval),
+        ("pitaya.cluster.sd.etcd.revoke.timeout", &config.cluster.sd.etcd.revoke.timeout),
+        ("pitaya.cluster.sd.etcd.grantlease.timeout", &config.cluster.sd.etcd.grantlease.timeout),
+        ("pitaya.groups.etcd.dialtimeout", &config.groups.etcd.dialtimeout),
+        ("pitaya.groups.etcd.transactiontimeout", &config.groups.etcd.transactiontimeout),
+        ("pitaya.groups.memory.tickduration", &config.groups.memory.tickduration),
+        ("pitaya.modules.bindingstorage.etcd.dialtimeout", &config.modules.bindingstorage.etcd.dialtimeout),
+    ] {
+        check.hold(!value.is_zero(), key, value, "must be longer than nothing");
+    }
+    for (key, value) in [
+        ("pitaya.cluster.sd.etcd.heartbeat.ttl", &config.cluster.sd.etcd.heartbeat.ttl),
+        ("pitaya.modules.bindingstorage.etcd.leasettl", &config.modules.bindingstorage.etcd.leasettl),
+    ] {
+        check.hold(*value >= SECOND, key, value, "etcd counts whole seconds, at least one");
+    }
+    for (key, value) in [
+        ("pitaya.limits.packet.initial", &config.limits.packet.initial),
+        ("pitaya.limits.packet.size", &config.limits.packet.size),
+    ] {
+        let fits = (ByteSize::new(1)..=LONGEST_PACKET).contains(value);
+        check.hold(fits, key, value, "a packet is 1 to 16777215 bytes long");
+    }
+    for (key, value) in [
+        ("pitaya.limits.handshake.size", &config.limits.handshake.size),
+        ("pitaya.limits.outbox", &config.limits.outbox),
+    ] {
+        check.hold(value.bytes() > 0, key, value, "must be at least one byte");
+    }
+    for (key, value) in [
+        ("pitaya.limits.inflight", &config.limits.inflight),
+        ("pitaya.cluster.rpc.server.nats.services", &config.cluster.rpc.server.nats.services),
+        ("pitaya.cluster.rpc.server.nats.buffer.messages", &config.cluster.rpc.server.nats.buffer.messages),
+        ("pitaya.cluster.rpc.server.nats.buffer.push", &config.cluster.rpc.server.nats.buffer.push),
+    ] {
+        check.hold(*value > 0, key, value, "must be at least 1");
+    }
+    for (key, value) in [
+        ("pitaya.limits.inflate.ratio", &config.limits.inflate.ratio),
+        ("pitaya.conn.ratelimiting.limit", &config.conn.ratelimiting.limit),
+        ("pitaya.cluster.rpc.client.nats.maxpingsoutstanding", &config.cluster.rpc.client.nats.maxpingsoutstanding),
+        ("pitaya.cluster.rpc.server.nats.maxpingsoutstanding", &config.cluster.rpc.server.nats.maxpingsoutstanding),
+        ("pitaya.worker.concurrency", &config.worker.concurrency),
+        ("pitaya.worker.redis.pool", &config.worker.redis.pool),
+    ] {
+        check.hold(*value > 0, key, value, "must be at least 1");
+    }
+    for (key, value) in [
+        ("pitaya.cluster.rpc.client.nats.connect", &config.cluster.rpc.client.nats.connect),
+        ("pitaya.cluster.rpc.server.nats.connect", &config.cluster.rpc.server.nats.connect),
+        ("pitaya.metrics.statsd.host", &config.metrics.statsd.host),
+        ("pitaya.worker.redis.serverurl", &config.worker.redis.serverurl),
+    ] {
+        check.hold(!value.is_empty(), key, value, "an address is needed");
+    }
+    for (key, value) in [
+        ("pitaya.cluster.sd.etcd.endpoints", &config.cluster.sd.etcd.endpoints),
+        ("pitaya.groups.etcd.endpoints", &config.groups.etcd.endpoints),
+        ("pitaya.modules.bindingstorage.etcd.endpoints", &config.modules.bindingstorage.etcd.endpoints),
+    ] {
+        check.hold(!value.is_empty(), key, value, "at least one address is needed");
+    }
+    let rate = &config.metrics.statsd.rate;
+    check.hold(*rate > 0.0 && *rate <= 1.0, "pitaya.metrics.statsd.rate", rate, "must be above 0 and at most 1");
+
+    let custom = &config.metrics.custom;
+    check.metrics("pitaya.metrics.custom.summaries", &custom.summaries, true, false);
+    check.metrics("pitaya.metrics.custom.histograms", &custom.histograms, false, true);
+    check.metrics("pitaya.metrics.custom.gauges", &custom.gauges, false, false);
+    check.metrics("pitaya.metrics.custom.counters", &custom.counters, false, false);
+    check.0
+}
+
+/// Values that contradict each other.
+fn together(config: &Config) -> Vec<ConfigProblem> {
+    let mut check = Check(Vec::new());
+
+    let (handshake, packet) = (&config.limits.handshake, &config.limits.packet);
+    check.hold(
+        handshake.size <= packet.initial,
+        "pitaya.limits.handshake.size",
+        &handshake.size,
+        format!("must fit `pitaya.limits.packet.initial`, which is {}", packet.initial),
+    );
+    check.hold(
+        packet.initial <= packet.size,
+        "pitaya.limits.packet.initial",
+        &packet.initial,
+        format!("must not be more than `pitaya.limits.packet.size`, which is {}", packet.size),
+    );
+    let limits = &config.limits;
+    check.hold(
+        limits.accept.rate > 0 || limits.accept.burst == 0,
+        "pitaya.limits.accept.burst",
+        &limits.accept.burst,
+        "has no effect without `pitaya.limits.accept.rate`; set that too",
+    );
+    let etcd = &config.cluster.sd.etcd;
+    check.hold(
+        etcd.user.is_empty() == etcd.pass.expose().is_empty(),
+        "pitaya.cluster.sd.etcd.user",
+        &etcd.user,
+        "`user` and `pass` are needed both or neither",
+    );
+    check.0
+}
+
+/// The problems found so far.
+struct Check(Vec<ConfigProblem>);
+
+impl Check {
+    fn hold(&mut self, holds: bool, key: &str, setting: &dyn Setting, why: impl Into<String>) {
+        if !holds {
+            let value = super::load::shown(&setting.value());
+            self.0.push(ConfigProblem::Value { key: key.to_owned(), value, origin: Origin::Code, why: why.into() });
+        }
+    }
+
+    fn metrics(&mut self, key: &str, list: &Vec<CustomMetric>, objectives: bool, buckets: bool) {
+        for metric in list {
+            let name = &metric.name;
+            self.hold(!name.is_empty(), key, list, "a metric needs a name");
+            if !objectives && !metric.objectives.is_empty() {
+                self.hold(false, key, list, format!("`{name}`: only summaries have objectives"));
+            }
+            if !buckets && !metric.buckets.is_empty() {
+                self.hold(false, key, list, format!("`{name}`: only histograms have buckets"));
+            }
+        }
+    }
+}
