@@ -1,1 +1,47 @@
-//! To come.
+//! What bytes, routes and components *mean* in Pitaya.
+//!
+//! This crate holds no socket, no broker and reads no clock: it is the part of the framework that can be tested with
+//! bytes in and bytes out. Applications depend on `pitaya-runtime`, which re-exports what they need from here.
+//!
+//! The path of a message through the modules:
+//!
+//! ```text
+//! bytes ─▶ wire::packet ─▶ session::state ─▶ wire::message ─▶ registry ─▶ handler (rows made by #[handler])
+//!                                                                            │  codec: body ─▶ payload
+//!                                                                            │  pipeline: stages around the method
+//!                                                                            ▼  context: what a method may borrow
+//! bytes ◀─ wire::packet ◀─ wire::message ◀─────────────────────── codec: answer ─▶ body
+//! ```
+
+pub mod cluster;
+pub mod codec;
+pub mod context;
+pub mod error;
+pub mod handler;
+pub mod lifecycle;
+pub mod pipeline;
+pub mod registry;
+pub mod route;
+pub mod session;
+pub mod turn;
+pub mod wire;
+
+pub use codec::{Codec, Decode, Encode, Json, Protobuf, Raw, SerdeCodec};
+pub use context::{AppEvent, Context, FromContext, SessionEvent, State};
+pub use error::{Error, Result, codes};
+pub use handler::{Handlers, Route, Service, declared};
+pub use session::{CloseReason, Session};
+
+/// A boxed future that may borrow: what object-safe traits of this crate return.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;
+
+/// What generated code names. Not for use by hand: it changes with the macros.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::codec::{Codecs, Reads, Writes};
+    pub use crate::context::{Context, FromContext};
+    pub use crate::error::Result;
+    pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Table, check};
+    pub use crate::lifecycle::{boxed, on};
+    pub use inventory::submit;
+}

@@ -1,0 +1,147 @@
+//! What bodies mean: codecs, and the two traits a payload and an answer need.
+//!
+//! A codec is a *type*, so that the compiler checks at the parameter that a payload can be read with it. A block of
+//! handlers names one codec or several (`codec(Json, Protobuf)`); which one an app speaks is chosen when the block is
+//! mounted, as a number into the tuple.
+
+mod json;
+mod protobuf;
+mod raw;
+mod serializer;
+mod set;
+
+pub use json::Json;
+pub use protobuf::Protobuf;
+pub use raw::{Raw, Silent};
+pub use serializer::{Serializer, serializer};
+pub use set::{Codecs, Reads, Writes};
+
+use crate::error::{Error, Result};
+
+/// A way to write bodies, known to clients by its name in the handshake.
+pub trait Codec: Send + Sync + 'static {
+    /// The name that the handshake announces as `sys.serializer`.
+    const NAME: &'static str;
+
+    /// Writes the body of an error answer. The default is JSON, in the form of
+    /// [`Json`](Json#method.encode_error): `{"code":"…","msg":"…","metadata":{…}}`.
+    fn encode_error(error: &Error, out: &mut Vec<u8>) {
+        json::encode_error(error, out);
+    }
+
+    /// Whether these bytes are the codec's way to say *nothing*, which a client cannot tell from a missing answer.
+    #[doc(hidden)]
+    fn is_null(_encoded: &[u8]) -> bool {
+        false
+    }
+
+    /// What `()` is written as, where the codec's own way would be null.
+    #[doc(hidden)]
+    const UNIT: &'static [u8] = b"";
+}
+
+/// A codec that reads and writes everything `serde` can: implement this for your own.
+///
+/// A codec that is not built on serde implements [`Decode`] and [`Encode`] for the types it knows instead.
+///
+/// ```
+/// use pitaya_core::{Codec, Json, Result, SerdeCodec};
+///
+/// /// JSON in capitals.
+/// struct Loud;
+/// impl Codec for Loud {
+///     const NAME: &'static str = "loud";
+/// }
+/// impl SerdeCodec for Loud {
+///     fn from_slice<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+///         Json::from_slice(&body.to_ascii_lowercase())
+///     }
+///     fn to_vec<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+///         let at = out.len();
+///         Json::to_vec(value, out)?;
+///         Ok(out[at..].make_ascii_uppercase())
+///     }
+/// }
+/// ```
+pub trait SerdeCodec: Codec {
+    /// Reads a value from a whole body.
+    ///
+    /// # Errors
+    /// When the body is not such a value; without a code of its own the client gets PIT-400.
+    fn from_slice<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T>;
+
+    /// Appends the value to `out`.
+    ///
+    /// # Errors
+    /// When the value cannot be written.
+    fn to_vec<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// A payload: can be read from a body written with the codec `C`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a message with the `{C}` serializer",
+    label = "not a valid payload for `{C}`",
+    note = "for `Json` add `#[derive(serde::Deserialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` takes the bytes untouched",
+    note = "an owned argument is the message's payload; what the framework lends is borrowed: `&{Self}`"
+)]
+pub trait Decode<C>: Sized {
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// When the body is not such a value.
+    fn decode(body: &[u8]) -> Result<Self>;
+}
+
+/// An answer or a push: can be written with the codec `C`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be answered with the `{C}` serializer",
+    label = "not a valid answer for `{C}`",
+    note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; or return `Raw`"
+)]
+pub trait Encode<C> {
+    /// Appends the value to `out`.
+    ///
+    /// # Errors
+    /// When the value cannot be written.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Like [`encode`](Self::encode) for an answer, which must say something.
+    ///
+    /// # Errors
+    /// PIT-000 `reply must not be null` where the codec would write null; when the value cannot be written.
+    fn answer(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.encode(out)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: SerdeCodec, T: serde::de::DeserializeOwned> Decode<C> for T {
+    #[inline]
+    fn decode(body: &[u8]) -> Result<Self> {
+        C::from_slice(body)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: SerdeCodec, T: serde::Serialize> Encode<C> for T {
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        C::to_vec(self, out)
+    }
+
+    /// `None` is no answer; `()` and other types without a value become the codec's empty value.
+    #[inline]
+    fn answer(&self, out: &mut Vec<u8>) -> Result<()> {
+        let at = out.len();
+        C::to_vec(self, out)?;
+        if !C::is_null(&out[at..]) {
+            return Ok(());
+        }
+        out.truncate(at);
+        if size_of::<T>() > 0 {
+            return Err(Error::null_reply());
+        }
+        out.extend_from_slice(C::UNIT);
+        Ok(())
+    }
+}

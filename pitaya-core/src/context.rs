@@ -1,0 +1,236 @@
+//! What a method may borrow: the session, the app's state, what a pipeline step left for it.
+
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::session::{CloseReason, Session};
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+/// The values an app lends to its components, one of each type.
+#[derive(Default, Clone)]
+pub struct State(Values);
+
+impl State {
+    /// Adds a value; the last of a type stays.
+    #[must_use]
+    pub fn with<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+        self
+    }
+
+    /// The value of type `T`.
+    ///
+    /// # Errors
+    /// PIT-500 naming the type when the app has none.
+    pub fn get<T: Any>(&self) -> Result<&T> {
+        find(&self.0).ok_or_else(|| {
+            Error::internal(format!("the app has no {}: give it one with Builder::state", type_name::<T>()))
+        })
+    }
+}
+
+fn find<T: Any>(values: &Values) -> Option<&T> {
+    values.get(&TypeId::of::<T>()).and_then(|value| (**value).downcast_ref())
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("values", &self.0.len()).finish()
+    }
+}
+
+/// What all messages of a session share.
+#[derive(Debug)]
+pub struct Shared {
+    session: Session,
+    state: Arc<State>,
+    pipeline: Arc<Pipeline>,
+    routes: Arc<[Arc<str>]>,
+}
+
+/// What surrounds one message. Cheap to clone: one counter, and a second one when a pipeline step left something.
+#[derive(Debug, Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    route: u32,
+    id: u64,
+    /// Steps over payloads exist: read per message, so it is not looked up behind two pointers.
+    has_before: bool,
+    extras: Option<Arc<Extras>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Extras(State);
+
+impl Context {
+    /// The context of a session's messages. `routes` are the full names, indexed by registry entry.
+    #[must_use]
+    pub fn new(session: Session, state: Arc<State>, pipeline: Arc<Pipeline>, routes: Arc<[Arc<str>]>) -> Self {
+        let has_before = pipeline.has_before();
+        let shared = Arc::new(Shared { session, state, pipeline, routes });
+        Self { shared, route: u32::MAX, id: 0, has_before, extras: None }
+    }
+
+    /// Makes it the context of the next message.
+    #[inline]
+    pub fn enter(&mut self, route: u32, id: u64) {
+        self.route = route;
+        self.id = id;
+        if self.extras.is_some() {
+            self.extras = None;
+        }
+    }
+
+    /// Whose message it is.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.shared.session
+    }
+
+    /// The full route, `server.service.method`.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.shared.routes.get(self.route as usize).map_or("", |name| name)
+    }
+
+    /// The number the client gave the request, 0 for a notify.
+    #[must_use]
+    pub fn message_id(&self) -> u64 {
+        self.id
+    }
+
+    /// A value of the app's state.
+    ///
+    /// # Errors
+    /// PIT-500 naming the type when the app has none.
+    pub fn state<T: Any>(&self) -> Result<&T> {
+        self.shared.state.get()
+    }
+
+    /// Leaves a value for later steps and for the method; it lives as long as this message.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        let extras = Arc::make_mut(self.extras.get_or_insert_default());
+        extras.0 = std::mem::take(&mut extras.0).with(value);
+    }
+
+    /// What an earlier step left.
+    #[must_use]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        find(&self.extras.as_ref()?.0.0)
+    }
+
+    /// Ends when the session closes. A handler that works for long can stop early.
+    pub async fn closed(&self) {
+        self.shared.session.closed().await;
+    }
+
+    /// The steps around this message's handler.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.shared.pipeline
+    }
+
+    #[inline]
+    pub(crate) fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
+        if !self.has_before {
+            return Ok(());
+        }
+        let pipeline = self.shared.pipeline.clone();
+        pipeline.before(self, payload)
+    }
+}
+
+/// The app starts or ends.
+#[derive(Debug, Clone)]
+pub struct AppEvent {
+    /// The app's state.
+    pub state: Arc<State>,
+}
+
+/// A session was bound or closed.
+#[derive(Debug, Clone)]
+pub struct SessionEvent {
+    /// Which one.
+    pub session: Session,
+    /// The app's state.
+    pub state: Arc<State>,
+}
+
+/// What a method may take as `&Self`, and where it comes from.
+///
+/// Implemented on the thing itself, so that users add their own, trait objects included:
+///
+/// ```
+/// use pitaya_core::{Context, FromContext, Result};
+///
+/// struct World {
+///     seed: u64,
+/// }
+/// impl FromContext for World {
+///     fn from_context(cx: &Context) -> Result<&Self> {
+///         cx.state() // given to the app with Builder::state(World { .. })
+///     }
+/// }
+/// ```
+///
+/// `X` is the source: [`Context`] for a message, [`AppEvent`] and [`SessionEvent`] for `#[on(..)]` methods.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` is not something that can be borrowed from `{X}`",
+    label = "the framework cannot lend this here",
+    note = "a borrowed argument comes from the framework, an owned one from the wire: write `{Self}` without the `&` if it is the payload, or implement `FromContext<{X}>` for it"
+)]
+pub trait FromContext<X = Context> {
+    /// Borrows it.
+    ///
+    /// # Errors
+    /// When the source has none; the client gets the error.
+    fn from_context(source: &X) -> Result<&Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<X> FromContext<X> for X {
+    #[inline]
+    fn from_context(source: &X) -> Result<&X> {
+        Ok(source)
+    }
+}
+
+impl FromContext for Session {
+    #[inline]
+    fn from_context(cx: &Context) -> Result<&Self> {
+        Ok(cx.session())
+    }
+}
+
+impl FromContext<SessionEvent> for Session {
+    fn from_context(event: &SessionEvent) -> Result<&Self> {
+        Ok(&event.session)
+    }
+}
+
+impl FromContext<SessionEvent> for CloseReason {
+    fn from_context(event: &SessionEvent) -> Result<&Self> {
+        event.session.close_reason().ok_or_else(|| Error::internal("the session is not closed: there is no reason yet"))
+    }
+}
+
+// A method of the source and not a free function: with the type of the source fixed first, the error for a wrong
+// argument is the trait's text and not "mismatched types".
+macro_rules! lend {
+    ($($source:ty),*) => { $(
+        impl $source {
+            /// Borrows something from it: see [`FromContext`].
+            ///
+            /// # Errors
+            /// When there is no such thing here.
+            #[inline]
+            pub fn lend<T: FromContext<Self> + ?Sized>(&self) -> Result<&T> {
+                T::from_context(self)
+            }
+        }
+    )* };
+}
+lend!(Context, AppEvent, SessionEvent);

@@ -1,0 +1,183 @@
+//! What went wrong, whose fault it is, and what a client sees of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The result of everything a handler calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The codes of the framework itself (`pkg/errors/errors.go` of Go Pitaya, and the literals beside it). An application
+/// chooses its own codes freely; these are the ones a client meets without the application's doing.
+pub mod codes {
+    /// An error without a code of its own.
+    pub const UNKNOWN: &str = "PIT-000";
+    /// The request cannot be understood: bad route, bad payload, a request to a notify route.
+    pub const BAD_REQUEST: &str = "PIT-400";
+    /// Nothing is mounted under the route.
+    pub const NOT_FOUND: &str = "PIT-404";
+    /// No answer in time, or the connection was lost after sending: the request *may have run*.
+    pub const TIMEOUT: &str = "PIT-408";
+    /// A push or an answer on a session that is closed. Seen by server code only.
+    pub const CLOSED: &str = "PIT-499";
+    /// The server failed: a panic, or a server type that cannot be reached.
+    pub const INTERNAL: &str = "PIT-500";
+    /// Refused for overload, or nobody there: the request has *certainly not run*.
+    pub const UNAVAILABLE: &str = "PIT-503";
+}
+
+/// An error as it travels to a client: a code to act on, a text for people, and optional metadata.
+///
+/// Any `std::error::Error` converts into it with `?` and gets the code [`codes::UNKNOWN`], as in Go. That is also why
+/// this type does not implement `std::error::Error` itself: the two conversions would overlap.
+///
+/// ```
+/// use pitaya_core::{Error, Result};
+///
+/// fn parse(text: &str) -> Result<u32> {
+///     let n: u32 = text.parse()?; // PIT-000 with the text of ParseIntError
+///     if n > 9 {
+///         return Err(Error::new("GAME-7", "at most nine").with("max", "9"));
+///     }
+///     Ok(n)
+/// }
+/// assert_eq!(parse("x").unwrap_err().code(), "PIT-000");
+/// assert_eq!(parse("10").unwrap_err().metadata().unwrap()["max"], "9");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Error {
+    /// An error with a code and a text.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts { code: code.into(), message: message.into(), metadata: BTreeMap::new() }))
+    }
+
+    /// An error of the client's making: [`codes::BAD_REQUEST`].
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(codes::BAD_REQUEST, message)
+    }
+
+    /// Nothing mounted under `route`, in the words that Go uses and clients compare.
+    #[must_use]
+    pub fn handler_not_found(route: &str) -> Self {
+        Self::new(codes::NOT_FOUND, format!("pitaya/handler: {route} not found"))
+    }
+
+    /// An error of the server's making: [`codes::INTERNAL`].
+    pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(codes::INTERNAL, message)
+    }
+
+    /// What a handler answers that has nothing to answer: Go's text for a nil reply.
+    #[must_use]
+    pub fn null_reply() -> Self {
+        Self::new(codes::UNKNOWN, "reply must not be null")
+    }
+
+    /// A push, kick or answer to a session that is gone: Go's `ErrBrokenPipe`.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::new(codes::CLOSED, "broken low-level pipe")
+    }
+
+    /// Adds one pair of metadata; the client gets it as `metadata.key`.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Gives the error a code unless it already has one of its own.
+    #[must_use]
+    pub fn or_code(mut self, code: &'static str) -> Self {
+        if self.0.code == codes::UNKNOWN {
+            self.0.code = Cow::Borrowed(code);
+        }
+        self
+    }
+
+    /// The code, such as `PIT-404`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// The text for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The metadata, if there is any.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&BTreeMap<String, String>> {
+        (!self.0.metadata.is_empty()).then_some(&self.0.metadata)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::new(codes::UNKNOWN, error.to_string())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut s = f.debug_struct("Error");
+        s.field("code", &self.0.code).field("message", &self.0.message);
+        if let Some(metadata) = self.metadata() {
+            s.field("metadata", metadata);
+        }
+        s.finish()
+    }
+}
+
+/// What a handler's error type must be: anything that converts into [`Error`].
+///
+/// It stands in front of `Into<Error>` only so that the compiler prints our words when it is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot become a `pitaya_runtime::Error`",
+    label = "this error type cannot be answered to a client",
+    note = "implement `std::error::Error` for `{Self}`, or `From<{Self}> for pitaya_runtime::Error`"
+)]
+pub trait Fault {
+    /// The error a client gets.
+    fn fault(self) -> Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> Fault for E {
+    fn fault(self) -> Error {
+        self.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_its_own_is_kept() {
+        assert_eq!(Error::new("X-1", "x").or_code(codes::BAD_REQUEST).code(), "X-1");
+        assert_eq!(Error::from(std::fmt::Error).or_code(codes::BAD_REQUEST).code(), "PIT-400");
+    }
+
+    #[test]
+    fn an_error_is_one_pointer() {
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,154 @@
+//! The tables that `#[handler]` emits, and the few functions its rows are made of.
+//!
+//! A row is one closure of three statements: read the payload, call the method, hand over what it returned. Everything
+//! such a row *does* is a generic function here; generated code only names types and methods.
+
+mod call;
+mod check;
+mod returned;
+
+pub use call::{Call, Read, Row, Step};
+pub use check::{assert_unique, check};
+pub use returned::{Answer, Nothing, Plain, Returned};
+
+use crate::lifecycle::Hook;
+
+/// Whether a route answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The client waits for an answer.
+    Request,
+    /// Nobody waits: whatever the method returns or fails with stays on the server.
+    Notify,
+}
+
+/// What is known of a route without an instance of its component.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method's part of the route.
+    pub name: &'static str,
+    /// Whether it answers.
+    pub kind: Kind,
+    /// Whether the method is an `async fn`.
+    pub is_async: bool,
+    /// Whether later messages of the session may overtake it.
+    pub concurrent: bool,
+    /// Whether it is dropped, not finished, when the client goes.
+    pub cancel: bool,
+    /// Whether only other servers may call it, never a client.
+    pub internal: bool,
+    /// The pinned dictionary code, 0 when none is.
+    pub code: u16,
+    /// The doc comment.
+    pub docs: &'static str,
+}
+
+impl Route {
+    /// A route with no options.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, is_async: false, concurrent: false, cancel: false, internal: false, code: 0, docs: "" }
+    }
+
+    /// The method is an `async fn`.
+    #[must_use]
+    pub const fn is_async(mut self) -> Self {
+        self.is_async = true;
+        self
+    }
+
+    /// Later messages of the session may overtake it.
+    #[must_use]
+    pub const fn concurrent(mut self) -> Self {
+        self.concurrent = true;
+        self
+    }
+
+    /// Dropped when the client goes.
+    #[must_use]
+    pub const fn cancel(mut self) -> Self {
+        self.cancel = true;
+        self
+    }
+
+    /// Not for clients.
+    #[must_use]
+    pub const fn internal(mut self) -> Self {
+        self.internal = true;
+        self
+    }
+
+    /// The dictionary code is pinned.
+    #[must_use]
+    pub const fn code(mut self, code: u16) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The doc comment.
+    #[must_use]
+    pub const fn docs(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+}
+
+/// What is known of a block of handlers without an instance: it does not depend on type parameters, so generic
+/// components have one too.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    /// The component's part of the route.
+    pub name: &'static str,
+    /// The type, as its author wrote it.
+    pub type_name: &'static str,
+    /// The codecs the block was compiled for.
+    pub codecs: &'static [&'static str],
+    /// The routes, in the order of the methods.
+    pub routes: &'static [Route],
+    /// `file:line` of the attribute.
+    pub location: &'static str,
+}
+
+/// The rows and hooks of a component, beside its description.
+pub struct Table<S: 'static> {
+    /// The description.
+    pub service: &'static Service,
+    /// One row a route, in the same order.
+    pub rows: &'static [Row<S>],
+    /// The lifecycle methods.
+    pub hooks: &'static [Hook<S>],
+}
+
+impl<S> std::fmt::Debug for Table<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("service", self.service).finish_non_exhaustive()
+    }
+}
+
+/// A component with handlers. Implemented by `#[handler]`, never by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` exposes no handlers",
+    label = "not a component",
+    note = "annotate an `impl {Self}` block with `#[pitaya_runtime::handler]`"
+)]
+pub trait Handlers: Send + Sync + Sized + 'static {
+    /// The table of the block.
+    const HANDLERS: Table<Self>;
+}
+
+/// A service that is linked into the program, mounted or not. Submitted by the macros.
+#[derive(Debug)]
+pub struct Declared(pub &'static Service);
+
+inventory::collect!(Declared);
+
+/// Every service that is linked into this program, sorted by name and location.
+///
+/// It serves discovery (warnings, documentation) only: nothing is mounted by being here, and a crate that no code
+/// names is never linked.
+#[must_use]
+pub fn declared() -> Vec<&'static Service> {
+    let mut all: Vec<_> = inventory::iter::<Declared>.into_iter().map(|declared| declared.0).collect();
+    all.sort_by_key(|service| (service.name, service.location));
+    all
+}

@@ -1,0 +1,100 @@
+//! One call: from the bytes of a body to a step of the turn.
+
+use super::returned::Answer;
+use crate::codec::Reads;
+use crate::context::Context;
+use crate::error::Result;
+use crate::turn::Place;
+use std::future::Future;
+use std::sync::Arc;
+
+/// What a row is given. Built by the registry; rows take it apart with [`read`](Call::read) or [`empty`](Call::empty).
+pub struct Call<'a, S> {
+    pub(crate) service: &'a Arc<S>,
+    pub(crate) cx: &'a mut Context,
+    pub(crate) codec: usize,
+    pub(crate) body: &'a [u8],
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) place: &'a mut Place,
+}
+
+/// One row of a table.
+pub type Row<S> = for<'a> fn(Call<'a, S>) -> Step;
+
+/// What became of a call.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// It ran; the answer, if it is one, has been appended to `out`.
+    Done(Result<()>),
+    /// Its future lies in the place and has not been polled yet.
+    Later,
+}
+
+/// A call whose payload type is known. The way to read it travels on as a function, so that the bound on the payload
+/// is checked in one place and a bad payload is one error, not three.
+pub struct Read<'a, S, P> {
+    call: Call<'a, S>,
+    read: fn(usize, &[u8]) -> Result<P>,
+}
+
+impl<'a, S> Call<'a, S> {
+    /// The payload is a `P`, read with the set of codecs `Cs`.
+    #[inline]
+    #[must_use]
+    pub fn read<Cs: Reads<P>, P>(self) -> Read<'a, S, P> {
+        Read { call: self, read: Cs::read }
+    }
+
+    /// There is no payload; whatever the client sent is ignored.
+    #[inline]
+    #[must_use]
+    pub fn empty(self) -> Read<'a, S, ()> {
+        Read { call: self, read: |_, _| Ok(()) }
+    }
+}
+
+impl<S: Send + Sync + 'static, P: Send + 'static> Read<'_, S, P> {
+    /// Decodes from the slice, runs the stages and calls: the answer goes straight into the connection's buffer.
+    #[inline]
+    pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &Context, P) -> Result<Answer<T>>) -> Step {
+        let call = self.call;
+        Step::Done((self.read)(call.codec, call.body).and_then(|mut payload| {
+            call.cx.before(&mut payload)?;
+            method(call.service, call.cx, payload)?.write(call.codec, call.out)
+        }))
+    }
+
+    /// Decodes *before* the future exists: no copy of the body, and the future owns all it needs.
+    #[inline]
+    pub fn later<T, F>(self, method: impl FnOnce(Arc<S>, Context, P) -> F) -> Step
+    where
+        F: Future<Output = Result<Answer<T>>> + Send + 'static,
+        T: 'static,
+    {
+        let call = self.call;
+        let ready = (self.read)(call.codec, call.body).and_then(|mut payload| {
+            call.cx.before(&mut payload)?;
+            Ok(payload)
+        });
+        match ready {
+            Ok(payload) => {
+                call.place.put(call.codec, method(call.service.clone(), call.cx.clone(), payload));
+                Step::Later
+            }
+            Err(e) => Step::Done(Err(e)),
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Call<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("codec", &self.codec).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl<S, P> std::fmt::Debug for Read<'_, S, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Read").field("call", &self.call).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! The way to a client, whoever holds its connection.
+
+use super::{CloseReason, Push, Session};
+use crate::BoxFuture;
+use crate::codec::Serializer;
+use crate::error::Result;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a session does to the outside world. The connection of a frontend implements it, and so does the stand-in that
+/// a backend has for a client of another server: it keeps session, connection and cluster out of each other.
+///
+/// No method waits for the client.
+pub trait Link: Send + Sync + 'static {
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// PIT-499 when the client is gone or too slow; PIT-400 when the wire cannot carry the message.
+    fn push(&self, route: &str, body: &[u8]) -> Result<()>;
+
+    /// Queues a message that was encoded once for many.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    fn send(&self, push: &Push) -> Result<()>;
+
+    /// Queues a kick as the last thing, with an optional reason.
+    ///
+    /// # Errors
+    /// PIT-499 when the client is gone.
+    fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()>;
+
+    /// Closes after what is queued; for `Replaced` the client gets a kick, so that it does not reconnect and fight.
+    fn close(&self, reason: CloseReason);
+
+    /// Makes the uid known: runs the app's callbacks, replaces an older session, tells the cluster.
+    fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>>;
+
+    /// The client's address.
+    fn remote_addr(&self) -> Option<SocketAddr>;
+
+    /// What the client speaks.
+    fn serializer(&self) -> Serializer;
+}

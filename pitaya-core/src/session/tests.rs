@@ -1,0 +1,112 @@
+use super::*;
+use crate::BoxFuture;
+use crate::codec::{Json, serializer};
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+
+/// A link that refuses the uid `no` and keeps what was pushed.
+#[derive(Default)]
+struct Probe(Mutex<Vec<(String, Vec<u8>)>>);
+
+impl Link for Probe {
+    fn push(&self, route: &str, body: &[u8]) -> Result<()> {
+        self.0.lock().push((route.to_owned(), body.to_vec()));
+        Ok(())
+    }
+    fn send(&self, push: &Push) -> Result<()> {
+        self.push(push.route(), push.body())
+    }
+    fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
+        Ok(())
+    }
+    fn close(&self, _: CloseReason) {}
+    fn bind<'a>(&'a self, _: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { if &**uid == "no" { Err(Error::new("APP-1", "refused")) } else { Ok(()) } })
+    }
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+    fn serializer(&self) -> Serializer {
+        serializer::<Json>()
+    }
+}
+
+fn session() -> (Session, Arc<Probe>) {
+    let probe = Arc::new(Probe::default());
+    (Session::new(1, probe.clone()), probe)
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("pending"),
+    }
+}
+
+#[test]
+fn binding_happens_once_and_a_refusal_leaves_it_unbound() {
+    let (session, _) = session();
+    assert_eq!(now(session.bind("no")).unwrap_err().code(), "APP-1");
+    assert_eq!(session.uid(), None);
+    now(session.bind("zoe")).unwrap();
+    assert_eq!(session.uid().as_deref(), Some("zoe"));
+    assert_eq!(now(session.bind("zoe")).unwrap_err().message(), "session is already bound to an uid");
+}
+
+#[test]
+fn a_uid_must_fit_into_a_subject() {
+    let (session, _) = session();
+    assert_eq!(now(session.bind("")).unwrap_err().message(), "illegal uid");
+    for bad in ["a b", "a\r\nPUB x", "a.b", "*", ">", "\u{7f}", "\u{a0}", &"x".repeat(129)] {
+        assert_eq!(now(session.bind(bad)).unwrap_err().code(), "PIT-400", "{bad:?}");
+    }
+    now(session.bind("Zoë-1@example")).unwrap();
+}
+
+#[test]
+fn data_keeps_what_was_put_in() {
+    let (session, _) = session();
+    let data = session.data();
+    data.set("big", 9_007_199_254_740_993_i64).unwrap();
+    data.set("list", [1, 2]).unwrap();
+    assert_eq!(&data.encoded()[..], br#"{"big":9007199254740993,"list":[1,2]}"#);
+    assert!(data.replace_encoded(b"[1]").is_err() && data.replace_encoded(b"{").is_err());
+    assert_eq!(data.get::<i64>("big").unwrap(), Some(9_007_199_254_740_993));
+    data.replace_encoded(br#"{"big":-3}"#).unwrap();
+    assert_eq!(data.get::<i64>("big").unwrap(), Some(-3));
+    assert!(data.get::<u8>("big").unwrap_err().message().contains("`big`"));
+    assert!(data.remove("big") && !data.remove("big") && data.all().is_empty());
+    assert_eq!(&data.encoded()[..], b"{}");
+}
+
+#[test]
+fn it_closes_once_and_every_callback_runs() {
+    let (session, _) = session();
+    let ran = Arc::new(AtomicU32::new(0));
+    let count = |by: u32| {
+        let ran = ran.clone();
+        move |_: &Session, _: &CloseReason| {
+            ran.fetch_add(by, Relaxed);
+        }
+    };
+    session.on_close(count(1));
+    session.on_close(|_, _| panic!("in a callback"));
+    session.on_close(count(10));
+    assert!(session.finish(CloseReason::Kicked));
+    assert!(!session.finish(CloseReason::Client));
+    assert_eq!(session.close_reason(), Some(&CloseReason::Kicked));
+    assert_eq!(now(session.closed()), &CloseReason::Kicked);
+    session.on_close(count(100));
+    assert_eq!(ran.load(Relaxed), 111);
+    assert_eq!(now(session.bind("late")).unwrap_err().code(), "PIT-499");
+}
+
+#[test]
+fn a_push_is_written_in_the_sessions_codec_or_not_at_all() {
+    let (session, probe) = session();
+    session.push("onX", &vec![1]).unwrap();
+    session.push_as::<(crate::Protobuf, Json), _>("onY", &()).unwrap();
+    assert_eq!(session.push_as::<(crate::Protobuf,), _>("onZ", &()).unwrap_err().code(), "PIT-500");
+    assert_eq!(*probe.0.lock(), [("onX".to_owned(), b"[1]".to_vec()), ("onY".to_owned(), b"null".to_vec())]);
+}
