@@ -1,1 +1,4 @@
-//! To come.
+//! What bytes, routes and components mean in Pitaya: the wire, the tables and the traits, without a socket.
+
+pub mod session;
+pub mod wire;

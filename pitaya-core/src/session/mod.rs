@@ -1,0 +1,3 @@
+//! What a server knows of one client.
+
+pub mod state;
