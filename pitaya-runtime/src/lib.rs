@@ -1,2 +1,74 @@
-//! To come.
+//! Clustered game servers in Rust, on the wire of Pitaya: the one crate an application depends on.
+//!
+//! A component is a type with an annotated `impl` block. The compiler checks every route; the framework brings the
+//! connections, sessions, groups and timers around it:
+//!
+//! ```no_run
+//! use pitaya_runtime::prelude::*;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Say {
+//!     text: String,
+//! }
+//!
+//! struct Room;
+//!
+//! #[handler]
+//! impl Room {
+//!     /// Answers in capitals: the route `chat.room.shout`.
+//!     pub async fn shout(&self, say: Say) -> String {
+//!         say.text.to_uppercase()
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let app = Builder::new("chat").acceptor(WebSocket::bind("0.0.0.0:3250")).handlers(Room).build()?;
+//!     Ok(app.run().await?)
+//! }
+//! ```
+//!
+//! The path of a message through the modules: [`accept`] (a socket, then a stream) → `connection` (packets, turns,
+//! order) → `pitaya_core::registry` (the row of the route) → the method → `outbox` and back.
+
+#[cfg(test)]
+extern crate self as pitaya_runtime;
+
+pub mod accept;
+mod agent;
+mod app;
+mod builder;
 pub mod config;
+mod connection;
+mod counters;
+pub mod groups;
+mod handshake;
+mod outbox;
+mod server;
+mod sessions;
+pub mod shutdown;
+pub mod timers;
+#[cfg(feature = "validation")]
+pub mod validation;
+
+pub use app::{App, PushError, StartError};
+pub use builder::{BuildError, Builder, Problem};
+pub use counters::Counts;
+pub use groups::Groups;
+pub use handshake::{Refusal, Validator};
+pub use pitaya_core::*;
+pub use pitaya_macros::handler;
+pub use sessions::Sessions;
+
+/// What most applications import.
+pub mod prelude {
+    pub use crate::accept::{Page, Tcp, WebSocket};
+    pub use crate::config::Config;
+    pub use crate::groups::Groups;
+    pub use crate::timers::Timers;
+    pub use crate::{
+        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Protobuf, Raw, Result,
+        Session, SessionEvent, handler,
+    };
+}
+

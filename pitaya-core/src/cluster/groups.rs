@@ -1,0 +1,186 @@
+//! What must a store of groups be able to do?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BoxFuture;
+
+/// The longest name of a group and the longest uid of a member, in bytes.
+pub const MAX_NAME: usize = 255;
+
+/// The text of [`GroupError::TtlNotFound`] from a store in memory (Go: `constants.ErrMemoryTTLNotFound`).
+pub const MEMORY_TTL_NOT_FOUND: &str = "memory group TTL not found";
+/// The text of [`GroupError::TtlNotFound`] from etcd (Go: `constants.ErrEtcdLeaseNotFound`).
+pub const ETCD_LEASE_NOT_FOUND: &str = "etcd lease not found in group";
+
+/// Why a group did not do what it should.
+///
+/// Where Go has the same error the text is Go's (`pkg/constants/errors.go`), because clients see and compare it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// A group of this name is there already.
+    #[error("group already exists")]
+    AlreadyExists,
+    /// There is no group of this name, or its time is over.
+    #[error("group not found")]
+    NotFound,
+    /// The uid is in the group already.
+    #[error("member already exists in group")]
+    MemberAlreadyExists,
+    /// The uid is not in the group.
+    #[error("member not found in the group")]
+    MemberNotFound,
+    /// The uid has no bytes.
+    #[error("empty uid")]
+    EmptyUid,
+    /// The group was made without a time to live, so there is none to renew. The text names the store:
+    /// [`MEMORY_TTL_NOT_FOUND`] or [`ETCD_LEASE_NOT_FOUND`].
+    #[error("{0}")]
+    TtlNotFound(&'static str),
+    /// A time to live of zero.
+    #[error("the time to live of a group must be longer than zero; a group without one is made by `create`")]
+    ZeroTtl,
+    /// The name cannot be that of a group: see [`check_name`].
+    #[error("a group's name must have 1 to 255 bytes and no later part `uids` between its slashes")]
+    InvalidName,
+    /// The uid is longer than [`MAX_NAME`].
+    #[error("a member's uid has at most 255 bytes")]
+    UidTooLong,
+    /// The store cannot be reached or did not answer: whether the operation was done is not known.
+    #[error("the store of groups is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// What an operation of a [`GroupStore`] comes to.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, GroupError>>;
+
+/// Keeps the uids of named groups, some of them for a limited time.
+///
+/// The contract, the same for every store, so that they can be exchanged:
+///
+/// * An operation happens wholly or not at all; those that hit the same group happen one after another.
+/// * A group made with a time to live is gone when that has passed since it was made or last renewed, with its members.
+///   Adding members does not renew it. A store may count in whole seconds and be late by its `lag`, never early.
+/// * Every operation on a group that is not there is [`GroupError::NotFound`], but for `exists` and what names no group.
+/// * Members and names come in no particular order. A member is in a group once.
+/// * Neither the number of groups nor that of members is limited here: who lets clients make them sets the limit.
+///
+/// Go: `pkg/groups/group_service.go`; `exists`, `list` and `remove_everywhere` are ours.
+pub trait GroupStore: Send + Sync {
+    /// Makes a group that lives until it is deleted.
+    ///
+    /// Errors: [`AlreadyExists`](GroupError::AlreadyExists), [`InvalidName`](GroupError::InvalidName).
+    fn create<'a>(&'a self, group: &'a str) -> Answer<'a, ()>;
+
+    /// Makes a group that lives for `ttl` unless it is renewed.
+    ///
+    /// Errors: as [`create`](Self::create), and [`ZeroTtl`](GroupError::ZeroTtl).
+    fn create_with_ttl<'a>(&'a self, group: &'a str, ttl: Duration) -> Answer<'a, ()>;
+
+    /// Lets the group live for its whole time to live again, from now.
+    ///
+    /// Errors: [`TtlNotFound`](GroupError::TtlNotFound) when it has none.
+    fn renew_ttl<'a>(&'a self, group: &'a str) -> Answer<'a, ()>;
+
+    /// Ends a group and all memberships in it.
+    fn delete<'a>(&'a self, group: &'a str) -> Answer<'a, ()>;
+
+    /// Whether there is such a group.
+    fn exists<'a>(&'a self, group: &'a str) -> Answer<'a, bool>;
+
+    /// The names of all groups.
+    fn list(&self) -> Answer<'_, Vec<Arc<str>>>;
+
+    /// Adds a member.
+    ///
+    /// Errors: [`MemberAlreadyExists`](GroupError::MemberAlreadyExists), [`EmptyUid`](GroupError::EmptyUid),
+    /// [`UidTooLong`](GroupError::UidTooLong).
+    fn add_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, ()>;
+
+    /// Removes a member.
+    ///
+    /// Errors: [`MemberNotFound`](GroupError::MemberNotFound).
+    fn remove_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, ()>;
+
+    /// Removes all members and keeps the group, with the rest of its time.
+    fn remove_all<'a>(&'a self, group: &'a str) -> Answer<'a, ()>;
+
+    /// Removes a uid from every group it is in and tells which these were. For a session that closes, so its cost goes
+    /// with the groups of that uid and not with all groups. A uid that is in no group is no error.
+    fn remove_everywhere<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<Arc<str>>>;
+
+    /// The uids of all members.
+    fn members<'a>(&'a self, group: &'a str) -> Answer<'a, Vec<Arc<str>>>;
+
+    /// Whether a uid is a member.
+    ///
+    /// Errors: [`EmptyUid`](GroupError::EmptyUid).
+    fn contains_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, bool>;
+
+    /// How many members there are.
+    fn count_members<'a>(&'a self, group: &'a str) -> Answer<'a, usize>;
+}
+
+/// Whether a group may have this name: 1 to [`MAX_NAME`] bytes, and no part after the first that is `uids` when split at
+/// `/`. In etcd the member `u` of the group `g` has the key `groups/g/uids/u`, which would also be that of a group
+/// `g/uids/u`.
+///
+/// # Errors
+/// [`GroupError::InvalidName`].
+pub fn check_name(group: &str) -> Result<(), GroupError> {
+    let fits = !group.is_empty() && group.len() <= MAX_NAME;
+    let unique = group.split('/').skip(1).all(|part| part != "uids");
+    if fits && unique { Ok(()) } else { Err(GroupError::InvalidName) }
+}
+
+/// Whether this can be the uid of a member: 1 to [`MAX_NAME`] bytes.
+///
+/// # Errors
+/// [`GroupError::EmptyUid`], [`GroupError::UidTooLong`].
+pub fn check_uid(uid: &str) -> Result<(), GroupError> {
+    match uid.len() {
+        0 => Err(GroupError::EmptyUid),
+        1..=MAX_NAME => Ok(()),
+        _ => Err(GroupError::UidTooLong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_cannot_be_taken_for_members() {
+        for good in ["r", "room 1", "games/7", "uids", "uids/x", "a/uidss", "a/my-uids/b", &"x".repeat(255)] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "a/uids", "a/uids/b", "a/b/uids/c", &"x".repeat(256)] {
+            assert_eq!(check_name(bad), Err(GroupError::InvalidName), "{bad}");
+        }
+    }
+
+    #[test]
+    fn uids_are_bounded() {
+        assert_eq!(check_uid(""), Err(GroupError::EmptyUid));
+        assert_eq!(check_uid(&"x".repeat(255)), Ok(()));
+        assert_eq!(check_uid(&"x".repeat(256)), Err(GroupError::UidTooLong));
+    }
+
+    /// The texts of Go's `pkg/constants/errors.go`, which clients compare.
+    #[test]
+    fn errors_say_what_go_says() {
+        let texts = [
+            (GroupError::AlreadyExists, "group already exists"),
+            (GroupError::NotFound, "group not found"),
+            (GroupError::MemberAlreadyExists, "member already exists in group"),
+            (GroupError::MemberNotFound, "member not found in the group"),
+            (GroupError::EmptyUid, "empty uid"),
+            (GroupError::TtlNotFound(MEMORY_TTL_NOT_FOUND), "memory group TTL not found"),
+            (GroupError::TtlNotFound(ETCD_LEASE_NOT_FOUND), "etcd lease not found in group"),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

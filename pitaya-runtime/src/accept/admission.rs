@@ -1,0 +1,158 @@
+//! How many may come in: in all, from one address, in one second.
+
+use crate::counters::{Counters, count};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::time::Instant;
+
+/// The limits of one app over all its acceptors.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    total: usize,
+    per_address: usize,
+    live: AtomicUsize,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+    rate: Option<Mutex<Bucket>>,
+}
+
+/// A place taken by a connection; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    admission: Arc<Admission>,
+    address: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Admission {
+    /// 0 turns a limit off.
+    pub(crate) fn new(total: usize, per_address: usize, rate: usize, burst: usize) -> Self {
+        let burst = burst.max(1) as f64;
+        let bucket = Bucket { per_second: rate as f64, burst, tokens: burst, filled: Instant::now() };
+        Self {
+            total,
+            per_address,
+            live: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            rate: (rate > 0).then(|| Mutex::new(bucket)),
+        }
+    }
+
+    /// Takes a place, or counts why there is none.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, counters: &Counters) -> Option<Admitted> {
+        count(&counters.accepted);
+        if self.rate.as_ref().is_some_and(|bucket| !bucket.lock().take(Instant::now())) {
+            count(&counters.refused_rate);
+            return None;
+        }
+        if self.live.fetch_add(1, Relaxed) >= self.total && self.total > 0 {
+            self.live.fetch_sub(1, Relaxed);
+            count(&counters.refused_total);
+            return None;
+        }
+        let mut admitted = Admitted { admission: self.clone(), address: None };
+        if self.per_address > 0 {
+            let address = network(address);
+            let mut addresses = self.addresses.lock();
+            let live = addresses.entry(address).or_default();
+            if *live >= self.per_address {
+                drop(addresses);
+                count(&counters.refused_address);
+                return None;
+            }
+            *live += 1;
+            admitted.address = Some(address);
+        }
+        Some(admitted)
+    }
+}
+
+/// One customer of an IPv6 provider has a /64: that is what counts as an address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
+        self.filled = now;
+        let has = self.tokens >= 1.0;
+        if has {
+            self.tokens -= 1.0;
+        }
+        has
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.admission.live.fetch_sub(1, Relaxed);
+        if let Some(address) = self.address {
+            let mut addresses = self.admission.addresses.lock();
+            if let Some(live) = addresses.get_mut(&address) {
+                *live -= 1;
+                if *live == 0 {
+                    addresses.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn places_are_counted_and_given_back() {
+        let (admission, counters) = (Arc::new(Admission::new(3, 2, 0, 0)), Counters::default());
+        let admit = |address| admission.admit(ip(address), &counters);
+        let (a, _b) = (admit("10.0.0.1").unwrap(), admit("::ffff:10.0.0.1").unwrap());
+        assert!(admit("10.0.0.1").is_none());
+        let _c = admit("2001:db8::1").unwrap();
+        assert!(admit("10.0.0.2").is_none());
+        drop(a);
+        let _d = admit("10.0.0.1").unwrap();
+        let counts = counters.read();
+        assert_eq!((counts.accepted, counts.refused_address, counts.refused_total), (6, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_prefix_of_64_bits_is_one_address() {
+        let (admission, counters) = (Arc::new(Admission::new(0, 1, 0, 0)), Counters::default());
+        let _a = admission.admit(ip("2001:db8:1:2::1"), &counters).unwrap();
+        assert!(admission.admit(ip("2001:db8:1:2:9::1"), &counters).is_none());
+        assert!(admission.admit(ip("2001:db8:1:3::1"), &counters).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_allows_a_burst_and_refills() {
+        let (admission, counters) = (Arc::new(Admission::new(0, 0, 10, 2)), Counters::default());
+        let admits = || admission.admit(ip("::1"), &counters).is_some();
+        assert!(admits() && admits() && !admits());
+        tokio::time::advance(Duration::from_millis(101)).await;
+        assert!(admits() && !admits());
+        assert_eq!(counters.read().refused_rate, 2);
+    }
+}

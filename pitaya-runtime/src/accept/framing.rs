@@ -1,0 +1,40 @@
+//! How packets lie in a stream.
+
+use pitaya_core::CloseReason;
+
+/// The layer between a stream and packets. TCP has none; a WebSocket has frames.
+pub trait Framing: Send + Unpin + 'static {
+    /// Packets lie in the stream as they are: nothing of this trait is called.
+    const PLAIN: bool;
+
+    /// Appends the packets that these bytes complete. A message of more than `limit` bytes is an error.
+    ///
+    /// # Errors
+    /// Why the connection has to be closed; packets of before the error have been appended.
+    fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason>;
+
+    /// Appends whole packets in their frames, and whatever the layer itself owes the client.
+    fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>);
+
+    /// Appends the layer's own farewell.
+    fn goodbye(&mut self, reason: &CloseReason, stream: &mut Vec<u8>);
+}
+
+/// No layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl Framing for Plain {
+    const PLAIN: bool = true;
+
+    fn decode(&mut self, stream: &[u8], _: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
+        packets.extend_from_slice(stream);
+        Ok(())
+    }
+
+    fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>) {
+        stream.extend_from_slice(packets);
+    }
+
+    fn goodbye(&mut self, _: &CloseReason, _: &mut Vec<u8>) {}
+}

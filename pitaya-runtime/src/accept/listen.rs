@@ -1,0 +1,135 @@
+//! The accept loop, the same for every acceptor.
+
+use super::{Acceptor, Admission, Established};
+use crate::connection::Connection;
+use crate::counters::count;
+use crate::server::Server;
+use pitaya_core::BoxFuture;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// The pause after an error of `accept`: without file descriptors it fails again at once, for as long as they lack.
+const PAUSE: Duration = Duration::from_millis(50);
+/// One line in this time about such errors.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// An acceptor without its types, not yet bound.
+pub(crate) trait Listen: Send + Sync {
+    fn prepare(&mut self) -> Result<(), String>;
+    /// `protocol://address` as configured.
+    fn name(&self) -> String;
+    fn bind(self: Box<Self>) -> BoxFuture<'static, io::Result<Box<dyn Bound>>>;
+}
+
+/// A bound socket that has accepted nothing yet.
+pub(crate) trait Bound: Send {
+    fn protocol(&self) -> &'static str;
+    fn address(&self) -> SocketAddr;
+    /// Accepts until the app stops.
+    fn run(self: Box<Self>, server: Arc<Server>, admission: Arc<Admission>) -> BoxFuture<'static, ()>;
+}
+
+pub(crate) fn erase(acceptor: impl Acceptor) -> Box<dyn Listen> {
+    Box::new(Configured(acceptor))
+}
+
+struct Configured<A>(A);
+
+struct Ready<A: Acceptor> {
+    acceptor: A,
+    listener: A::Listener,
+    address: SocketAddr,
+}
+
+impl<A: Acceptor> Listen for Configured<A> {
+    fn prepare(&mut self) -> Result<(), String> {
+        self.0.prepare()
+    }
+
+    fn name(&self) -> String {
+        format!("{}://{}", self.0.protocol(), self.0.configured())
+    }
+
+    fn bind(self: Box<Self>) -> BoxFuture<'static, io::Result<Box<dyn Bound>>> {
+        Box::pin(async move {
+            let (listener, address) = self.0.bind().await?;
+            Ok(Box::new(Ready { acceptor: self.0, listener, address }) as Box<dyn Bound>)
+        })
+    }
+}
+
+impl<A: Acceptor> Bound for Ready<A> {
+    fn protocol(&self) -> &'static str {
+        self.acceptor.protocol()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn run(self: Box<Self>, server: Arc<Server>, admission: Arc<Admission>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let Self { acceptor, mut listener, address } = *self;
+            let (acceptor, mut complained) = (Arc::new(acceptor), None::<Instant>);
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    () = server.stopping.cancelled() => return,
+                    accepted = acceptor.accept(&mut listener) => accepted,
+                };
+                match accepted {
+                    Ok((raw, remote)) => admit(&acceptor, raw, remote, &server, &admission),
+                    Err(e) => {
+                        if complained.is_none_or(|at| at.elapsed() >= QUIET) {
+                            complained = Some(Instant::now());
+                            tracing::warn!(%address, "cannot accept: {e}");
+                        }
+                        sleep(PAUSE).await;
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Gives the connection a task, if there is room for it. Whatever its handshake waits for, the loop does not.
+fn admit<A: Acceptor>(
+    acceptor: &Arc<A>,
+    raw: A::Raw,
+    remote: SocketAddr,
+    server: &Arc<Server>,
+    admission: &Arc<Admission>,
+) {
+    let accepted = Instant::now();
+    let Some(admitted) = admission.admit(remote.ip(), &server.counters) else { return };
+    let (acceptor, server) = (acceptor.clone(), server.clone());
+    let tasks = server.tasks.clone();
+    let establish = async move {
+        let deadline = accepted + server.settings.handshake_timeout;
+        let established = tokio::select! {
+            established = timeout_at(deadline, acceptor.establish(raw, remote)) => established,
+            () = server.stopping.cancelled() => return,
+        };
+        let Established { stream, framing, remote } = match established {
+            Ok(Ok(Some(established))) => established,
+            Ok(Ok(None)) => return,
+            Ok(Err(e)) => {
+                count(&server.counters.failed_establish);
+                tracing::debug!(%remote, "{} handshake failed: {e}", acceptor.protocol());
+                return;
+            }
+            Err(_) => {
+                count(&server.counters.failed_establish);
+                tracing::debug!(%remote, "{} handshake took too long", acceptor.protocol());
+                return;
+            }
+        };
+        // A task of its own: the size of a handshake must not stay with the connection.
+        let connection = Connection::new(server.clone(), stream, framing, remote, accepted, admitted);
+        server.tasks.spawn(connection);
+    };
+    tasks.spawn(establish);
+}

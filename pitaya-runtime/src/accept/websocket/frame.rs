@@ -1,0 +1,232 @@
+//! Frames of RFC 6455, the server's side, without a socket.
+
+use crate::accept::Framing;
+use pitaya_core::CloseReason;
+use pitaya_core::wire::Packet;
+use pitaya_core::wire::packet::HEADER;
+
+const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
+const CONTINUATION: u8 = 0;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+/// The longest payload of a control frame.
+const CONTROL: usize = 125;
+
+/// The state of one WebSocket.
+#[derive(Debug, Default)]
+pub struct WebSocketFraming {
+    /// The beginning of a frame that has not come whole.
+    partial: Vec<u8>,
+    /// The fragments of a message so far.
+    message: Vec<u8>,
+    in_message: bool,
+    /// Pongs that are owed.
+    replies: Vec<u8>,
+    closed: bool,
+}
+
+/// What stands before a payload.
+struct Head {
+    fin: bool,
+    opcode: u8,
+    mask: [u8; 4],
+    length: usize,
+    /// Bytes of the head itself.
+    size: usize,
+}
+
+fn wrong(text: &str) -> CloseReason {
+    CloseReason::Malformed(format!("websocket: {text}"))
+}
+
+impl WebSocketFraming {
+    /// A WebSocket whose first bytes may have come with the upgrade.
+    #[must_use]
+    pub fn new(early: Vec<u8>) -> Self {
+        Self { partial: early, ..Self::default() }
+    }
+
+    /// Handles one frame; how many bytes it takes, or `None` when it is not whole.
+    fn frame(&mut self, bytes: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<Option<usize>, CloseReason> {
+        let Some(head) = Head::parse(bytes, limit.saturating_add(HEADER))? else { return Ok(None) };
+        let end = head.size + head.length;
+        if bytes.len() < end {
+            return Ok(None);
+        }
+        let payload = &bytes[head.size..end];
+        match head.opcode {
+            TEXT | BINARY if self.in_message => return Err(wrong("a new message inside another")),
+            CONTINUATION if !self.in_message => return Err(wrong("a continuation of nothing")),
+            TEXT | BINARY if head.fin => {
+                let at = packets.len();
+                unmask(payload, head.mask, packets);
+                whole_packets(&packets[at..], limit).inspect_err(|_| packets.truncate(at))?;
+            }
+            TEXT | BINARY | CONTINUATION => {
+                if self.message.len() + payload.len() > limit.saturating_add(HEADER) {
+                    return Err(wrong("the message is longer than a packet may be"));
+                }
+                unmask(payload, head.mask, &mut self.message);
+                self.in_message = !head.fin;
+                if head.fin {
+                    whole_packets(&self.message, limit)?;
+                    packets.extend_from_slice(&self.message);
+                    self.message = Vec::new();
+                }
+            }
+            PING => {
+                head_of(PONG, payload.len(), &mut self.replies);
+                unmask(payload, head.mask, &mut self.replies);
+            }
+            PONG => {}
+            _ => {
+                self.closed = true;
+                return Err(CloseReason::Client);
+            }
+        }
+        Ok(Some(end))
+    }
+}
+
+impl Head {
+    fn parse(bytes: &[u8], limit: usize) -> Result<Option<Self>, CloseReason> {
+        let &[first, second, ref rest @ ..] = bytes else {
+            // One byte can be wrong already: a TLS hello, a packet without frames.
+            return match bytes.first() {
+                Some(first) if first & 0x70 != 0 => Err(wrong("reserved bits are set")),
+                _ => Ok(None),
+            };
+        };
+        let (fin, opcode) = (first & FIN != 0, first & 0x0f);
+        if first & 0x70 != 0 {
+            return Err(wrong("reserved bits are set"));
+        }
+        if !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG) {
+            return Err(wrong("unknown opcode"));
+        }
+        if second & MASKED == 0 {
+            return Err(wrong("a client's frame must be masked"));
+        }
+        let short = usize::from(second & 0x7f);
+        if opcode >= CLOSE && (!fin || short > CONTROL) {
+            return Err(wrong("a control frame is whole and short"));
+        }
+        let (length, extra) = match (short, rest) {
+            (126, [a, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 2),
+            (127, [a, b, c, d, e, f, g, h, ..]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 8),
+            (126 | 127, _) => return Ok(None),
+            (short, _) => (short as u64, 0),
+        };
+        if (extra == 2 && length < 126) || (extra == 8 && length <= 0xffff) {
+            return Err(wrong("the length is not in its shortest form"));
+        }
+        let length = usize::try_from(length).ok().filter(|length| *length <= limit);
+        let length = length.ok_or_else(|| wrong("the frame is longer than a packet may be"))?;
+        let [a, b, c, d] = match rest.get(extra..extra + 4) {
+            Some(mask) => [mask[0], mask[1], mask[2], mask[3]],
+            None => return Ok(None),
+        };
+        Ok(Some(Self { fin, opcode, mask: [a, b, c, d], length, size: 2 + extra + 4 }))
+    }
+}
+
+/// Appends the payload in the clear, eight bytes at a time.
+fn unmask(payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.extend_from_slice(payload);
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, tail) = out[at..].as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in tail.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+}
+
+/// A message has whole packets in it, one or more: never a part of one.
+fn whole_packets(mut message: &[u8], limit: usize) -> Result<(), CloseReason> {
+    loop {
+        match Packet::decode(message, limit) {
+            Ok(Some((_, length))) if length == message.len() => return Ok(()),
+            Ok(Some((_, length))) => message = &message[length..],
+            Ok(None) => return Err(wrong("a message must have whole packets in it")),
+            Err(e) => return Err(CloseReason::Malformed(e.to_string())),
+        }
+    }
+}
+
+fn head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(FIN | opcode);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 126 => out.push(short),
+        (_, Ok(length)) => {
+            out.push(126);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
+
+impl Framing for WebSocketFraming {
+    const PLAIN: bool = false;
+
+    fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
+        let mut whole = std::mem::take(&mut self.partial);
+        let bytes = if whole.is_empty() {
+            stream
+        } else {
+            whole.extend_from_slice(stream);
+            &whole
+        };
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.frame(&bytes[at..], limit, packets)? {
+                Some(length) => at += length,
+                None => break,
+            }
+        }
+        self.partial = bytes[at..].to_vec();
+        Ok(())
+    }
+
+    fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>) {
+        stream.append(&mut self.replies);
+        self.replies = Vec::new();
+        let mut at = 0;
+        // These are our own packets: they are whole.
+        while let Some([_, a, b, c]) = packets.get(at..at + HEADER) {
+            let length = HEADER + u32::from_be_bytes([0, *a, *b, *c]) as usize;
+            let end = (at + length).min(packets.len());
+            head_of(BINARY, end - at, stream);
+            stream.extend_from_slice(&packets[at..end]);
+            at = end;
+        }
+    }
+
+    fn goodbye(&mut self, reason: &CloseReason, stream: &mut Vec<u8>) {
+        // RFC 6455, section 7.4.1.
+        let code: u16 = match reason {
+            CloseReason::Malformed(_) | CloseReason::Violation(_) => 1002,
+            CloseReason::Shutdown => 1001,
+            CloseReason::HandshakeRefused(_) | CloseReason::HandshakeTimeout => 1008,
+            // A connection that just ended gets no frame; one that said close is answered.
+            CloseReason::Client if !self.closed => return,
+            _ => 1000,
+        };
+        head_of(CLOSE, 2, stream);
+        stream.extend_from_slice(&code.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+//! The link of a session to the connection that this process holds.
+
+use crate::outbox::Outbox;
+use crate::server::Server;
+use pitaya_core::codec::Serializer;
+use pitaya_core::session::{Link, Push};
+use pitaya_core::wire::message::response_head;
+use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
+use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+pub(crate) struct Agent {
+    pub(crate) server: Arc<Server>,
+    pub(crate) outbox: Outbox,
+    remote: SocketAddr,
+    /// The client reads compressed bodies.
+    pub(crate) compress: AtomicBool,
+    /// The client has sent a route as a code, so it reads them too.
+    pub(crate) coded: AtomicBool,
+    /// Concurrent calls that have left the connection.
+    pub(crate) concurrent: AtomicUsize,
+}
+
+impl Agent {
+    pub(crate) fn new(server: Arc<Server>, remote: SocketAddr) -> Self {
+        Self {
+            outbox: Outbox::new(server.settings.outbox),
+            compress: AtomicBool::new(server.settings.compress),
+            coded: AtomicBool::new(false),
+            concurrent: AtomicUsize::new(0),
+            server,
+            remote,
+        }
+    }
+
+    /// The code this client reads for a push route.
+    fn code(&self, route: &str) -> Option<u16> {
+        if self.coded.load(Relaxed) { self.server.dictionary.code(route) } else { None }
+    }
+
+    /// Queues the answer of a call that finished elsewhere.
+    pub(crate) fn answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        let sent = self.outbox.append(|out| {
+            let at = answer_head(out, id);
+            if let Ok(body) = outcome {
+                out.extend_from_slice(body);
+            }
+            self.server.finish_answer(out, at, id, outcome.map(|_| ()), self.compress.load(Relaxed));
+            Ok(())
+        });
+        if sent.is_err() {
+            crate::counters::count(&self.server.counters.late_answers);
+        }
+    }
+}
+
+/// Opens the packet of an answer; the body follows.
+#[inline]
+pub(crate) fn answer_head(out: &mut Vec<u8>, id: u64) -> usize {
+    let at = packet::open(out, PacketKind::Data);
+    response_head(out, id, false);
+    at
+}
+
+/// A reason too long for a packet is left out: the kick counts.
+fn write_kick(reason: Option<&serde_json::Value>, out: &mut Vec<u8>) {
+    if wire::kick(reason, out).is_err() {
+        out.extend_from_slice(&packet::KICK);
+    }
+}
+
+impl Link for Agent {
+    fn push(&self, route: &str, body: &[u8]) -> Result<()> {
+        let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
+        let compress = self.compress.load(Relaxed);
+        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+    }
+
+    fn send(&self, push: &Push) -> Result<()> {
+        let frame = push.frame(self.code(push.route()), self.compress.load(Relaxed));
+        self.outbox.append(|out| {
+            out.extend_from_slice(frame);
+            Ok(())
+        })
+    }
+
+    fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
+        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
+        if kicked { Ok(()) } else { Err(Error::closed()) }
+    }
+
+    fn close(&self, reason: CloseReason) {
+        let replaced = reason == CloseReason::Replaced;
+        self.outbox.end(reason, |out| {
+            if replaced {
+                write_kick(None, out);
+            }
+        });
+        // Also when it has ended before: at the end of a shutdown every connection has to look again.
+        self.outbox.wake();
+    }
+
+    fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.server.bind(session, uid))
+    }
+
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        Some(self.remote)
+    }
+
+    fn serializer(&self) -> Serializer {
+        self.server.serializer
+    }
+}

@@ -1,0 +1,372 @@
+//! A running app, and the handle to it.
+
+use crate::accept::{Admission, Bound, Listen};
+use crate::counters::Counts;
+use crate::groups::Groups;
+use crate::server::Server;
+use crate::sessions::Sessions;
+use crate::timers::Timers;
+use parking_lot::Mutex;
+use pitaya_core::codec::Writes;
+use pitaya_core::registry::{Moment, Registry};
+use pitaya_core::session::Push;
+use pitaya_core::wire::Dictionary;
+use pitaya_core::{AppEvent, BoxFuture, CloseReason, Context, Error, FromContext, Result, SessionEvent, State};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// One server of a game: built by a [`Builder`](crate::Builder), run, and stopped. A cheap handle: clone it, keep it,
+/// borrow it in a handler as `app: &App`.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    server: Arc<Server>,
+    admission: Arc<Admission>,
+    groups: Groups,
+    timers: Timers,
+    shutdown_timeout: Duration,
+    /// What is needed once, to start.
+    start: Mutex<Option<Start>>,
+    addresses: Mutex<Vec<SocketAddr>>,
+    /// Somebody asked it to stop.
+    stop: CancellationToken,
+    /// It has stopped.
+    stopped: CancellationToken,
+}
+
+pub(crate) struct Start {
+    pub(crate) acceptors: Vec<Box<dyn Listen>>,
+    pub(crate) state: State,
+    /// Ends groups whose time is over.
+    pub(crate) sweeper: BoxFuture<'static, ()>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why an app did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on: most often another program has the port.
+    #[error("cannot listen on {acceptor}: {source}{}", hint(source))]
+    Bind {
+        /// The acceptor, as `protocol://address`.
+        acceptor: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// An `init` or `after_init` method of a component failed.
+    #[error("{0}")]
+    Component(String),
+    /// An app runs once.
+    #[error("the app has been started before")]
+    Again,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program listens there; choose another port or stop it)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need privileges)",
+        _ => "",
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        admission: Arc<Admission>,
+        groups: Groups,
+        timers: Timers,
+        shutdown_timeout: Duration,
+        start: Start,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            server,
+            admission,
+            groups,
+            timers,
+            shutdown_timeout,
+            start: Mutex::new(Some(start)),
+            addresses: Mutex::default(),
+            stop: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        }))
+    }
+
+    /// Starts: the components' `init` and `after_init`, then the acceptors. When it returns, clients can connect.
+    ///
+    /// # Errors
+    /// When a component fails to start or an address cannot be listened on; then nothing keeps running.
+    pub async fn start(&self) -> Result<(), StartError> {
+        let start = self.0.start.lock().take().ok_or(StartError::Again)?;
+        for warning in &start.warnings {
+            tracing::warn!("{warning}");
+        }
+        let server = &self.0.server;
+        let state = start.state.with(self.clone()).with(self.0.groups.clone()).with(self.0.timers.clone());
+        let state = Arc::new(state);
+        *server.state.lock() = state.clone();
+        let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
+        server.tasks.spawn(async move {
+            let _ = stopping.run_until_cancelled(sweeper).await;
+        });
+        let started = self.start_all(start.acceptors, &AppEvent { state }).await;
+        if started.is_err() {
+            self.0.stop.cancel();
+            self.finish().await;
+        } else {
+            let app = self.clone();
+            tokio::spawn(async move {
+                app.0.stop.cancelled().await;
+                app.finish().await;
+            });
+        }
+        started
+    }
+
+    async fn start_all(&self, acceptors: Vec<Box<dyn Listen>>, event: &AppEvent) -> Result<(), StartError> {
+        let server = &self.0.server;
+        // Bound first, so that a busy port is known before anything has been done; accepting comes last.
+        let mut bound: Vec<Box<dyn Bound>> = Vec::new();
+        for acceptor in acceptors {
+            let name = acceptor.name();
+            let ready = acceptor.bind().await.map_err(|source| StartError::Bind { acceptor: name, source })?;
+            bound.push(ready);
+        }
+        for moment in [Moment::Init, Moment::AfterInit] {
+            server.registry.app(moment, event).await.map_err(|e| StartError::Component(e.to_string()))?;
+        }
+        *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
+        for acceptor in bound {
+            tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
+            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
+        }
+        Ok(())
+    }
+
+    /// Starts, runs until [`shutdown`](Self::shutdown) is called or the process is asked to end (SIGINT, SIGTERM,
+    /// SIGQUIT), and stops in order. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn run(&self) -> Result<(), StartError> {
+        self.run_until(crate::shutdown::signal()).await
+    }
+
+    /// Like [`run`](Self::run), with any future in place of the signals.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn run_until(&self, end: impl Future<Output = ()>) -> Result<(), StartError> {
+        self.start().await?;
+        tokio::select! {
+            () = end => {}
+            () = self.0.stop.cancelled() => {}
+        }
+        self.0.stop.cancel();
+        tokio::select! {
+            () = self.stopped() => {}
+            () = crate::shutdown::signal() => tracing::warn!("asked to end again: not waiting any longer"),
+        }
+        Ok(())
+    }
+
+    /// Stops in order: no new connections; what clients have sent is answered, for at most
+    /// `pitaya.limits.shutdown.timeout`; the sessions are closed; the components' `before_shutdown` and `shutdown` run
+    /// in reverse order. Returns when it is done; further calls wait for the same.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        if self.0.start.lock().take().is_some() {
+            // Never started: nothing to wait for.
+            self.0.stopped.cancel();
+        }
+        self.stopped().await;
+    }
+
+    /// Ends when the app has stopped.
+    pub async fn stopped(&self) {
+        self.0.stopped.cancelled().await;
+    }
+
+    async fn finish(&self) {
+        let Inner { server, timers, shutdown_timeout, .. } = &*self.0;
+        server.stopping.cancel();
+        if tokio::time::timeout(*shutdown_timeout, timers.stopped()).await.is_err() {
+            timers.abort();
+        }
+        for session in server.sessions.all() {
+            session.close_for(CloseReason::Shutdown);
+        }
+        server.tasks.close();
+        if tokio::time::timeout(*shutdown_timeout, server.tasks.wait()).await.is_err() {
+            tracing::warn!("still busy after {shutdown_timeout:?}: {} sessions are cut off", server.sessions.count());
+            server.aborting.cancel();
+            for session in server.sessions.all() {
+                // A second reason is not taken; the connection wakes and sees that time is up.
+                session.close_for(CloseReason::Shutdown);
+            }
+            let _ = tokio::time::timeout(Duration::from_secs(1), server.tasks.wait()).await;
+        }
+        let event = AppEvent { state: server.state() };
+        for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
+            if let Err(e) = server.registry.app(moment, &event).await {
+                tracing::error!("{e}");
+            }
+        }
+        // It holds this very app.
+        *server.state.lock() = Arc::default();
+        self.0.stopped.cancel();
+    }
+
+    /// The addresses it listens on, in the order of the acceptors; empty before it has started.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.addresses.lock().clone()
+    }
+
+    /// The server type: the first part of its routes.
+    #[must_use]
+    pub fn server_type(&self) -> &str {
+        &self.0.server.kind
+    }
+
+    /// Who is here.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.server.sessions
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.0.groups
+    }
+
+    /// The timers; they stop with the app.
+    #[must_use]
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// What is mounted.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.server.registry
+    }
+
+    /// The route dictionary that the handshake announces.
+    #[must_use]
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.0.server.dictionary
+    }
+
+    /// What has happened so far, counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.server.counters.read()
+    }
+
+    /// Pushes a message in JSON to these users: [`push_as`](Self::push_as).
+    ///
+    /// # Errors
+    /// As for [`push_as`](Self::push_as).
+    pub fn push<T>(&self, route: &str, message: &T, uids: &[impl AsRef<str>]) -> Result<(), PushError>
+    where
+        (pitaya_core::Json,): Writes<T>,
+    {
+        self.push_as::<(pitaya_core::Json,), T>(route, message, uids)
+    }
+
+    /// Encodes a message once, with the one of these codecs that the app speaks, and pushes it to these users.
+    ///
+    /// # Errors
+    /// [`PushError`] when the message cannot be written, or with the uids that are not here or too slow.
+    pub fn push_as<Cs: Writes<T>, T>(
+        &self,
+        route: &str,
+        message: &T,
+        uids: &[impl AsRef<str>],
+    ) -> Result<(), PushError> {
+        let push = Push::new::<Cs, T>(self.0.server.serializer.name(), route, message)?;
+        self.push_encoded(&push, uids)
+    }
+
+    /// Pushes an encoded message to these users.
+    ///
+    /// # Errors
+    /// With the uids that are not here or too slow.
+    pub fn push_encoded(&self, push: &Push, uids: &[impl AsRef<str>]) -> Result<(), PushError> {
+        self.each(uids, |session| session.send(push).is_ok())
+    }
+
+    /// Kicks these users.
+    ///
+    /// # Errors
+    /// With the uids that are not here.
+    pub fn kick(&self, uids: &[impl AsRef<str>]) -> Result<(), PushError> {
+        self.each(uids, |session| session.kick().is_ok())
+    }
+
+    fn each(
+        &self,
+        uids: &[impl AsRef<str>],
+        reached: impl Fn(&pitaya_core::Session) -> bool,
+    ) -> Result<(), PushError> {
+        let missed = |uid: &&str| !self.sessions().by_uid(uid).is_some_and(|session| reached(&session));
+        let failed: Vec<String> = uids.iter().map(AsRef::as_ref).filter(missed).map(str::to_owned).collect();
+        if failed.is_empty() { Ok(()) } else { Err(PushError::Unreached(failed)) }
+    }
+}
+
+/// Why a message did not reach everybody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// It could not be written at all: nobody got it.
+    #[error("{0}")]
+    Message(String),
+    /// These users are not here, or do not read; all others got it.
+    #[error("{} users could not be reached", .0.len())]
+    Unreached(Vec<String>),
+}
+
+impl From<Error> for PushError {
+    fn from(error: Error) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+macro_rules! lent_from_state {
+    ($($type:ty),*) => { $(
+        impl FromContext for $type {
+            fn from_context(cx: &Context) -> Result<&Self> {
+                cx.state()
+            }
+        }
+        impl FromContext<AppEvent> for $type {
+            fn from_context(event: &AppEvent) -> Result<&Self> {
+                event.state.get()
+            }
+        }
+        impl FromContext<SessionEvent> for $type {
+            fn from_context(event: &SessionEvent) -> Result<&Self> {
+                event.state.get()
+            }
+        }
+    )* };
+}
+lent_from_state!(App, Groups, Timers);
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("server_type", &self.server_type())
+            .field("addresses", &self.addresses())
+            .field("sessions", &self.sessions().count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,405 @@
+//! What an app is made of, and whether it is valid: all problems at once.
+
+use crate::accept::{Acceptor, Admission, Listen, erase};
+use crate::app::{App, Start};
+use crate::config::{Config, SerializerType};
+use crate::groups::Groups;
+use crate::groups::memory::MemoryGroups;
+use crate::handshake::{Validator, Validators};
+use crate::server::{Callbacks, Server, Settings};
+use crate::sessions::Sessions;
+use crate::timers::Timers;
+use parking_lot::Mutex;
+use pitaya_core::codec::{Codec, Serializer, serializer};
+use pitaya_core::handler::{Handlers, declared};
+use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
+use pitaya_core::registry::{MountError, Registry};
+use pitaya_core::route::is_legal_part;
+use pitaya_core::wire::{Dictionary, DictionaryError, HandshakeReply};
+use pitaya_core::{CloseReason, Json, Protobuf, Result, Session, State};
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Collects what an app is made of. Nothing is checked before [`build`](Self::build), which reports everything.
+///
+/// ```
+/// use pitaya_runtime::prelude::*;
+///
+/// struct Room;
+/// #[handler]
+/// impl Room {
+///     pub fn echo(&self, raw: Raw) -> Raw {
+///         raw
+///     }
+/// }
+///
+/// let app = Builder::new("chat").acceptor(Tcp::bind("127.0.0.1:0")).handlers(Room).build()?;
+/// assert_eq!(app.server_type(), "chat");
+/// # Ok::<(), BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    kind: String,
+    config: Config,
+    serializer: Option<Serializer>,
+    acceptors: Vec<Box<dyn Listen>>,
+    mounts: Vec<Mount>,
+    pipeline: Pipeline,
+    dictionary: Words,
+    validators: Validators,
+    callbacks: Callbacks,
+    state: State,
+    leave_groups: bool,
+}
+
+type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
+
+/// Which routes get codes.
+enum Words {
+    None,
+    Generated,
+    Given(std::result::Result<Dictionary, DictionaryError>),
+}
+
+impl Builder {
+    /// An app of this server type, with the default config.
+    pub fn new(server_type: impl Into<String>) -> Self {
+        Self {
+            kind: server_type.into(),
+            config: Config::default(),
+            serializer: None,
+            acceptors: Vec::new(),
+            mounts: Vec::new(),
+            pipeline: Pipeline::default(),
+            dictionary: Words::None,
+            validators: Validators::default(),
+            callbacks: Callbacks::default(),
+            state: State::default(),
+            leave_groups: false,
+        }
+    }
+
+    /// Settings in place of the defaults: see [`Config::load`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Changes single settings: `.configure(|c| c.heartbeat.interval = Duration::from_secs(5))`.
+    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Speaks this codec with clients, whatever `pitaya.serializertype` says: [`Json`], [`Protobuf`] or one's own.
+    pub fn serializer<C: Codec>(mut self) -> Self {
+        self.serializer = Some(serializer::<C>());
+        self
+    }
+
+    /// Another way for clients to come in. All of them lead to the same components.
+    pub fn acceptor(mut self, acceptor: impl Acceptor) -> Self {
+        self.acceptors.push(erase(acceptor));
+        self
+    }
+
+    /// Mounts a component under the name of its `#[handler]` block.
+    pub fn handlers<S: Handlers>(self, component: S) -> Self {
+        self.shared_handlers(Arc::new(component))
+    }
+
+    /// Mounts a component that the app keeps a handle to.
+    pub fn shared_handlers<S: Handlers>(mut self, component: Arc<S>) -> Self {
+        self.mounts.push(Box::new(move |registry, kind, codec| registry.mount(kind, None, codec, component)));
+        self
+    }
+
+    /// Mounts a component under another name: two of one type can be told apart.
+    pub fn handlers_as<S: Handlers>(mut self, name: impl Into<String>, component: S) -> Self {
+        let name = name.into();
+        let component = Arc::new(component);
+        self.mounts.push(Box::new(move |registry, kind, codec| registry.mount(kind, Some(&name), codec, component)));
+        self
+    }
+
+    /// A value that components borrow, through [`Context::state`](pitaya_core::Context::state) or a `FromContext` of
+    /// their own. One of each type.
+    pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.state = self.state.with(value);
+        self
+    }
+
+    /// A step on the bytes of every body, before it is decoded.
+    pub fn before_raw(mut self, step: impl BeforeRaw) -> Self {
+        self.pipeline.push_raw(step);
+        self
+    }
+
+    /// A step on every payload, before its method.
+    pub fn before(mut self, step: impl Before) -> Self {
+        self.pipeline.push_before(step);
+        self
+    }
+
+    /// A step on every answer or error.
+    pub fn after(mut self, step: impl After) -> Self {
+        self.pipeline.push_after(step);
+        self
+    }
+
+    /// Gives every mounted route a code and announces them in the handshake: pinned ones (`#[route(code = 7)]`) keep
+    /// theirs, the others get the free codes from 1 on in the order of their names.
+    pub fn generate_dictionary(mut self) -> Self {
+        self.dictionary = Words::Generated;
+        self
+    }
+
+    /// Announces these codes. Keys are routes as clients write them, and names of pushes.
+    pub fn dictionary<R: Into<String>>(mut self, codes: impl IntoIterator<Item = (R, u16)>) -> Self {
+        self.dictionary = Words::Given(Dictionary::new(codes.into_iter().map(|(route, code)| (route.into(), code))));
+        self
+    }
+
+    /// A check of what clients say in the handshake. Checks run in the order in which they were added; the first
+    /// refusal counts.
+    pub fn validate_handshake(mut self, name: &str, validator: impl Validator) -> Self {
+        self.validators.push(name, validator);
+        self
+    }
+
+    /// Runs when a session asks to be bound, with its new uid set; an error refuses.
+    pub fn on_session_bind<F, Fut>(mut self, callback: F) -> Self
+    where
+        F: Fn(Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.callbacks.on_bind.push(Box::new(move |session| Box::pin(callback(session))));
+        self
+    }
+
+    /// Runs when a session has been bound; an error takes it back.
+    pub fn after_session_bind<F, Fut>(mut self, callback: F) -> Self
+    where
+        F: Fn(Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.callbacks.after_bind.push(Box::new(move |session| Box::pin(callback(session))));
+        self
+    }
+
+    /// Runs when a session that had shaken hands is closed, after its own callbacks.
+    pub fn on_session_closed(mut self, callback: impl Fn(&Session, &CloseReason) + Send + Sync + 'static) -> Self {
+        self.callbacks.on_closed.push(Box::new(callback));
+        self
+    }
+
+    /// Takes a uid out of all groups when its session closes.
+    pub fn leave_groups_on_close(mut self) -> Self {
+        self.leave_groups = true;
+        self
+    }
+
+    /// Checks everything and makes the app. Nothing runs yet: see [`App::run`].
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn build(mut self) -> std::result::Result<App, BuildError> {
+        let mut problems = Vec::new();
+        if !is_legal_part(&self.kind) {
+            problems.push(Problem::ServerType(self.kind.clone()));
+        }
+        problems.extend(self.config.validate().into_iter().map(|p| Problem::Config(p.to_string())));
+        let serializer = self.serializer.unwrap_or_else(|| match self.config.serializertype {
+            SerializerType::Json => serializer::<Json>(),
+            SerializerType::Protobuf => serializer::<Protobuf>(),
+        });
+        if self.acceptors.is_empty() {
+            problems.push(Problem::NoAcceptor);
+        }
+        for acceptor in &mut self.acceptors {
+            let name = acceptor.name();
+            problems.extend(acceptor.prepare().err().map(|cause| Problem::Acceptor { acceptor: name, cause }));
+        }
+        let mut registry = Registry::default();
+        for mount in self.mounts {
+            problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
+        }
+        let dictionary = match self.dictionary {
+            Words::None => Ok(Dictionary::default()),
+            Words::Given(given) => given,
+            Words::Generated => Dictionary::generated(registry.entries().iter().map(|entry| {
+                let code = entry.route().code;
+                (entry.name().to_string(), (code != 0).then_some(code))
+            })),
+        };
+        let dictionary = dictionary.unwrap_or_else(|e| {
+            problems.push(Problem::Dictionary(e));
+            Dictionary::default()
+        });
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
+        }
+        let settings = Settings::from(&self.config);
+        let welcome = HandshakeReply {
+            heartbeat: settings.heartbeat.as_secs(),
+            serializer: serializer.name(),
+            dictionary: &dictionary,
+        };
+        let welcome = welcome.ok();
+        let sessions = Arc::new(Sessions::new());
+        let stopping = CancellationToken::new();
+        let timers = Timers::new(&stopping);
+        let store = MemoryGroups::new();
+        let sweeper = store.sweeper(self.config.groups.memory.tickduration);
+        let groups = Groups::new(Arc::new(store), sessions.clone(), serializer);
+        let limits = &self.config.limits;
+        let admission = Admission::new(
+            connections(limits.connections.total),
+            limits.connections.peraddress,
+            limits.accept.rate as usize,
+            if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
+        );
+        let warnings = unmounted(&registry);
+        let server = Server {
+            kind: self.kind.into(),
+            settings,
+            serializer,
+            names: registry.entries().iter().map(|entry| entry.name().clone()).collect(),
+            registry,
+            pipeline: Arc::new(self.pipeline),
+            dictionary,
+            welcome,
+            validators: self.validators,
+            callbacks: self.callbacks,
+            sessions,
+            leave_groups: self.leave_groups.then(|| groups.clone()),
+            counters: Default::default(),
+            state: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopping,
+            aborting: CancellationToken::new(),
+        };
+        let start = Start { acceptors: self.acceptors, state: self.state, sweeper: Box::pin(sweeper), warnings };
+        Ok(App::new(Arc::new(server), Arc::new(admission), groups, timers, limits.shutdown.timeout, start))
+    }
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        let limits = &config.limits;
+        let packet = limits.packet.size.bytes();
+        let inflate = limits.inflate.size.bytes();
+        let on = |limit: std::time::Duration| (!limit.is_zero()).then_some(limit);
+        Self {
+            heartbeat: config.heartbeat.interval,
+            compress: config.handler.messages.compression,
+            handshake_timeout: limits.handshake.timeout,
+            handshake_size: limits.handshake.size.bytes(),
+            packet_initial: limits.packet.initial.bytes(),
+            packet,
+            inflate: if inflate == 0 { packet } else { inflate },
+            inflate_ratio: limits.inflate.ratio as usize,
+            outbox: limits.outbox.bytes(),
+            write_timeout: config.buffer.agent.conntimeout,
+            inflight: limits.inflight,
+            handler_soft: on(limits.handler.soft),
+            handler_hard: on(limits.handler.hard),
+        }
+    }
+}
+
+/// The limit on connections: without one, 80 % of the files the process may open, so that it can still do its work
+/// when the sockets are all taken.
+fn connections(configured: usize) -> usize {
+    if configured > 0 {
+        return configured;
+    }
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
+    // Elsewhere than on Linux, or without a limit: none of ours either.
+    soft.map_or(0, |soft| soft / 5 * 4)
+}
+
+/// A component that is linked and never mounted is most often one that was forgotten.
+fn unmounted(registry: &Registry) -> Vec<String> {
+    let mounted = |service: &pitaya_core::Service| registry.services().any(|known| known.location == service.location);
+    let forgotten = declared().into_iter().filter(|service| !mounted(service));
+    forgotten
+        .map(|service| {
+            let (type_name, location, routes) = (service.type_name, service.location, service.routes.len());
+            format!("`{type_name}` ({location}) declares {routes} routes but was not mounted: add `.handlers(..)`")
+        })
+        .collect()
+}
+
+/// Why an app cannot be built: every reason there is.
+#[derive(Debug)]
+pub struct BuildError {
+    problems: Vec<Problem>,
+}
+
+/// One reason.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The server type cannot be a part of a route.
+    #[error("`{0}` cannot be a server type: letters, digits, `_` and `-` only")]
+    ServerType(String),
+    /// Nobody could come in.
+    #[error("there is no acceptor: add one, such as `.acceptor(Tcp::bind(\"0.0.0.0:3250\"))`")]
+    NoAcceptor,
+    /// An acceptor cannot work.
+    #[error("{acceptor}: {cause}")]
+    Acceptor {
+        /// The acceptor, as `protocol://address`.
+        acceptor: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A component cannot be mounted.
+    #[error("{0}")]
+    Mount(MountError),
+    /// The route dictionary is not one.
+    #[error("dictionary: {0}")]
+    Dictionary(DictionaryError),
+    /// A setting cannot work.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl BuildError {
+    /// The reasons.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.problems {
+            [only] => write!(f, "the app cannot be built: {only}"),
+            many => {
+                write!(f, "the app cannot be built, for {} reasons:", many.len())?;
+                many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("server_type", &self.kind)
+            .field("acceptors", &self.acceptors.iter().map(|acceptor| acceptor.name()).collect::<Vec<_>>())
+            .field("components", &self.mounts.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! The end of a connection: tell the app, flush, shut down, and wait a moment for the client to read.
+
+use super::scratch::Scratch;
+use super::{Connection, Work};
+use crate::accept::Framing;
+use pitaya_core::CloseReason;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{self, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// How long a client has to take the last packets.
+const FLUSH_TIME: Duration = Duration::from_secs(5);
+/// How long what it still sends is read and thrown away: a socket closed with unread bytes is reset, and a reset may
+/// take the last packets with it.
+const LINGER: Duration = Duration::from_millis(500);
+
+pub(super) enum Closing {
+    /// The last packets are being written.
+    Flush,
+    /// They are written; the write side is being shut down.
+    Shutdown,
+    /// Reading until the client closes too.
+    Linger,
+    /// Nothing is owed.
+    Drop,
+}
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    pub(super) fn close(&mut self, reason: CloseReason, work: &mut Work) {
+        let owed = !matches!(reason, CloseReason::SlowConsumer | CloseReason::Connection(_) | CloseReason::Heartbeat);
+        let read_to_the_end = reason == CloseReason::Client;
+        // Nothing can be queued behind this; what was queued before and not taken is only owed to a client that reads.
+        self.agent.outbox.end(reason.clone(), |_| {});
+        self.let_go();
+        let dropped = self.backlog.drop_all(self.packet_limit());
+        self.server.counters.dropped_messages.fetch_add(dropped as u64, Relaxed);
+        if owed {
+            if self.machine.working() && !read_to_the_end {
+                let _ = self.agent.outbox.take(&mut work.out);
+            }
+            work.wire.clear();
+            if F::PLAIN {
+                self.unsent.append(&work.out);
+            } else {
+                self.framing.encode(&work.out, &mut work.wire);
+                self.framing.goodbye(&reason, &mut work.wire);
+                self.unsent.append(&work.wire);
+            }
+            self.closing = Some(Closing::Flush);
+            self.timer.as_mut().reset(Instant::now() + FLUSH_TIME);
+        } else {
+            self.closing = Some(Closing::Drop);
+        }
+        work.out.clear();
+        self.server.close(&self.session, reason);
+    }
+
+    pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<()> {
+        if self.server.aborting.is_cancelled() {
+            return Poll::Ready(());
+        }
+        self.agent.outbox.register(cx.waker());
+        loop {
+            match self.closing {
+                None | Some(Closing::Drop) => return Poll::Ready(()),
+                Some(Closing::Flush) => {
+                    if !self.unsent.is_empty() && self.drain(cx).is_err() {
+                        return Poll::Ready(());
+                    }
+                    if !self.unsent.is_empty() {
+                        break;
+                    }
+                    self.closing = Some(Closing::Shutdown);
+                }
+                Some(Closing::Shutdown) => match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(())) if self.session.close_reason() == Some(&CloseReason::Client) => {
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(Ok(())) => {
+                        self.closing = Some(Closing::Linger);
+                        self.timer.as_mut().reset(Instant::now() + LINGER);
+                    }
+                },
+                Some(Closing::Linger) => {
+                    let mut buffer = ReadBuf::new(&mut scratch.read);
+                    match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                        Poll::Pending => break,
+                        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                        Poll::Ready(_) => return Poll::Ready(()),
+                    }
+                }
+            }
+        }
+        self.timer.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,300 @@
+//! One client: read, take turns, write.
+//!
+//! A connection is one future. Each time it is polled it goes on with the turn in progress, reads what the kernel has,
+//! runs the messages in order, takes the pushes that came from elsewhere, and writes everything at once. Handlers are
+//! polled in place; nothing is spawned for a message, and nothing is allocated while a client is idle.
+
+mod backlog;
+mod closing;
+mod scratch;
+mod staged;
+mod turns;
+mod welcome;
+mod write;
+
+use crate::accept::{Admitted, Framing};
+use crate::agent::Agent;
+use crate::counters::count;
+use crate::server::Server;
+use backlog::Backlog;
+use closing::Closing;
+use pitaya_core::session::state::{Machine, Tick};
+use pitaya_core::wire::packet::HEARTBEAT;
+use pitaya_core::{CloseReason, Context, Session};
+use scratch::{Scratch, Work};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+use turns::Turn;
+use write::Unsent;
+
+/// Inside a poll, what is to be written is written as soon as there is this much of it.
+const FLUSH: usize = 64 * 1024;
+
+pub(crate) struct Connection<S, F> {
+    server: Arc<Server>,
+    agent: Arc<Agent>,
+    session: Session,
+    context: Context,
+    stream: S,
+    framing: F,
+    machine: Machine,
+    /// Armed for the next beat, deadline or limit; never for a message.
+    timer: Pin<Box<Sleep>>,
+    /// The last route and its entry: most clients repeat themselves.
+    last: (Vec<u8>, u32),
+    /// The call or the handshake in progress: nothing else runs meanwhile.
+    turn: Option<Turn>,
+    /// What was read and has not run.
+    backlog: Backlog,
+    unsent: Unsent,
+    /// The server stops: no more is read, what was read is finished.
+    draining: bool,
+    /// The client's silence counts.
+    reading: bool,
+    /// Bytes may have come with the upgrade of a WebSocket: they are looked at before anything is read.
+    early: bool,
+    closing: Option<Closing>,
+    /// Its place among the connections of the app.
+    _admitted: Admitted,
+}
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    /// `accepted` is when the socket was: the handshake deadline counts from there.
+    pub(crate) fn new(
+        server: Arc<Server>,
+        stream: S,
+        framing: F,
+        remote: SocketAddr,
+        accepted: Instant,
+        admitted: Admitted,
+    ) -> Self {
+        let agent = Arc::new(Agent::new(server.clone(), remote));
+        let session = Session::new(server.sessions.next_id(), agent.clone());
+        server.sessions.insert(&session);
+        if server.stopping.is_cancelled() {
+            session.close_for(CloseReason::Shutdown);
+        }
+        tracing::debug!(session = session.id(), %remote, "session opened");
+        let settings = &server.settings;
+        let machine = Machine::new(accepted.into_std(), settings.heartbeat, settings.handshake_timeout);
+        let context = Context::new(session.clone(), server.state(), server.pipeline.clone(), server.names.clone());
+        Self {
+            timer: Box::pin(sleep_until(machine.next().into())),
+            agent,
+            session,
+            context,
+            stream,
+            framing,
+            machine,
+            last: (Vec::new(), 0),
+            turn: None,
+            backlog: Backlog::default(),
+            unsent: Unsent::default(),
+            draining: false,
+            reading: true,
+            early: !F::PLAIN,
+            closing: None,
+            _admitted: admitted,
+            server,
+        }
+    }
+
+    /// Goes on until nothing more can be done now, or the session has to end.
+    fn run(&mut self, cx: &mut task::Context<'_>, scratch: &mut Scratch) -> Result<(), CloseReason> {
+        self.agent.outbox.register(cx.waker());
+        if !self.unsent.is_empty() {
+            self.write(cx, &mut scratch.work)?;
+        }
+        loop {
+            self.go_on(cx, &mut scratch.work)?;
+            if scratch.work.out.len() >= FLUSH {
+                self.write(cx, &mut scratch.work)?;
+            }
+            if !self.wants_to_read() {
+                break;
+            }
+            let mut read = 0;
+            if !std::mem::take(&mut self.early) {
+                let mut buffer = ReadBuf::new(&mut scratch.read);
+                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                    Poll::Pending => break,
+                    Poll::Ready(Err(e)) => return Err(CloseReason::Connection(e.to_string())),
+                    Poll::Ready(Ok(())) => {}
+                }
+                read = buffer.filled().len();
+                if read == 0 {
+                    return Err(CloseReason::Client);
+                }
+                self.machine.heard();
+            }
+            if F::PLAIN {
+                self.received(cx, &scratch.read[..read], &mut scratch.work)?;
+            } else {
+                scratch.packets.clear();
+                let limit = self.packet_limit();
+                let framed = self.framing.decode(&scratch.read[..read], limit, &mut scratch.packets);
+                self.received(cx, &scratch.packets, &mut scratch.work)?;
+                framed?;
+            }
+        }
+        self.judge_silence();
+        if self.agent.outbox.is_dirty() && self.unsent.is_empty() {
+            self.take_pushes(&mut scratch.work)?;
+        }
+        self.look_at_the_clock(cx, &mut scratch.work)?;
+        self.write(cx, &mut scratch.work)?;
+        let stops = self.draining && (self.is_idle() || self.server.aborting.is_cancelled());
+        if stops { Err(CloseReason::Shutdown) } else { Ok(()) }
+    }
+
+    /// New packets: run them from where they lie, or put them behind what waits.
+    #[inline]
+    fn received(&mut self, cx: &mut task::Context<'_>, packets: &[u8], work: &mut Work) -> Result<(), CloseReason> {
+        let mut used = 0;
+        if self.backlog.is_empty() {
+            used = self.packets(cx, packets, work)?;
+        }
+        if used < packets.len() {
+            self.backlog.append(&packets[used..]);
+            self.go_on(cx, work)?;
+        }
+        Ok(())
+    }
+
+    /// The turn in progress, then what waits behind it.
+    fn go_on(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
+        while self.turn.is_some() || !self.backlog.is_empty() {
+            if self.turn.is_some() && !self.resume(cx, work)? {
+                return Ok(());
+            }
+            if self.backlog.is_empty() || !self.may_run() {
+                return Ok(());
+            }
+            let waiting = self.backlog.take();
+            let used = self.packets(cx, &waiting, work);
+            self.backlog.put_back(waiting, *used.as_ref().unwrap_or(&0));
+            if used? == 0 && self.turn.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_to_read(&self) -> bool {
+        let open = !self.draining && self.unsent.is_empty();
+        open && (self.may_run() || !self.backlog.is_full(self.packet_limit(), self.server.settings.inflight))
+    }
+
+    /// No answer is owed and nothing waits.
+    fn is_idle(&self) -> bool {
+        let waits = self.turn.is_some() || self.backlog.has_packet(self.packet_limit());
+        !waits && self.unsent.is_empty() && !self.has_concurrent()
+    }
+
+    #[inline]
+    fn packet_limit(&self) -> usize {
+        if self.machine.working() { self.server.settings.packet } else { self.server.settings.packet_initial }
+    }
+
+    /// While nothing is read, silence proves nothing.
+    fn judge_silence(&mut self) {
+        let reading = self.wants_to_read();
+        if reading != self.reading {
+            self.reading = reading;
+            if reading {
+                self.machine.resume();
+            } else {
+                self.machine.suspend();
+                if self.unsent.is_empty() && !self.draining {
+                    count(&self.server.counters.full_backlogs);
+                }
+            }
+        }
+    }
+
+    /// What was queued by others goes out now; before the client's acknowledgement nothing may.
+    fn take_pushes(&mut self, work: &mut Work) -> Result<(), CloseReason> {
+        let end = if self.machine.working() { self.agent.outbox.take(&mut work.out) } else { self.agent.outbox.ended() };
+        match end {
+            None => Ok(()),
+            Some(reason) => self.ended(reason),
+        }
+    }
+
+    /// The outbox was ended for a reason: a stop of the server waits for what is in progress, all else does not.
+    fn ended(&mut self, reason: CloseReason) -> Result<(), CloseReason> {
+        if reason == CloseReason::Shutdown && self.machine.working() {
+            self.draining = true;
+            return Ok(());
+        }
+        Err(reason)
+    }
+
+    fn look_at_the_clock(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if self.unsent.is_stalled(now, self.server.settings.write_timeout) {
+                return Err(CloseReason::SlowConsumer);
+            }
+            self.look_at_the_turn(now, work)?;
+            if now.into_std() >= self.machine.next() {
+                match self.machine.tick(now.into_std()) {
+                    Tick::Nothing => {}
+                    Tick::Beat => work.out.extend_from_slice(&HEARTBEAT),
+                    Tick::Dead => return Err(CloseReason::Heartbeat),
+                    Tick::HandshakeOverdue => return Err(CloseReason::HandshakeTimeout),
+                }
+            }
+            self.arm();
+        }
+        Ok(())
+    }
+
+    /// Sets the timer to the earliest thing that has to be looked at.
+    fn arm(&mut self) {
+        let mut next: Instant = self.machine.next().into();
+        let hard = self.server.settings.handler_hard;
+        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard)];
+        for limit in limits.into_iter().flatten() {
+            next = next.min(limit);
+        }
+        self.timer.as_mut().reset(next);
+    }
+}
+
+impl<S, F> Future for Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        scratch::with(|scratch| {
+            if this.closing.is_none() {
+                match this.run(cx, scratch) {
+                    Ok(()) => return Poll::Pending,
+                    Err(reason) => this.close(reason, &mut scratch.work),
+                }
+            }
+            this.poll_closing(cx, scratch)
+        })
+    }
+}
+
+/// A connection that is dropped (its runtime ends) still closes its session.
+impl<S, F> Drop for Connection<S, F> {
+    fn drop(&mut self) {
+        self.server.close(&self.session, CloseReason::Shutdown);
+    }
+}

@@ -1,0 +1,81 @@
+//! The handshake: parse, check, answer.
+
+use super::turns::Turn;
+use super::{Connection, Work};
+use crate::accept::Framing;
+use crate::handshake::Refusal;
+use pitaya_core::wire::{HandshakeData, HandshakeLimits, HandshakeReply};
+use pitaya_core::{BoxFuture, CloseReason};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What the checks will say: the name of the one that refuses, and why.
+pub(super) type Verdict = BoxFuture<'static, Result<(), (Arc<str>, Refusal)>>;
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    pub(super) fn shake_hands(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        body: &[u8],
+        work: &mut Work,
+    ) -> Result<(), CloseReason> {
+        let limits = HandshakeLimits { bytes: self.server.settings.handshake_size, ..HandshakeLimits::default() };
+        let data = match HandshakeData::parse(body, &limits) {
+            Ok(data) => data,
+            // As in Go the text stays here: a client that cannot write JSON cannot do anything about it.
+            Err(e) => return Err(self.refuse(work, None, e.to_string())),
+        };
+        if data.is_js_websocket() {
+            // This client cannot inflate.
+            self.agent.compress.store(false, Relaxed);
+        }
+        self.session.set_handshake(data);
+        if self.server.validators.is_empty() {
+            return self.judged(Ok(()), work);
+        }
+        let (server, session) = (self.server.clone(), self.session.clone());
+        self.turn = Some(Turn::Handshake(Box::pin(async move {
+            match session.handshake() {
+                Some(data) => server.validators.check(&session, data).await,
+                None => Ok(()),
+            }
+        })));
+        self.resume(cx, work).map(|_| ())
+    }
+
+    pub(super) fn judged(
+        &mut self,
+        verdict: Result<(), (Arc<str>, Refusal)>,
+        work: &mut Work,
+    ) -> Result<(), CloseReason> {
+        match verdict {
+            Ok(()) => {
+                self.machine.accepted();
+                work.out.extend_from_slice(&self.server.welcome);
+                Ok(())
+            }
+            Err((name, refusal)) => {
+                let detail = format!("{name}: {}", refusal.message);
+                Err(self.refuse(work, Some(&refusal), detail))
+            }
+        }
+    }
+
+    fn refuse(&mut self, work: &mut Work, refusal: Option<&Refusal>, detail: String) -> CloseReason {
+        let server = &self.server;
+        let reply = HandshakeReply {
+            heartbeat: server.settings.heartbeat.as_secs(),
+            serializer: server.serializer.name(),
+            dictionary: &server.dictionary,
+        };
+        let reason = refusal.map(|refusal| (&*refusal.code, &*refusal.message));
+        work.out.extend_from_slice(&reply.refused(reason));
+        CloseReason::HandshakeRefused(detail)
+    }
+}

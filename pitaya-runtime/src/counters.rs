@@ -1,0 +1,81 @@
+//! What happened, counted: metric-ready, and exact.
+
+use pitaya_core::CloseReason;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident;)*) => {
+        /// The counters of one app, as they stand.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub struct Counts {
+            $($(#[doc = $doc])+ pub $name: u64,)*
+            /// Sessions closed, by [`CloseReason::index`].
+            pub closed: [u64; CloseReason::LABELS.len()],
+        }
+
+        #[derive(Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
+            pub(crate) closed: [AtomicU64; CloseReason::LABELS.len()],
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Counts {
+                Counts {
+                    $($name: self.$name.load(Relaxed),)*
+                    closed: std::array::from_fn(|i| self.closed[i].load(Relaxed)),
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted by a socket.
+    accepted;
+    /// Connections refused because the app had `limits.connections.total`.
+    refused_total;
+    /// Connections refused because their address had `limits.connections.peraddress`.
+    refused_address;
+    /// Connections refused by `limits.accept.rate`.
+    refused_rate;
+    /// Connections that failed before they were one: TLS or the WebSocket upgrade.
+    failed_establish;
+    /// Messages that reached a handler's route.
+    messages;
+    /// Error answers sent.
+    error_answers;
+    /// Errors of notifies, which nobody is told.
+    failed_notifies;
+    /// Panics of handlers and pipeline steps.
+    panics;
+    /// Requests with id 0: run, and not answered.
+    requests_without_id;
+    /// Answers that came after a kick or a close, and were dropped.
+    late_answers;
+    /// Messages that were read and not run, because their session ended first.
+    dropped_messages;
+    /// Times a session had `limits.inflight` messages waiting, or its backlog full, so that its socket was not read.
+    full_backlogs;
+    /// Handlers that ran longer than `limits.handler.soft`.
+    slow_handlers;
+    /// Handlers ended by `limits.handler.hard`.
+    overdue_handlers;
+    /// Bodies refused because they would inflate past `limits.inflate`.
+    refused_inflates;
+}
+
+impl Counts {
+    /// Sessions closed for a reason, by its label.
+    #[must_use]
+    pub fn closed(&self, label: &str) -> u64 {
+        CloseReason::LABELS.iter().position(|known| *known == label).map_or(0, |i| self.closed[i])
+    }
+}
+
+/// Adds one.
+#[inline]
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,246 @@
+//! Who hears a broadcast.
+//!
+//! A group is a name and the uids in it. [`Groups`] adds the sessions to a [`GroupStore`]: a broadcast is encoded once
+//! and queued for each member, and waits for none.
+
+pub mod memory;
+
+use crate::app::PushError;
+use crate::sessions::Sessions;
+use pitaya_core::cluster::{GroupError, GroupStore};
+use pitaya_core::codec::{Serializer, Writes};
+use pitaya_core::session::Push;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After this many members a broadcast lets other tasks run.
+const YIELD: usize = 256;
+
+/// The groups of an app. A cheap handle: keep it, or borrow it in a handler as `groups: &Groups`.
+///
+/// ```no_run
+/// use pitaya_runtime::prelude::*;
+///
+/// struct Room;
+/// #[handler]
+/// impl Room {
+///     pub async fn join(&self, session: &Session, groups: &Groups) -> Result<()> {
+///         let uid = session.uid().ok_or(Error::bad_request("log in first"))?;
+///         groups.add_member("lobby", &uid).await?;
+///         groups.broadcast("lobby", "onJoin", &*uid).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Groups {
+    store: Arc<dyn GroupStore>,
+    sessions: Arc<Sessions>,
+    serializer: Serializer,
+}
+
+type Answer<T> = Result<T, GroupError>;
+
+impl Groups {
+    pub(crate) fn new(store: Arc<dyn GroupStore>, sessions: Arc<Sessions>, serializer: Serializer) -> Self {
+        Self { store, sessions, serializer }
+    }
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// [`GroupError::AlreadyExists`], [`GroupError::InvalidName`].
+    pub async fn create(&self, group: &str) -> Answer<()> {
+        self.store.create(group).await
+    }
+
+    /// Makes a group that is gone after `ttl`, unless it is renewed.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create), and [`GroupError::ZeroTtl`].
+    pub async fn create_with_ttl(&self, group: &str, ttl: Duration) -> Answer<()> {
+        self.store.create_with_ttl(group, ttl).await
+    }
+
+    /// Makes a group unless it is there.
+    ///
+    /// # Errors
+    /// [`GroupError::InvalidName`].
+    pub async fn ensure(&self, group: &str) -> Answer<()> {
+        match self.store.create(group).await {
+            Err(GroupError::AlreadyExists) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Starts the group's time to live anew.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`], [`GroupError::TtlNotFound`].
+    pub async fn renew_ttl(&self, group: &str) -> Answer<()> {
+        self.store.renew_ttl(group).await
+    }
+
+    /// Ends a group.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`].
+    pub async fn delete(&self, group: &str) -> Answer<()> {
+        self.store.delete(group).await
+    }
+
+    /// Whether there is such a group.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn exists(&self, group: &str) -> Answer<bool> {
+        self.store.exists(group).await
+    }
+
+    /// The names of all groups.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn list(&self) -> Answer<Vec<Arc<str>>> {
+        self.store.list().await
+    }
+
+    /// Adds a uid, which need not be here.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`], [`GroupError::MemberAlreadyExists`], [`GroupError::EmptyUid`].
+    pub async fn add_member(&self, group: &str, uid: &str) -> Answer<()> {
+        self.store.add_member(group, uid).await
+    }
+
+    /// Takes a uid out.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`], [`GroupError::MemberNotFound`].
+    pub async fn remove_member(&self, group: &str, uid: &str) -> Answer<()> {
+        self.store.remove_member(group, uid).await
+    }
+
+    /// Takes all uids out; the group stays.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`].
+    pub async fn remove_all(&self, group: &str) -> Answer<()> {
+        self.store.remove_all(group).await
+    }
+
+    /// Takes a uid out of every group; tells which they were.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn remove_everywhere(&self, uid: &str) -> Answer<Vec<Arc<str>>> {
+        self.store.remove_everywhere(uid).await
+    }
+
+    /// The uids in a group.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`].
+    pub async fn members(&self, group: &str) -> Answer<Vec<Arc<str>>> {
+        self.store.members(group).await
+    }
+
+    /// Whether a uid is in a group.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`], [`GroupError::EmptyUid`].
+    pub async fn contains_member(&self, group: &str, uid: &str) -> Answer<bool> {
+        self.store.contains_member(group, uid).await
+    }
+
+    /// How many uids are in a group.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`].
+    pub async fn count_members(&self, group: &str) -> Answer<usize> {
+        self.store.count_members(group).await
+    }
+
+    /// Pushes a message in JSON to every member: [`broadcast_as`](Self::broadcast_as).
+    ///
+    /// # Errors
+    /// As for [`broadcast_as`](Self::broadcast_as).
+    pub async fn broadcast<T>(&self, group: &str, route: &str, message: &T) -> Result<(), BroadcastError>
+    where
+        (pitaya_core::Json,): Writes<T>,
+    {
+        self.broadcast_as::<(pitaya_core::Json,), T>(group, route, message).await
+    }
+
+    /// Encodes a message once, with the one of these codecs that the app speaks, and pushes it to every member.
+    ///
+    /// # Errors
+    /// When the group is not there or the message cannot be written; with the uids that are not here or too slow, when
+    /// all others got it.
+    pub async fn broadcast_as<Cs: Writes<T>, T>(
+        &self,
+        group: &str,
+        route: &str,
+        message: &T,
+    ) -> Result<(), BroadcastError> {
+        let push = Push::new::<Cs, T>(self.serializer.name(), route, message).map_err(PushError::from)?;
+        self.multicast(group, &push, |_| true).await
+    }
+
+    /// Pushes an encoded message to the members that a filter chooses.
+    ///
+    /// # Errors
+    /// When the group is not there; with the chosen uids that are not here or too slow.
+    pub async fn multicast(
+        &self,
+        group: &str,
+        push: &Push,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<(), BroadcastError> {
+        let members = self.store.members(group).await?;
+        let mut unreached = Vec::new();
+        for (i, uid) in members.iter().filter(|uid| chosen(uid)).enumerate() {
+            let session = self.sessions.by_uid(uid);
+            if !session.is_some_and(|session| session.send(push).is_ok()) {
+                unreached.push(uid.to_string());
+            }
+            if i % YIELD == YIELD - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        if unreached.is_empty() { Ok(()) } else { Err(PushError::Unreached(unreached).into()) }
+    }
+
+    /// An encoded message for [`multicast`](Self::multicast).
+    ///
+    /// # Errors
+    /// When it cannot be written with the codec that the app speaks.
+    pub fn encode<Cs: Writes<T>, T>(&self, route: &str, message: &T) -> pitaya_core::Result<Push> {
+        Push::new::<Cs, T>(self.serializer.name(), route, message)
+    }
+
+    /// A session's uid is no longer here.
+    pub(crate) async fn left(&self, uid: &str) {
+        if let Err(e) = self.store.remove_everywhere(uid).await {
+            tracing::warn!(uid, "could not leave the groups: {e}");
+        }
+    }
+}
+
+/// Why a broadcast did not reach everybody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// The group.
+    #[error("{0}")]
+    Group(#[from] GroupError),
+    /// The message, or some of the members.
+    #[error("{0}")]
+    Push(#[from] PushError),
+}
+
+impl std::fmt::Debug for Groups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Groups")
+    }
+}

@@ -1,0 +1,170 @@
+//! What waits for a client, and for how long.
+//!
+//! Anybody may append; nobody waits. The connection takes everything at once and tells how much of it the client has
+//! not taken yet. A client that lets too much pile up is closed: a sender learns it as an error, never as a delay.
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use pitaya_core::{CloseReason, Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+/// A burst that the connection has had no chance to write yet may be this many times the limit.
+const BURST: usize = 4;
+
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    /// Something was queued since the connection looked last.
+    dirty: AtomicBool,
+    waker: AtomicWaker,
+    /// Bytes that may remain after a write was tried.
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    packets: Vec<u8>,
+    /// What the connection has taken and the client has not.
+    unsent: usize,
+    end: Option<CloseReason>,
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { queue: Mutex::default(), dirty: AtomicBool::new(false), waker: AtomicWaker::new(), limit }
+    }
+
+    /// Appends whole packets.
+    ///
+    /// # Errors
+    /// PIT-499 when nothing can follow any more, or when these packets were too much for a client that does not read;
+    /// the writer's own, with nothing appended.
+    pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut queue = self.queue.lock();
+        if queue.end.is_some() {
+            return Err(Error::closed());
+        }
+        let before = queue.packets.len();
+        if let Err(e) = write(&mut queue.packets) {
+            queue.packets.truncate(before);
+            return Err(e);
+        }
+        let waits = queue.packets.len() + queue.unsent;
+        let limit = if queue.unsent > 0 { self.limit } else { self.limit.saturating_mul(BURST) };
+        let too_much = waits > limit;
+        if too_much {
+            queue.packets = Vec::new();
+            queue.end = Some(CloseReason::SlowConsumer);
+        }
+        drop(queue);
+        self.wake();
+        if too_much { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Appends the last packets, if any, and ends the queue. False when it has ended before.
+    pub(crate) fn end(&self, reason: CloseReason, last: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.end.is_some() {
+            return false;
+        }
+        last(&mut queue.packets);
+        queue.end = Some(reason);
+        drop(queue);
+        self.wake();
+        true
+    }
+
+    /// Whether there is something to take: one atomic load.
+    #[inline]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
+    /// Moves everything behind `out`; tells whether that was the last.
+    pub(crate) fn take(&self, out: &mut Vec<u8>) -> Option<CloseReason> {
+        self.dirty.store(false, Ordering::Release);
+        let mut queue = self.queue.lock();
+        if out.is_empty() && out.capacity() < queue.packets.capacity() {
+            std::mem::swap(out, &mut queue.packets);
+        } else {
+            out.extend_from_slice(&queue.packets);
+        }
+        // Idle sessions hold no buffers.
+        queue.packets = Vec::new();
+        queue.end.clone()
+    }
+
+    /// Why nothing can follow any more.
+    pub(crate) fn ended(&self) -> Option<CloseReason> {
+        self.queue.lock().end.clone()
+    }
+
+    /// The connection tells how many bytes it could not write.
+    pub(crate) fn set_unsent(&self, unsent: usize) {
+        self.queue.lock().unsent = unsent;
+    }
+
+    #[inline]
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.dirty.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(outbox: &Outbox, bytes: usize) -> Result<()> {
+        outbox.append(|out| {
+            out.resize(out.len() + bytes, 0);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn the_limit_counts_what_a_client_did_not_take() {
+        let outbox = Outbox::new(100);
+        put(&outbox, 300).unwrap();
+        let mut out = vec![];
+        assert_eq!(outbox.take(&mut out), None);
+        assert_eq!(out.len(), 300);
+        outbox.set_unsent(60);
+        put(&outbox, 40).unwrap();
+        assert_eq!(put(&outbox, 1).unwrap_err().code(), "PIT-499");
+        assert_eq!(outbox.ended(), Some(CloseReason::SlowConsumer));
+    }
+
+    #[test]
+    fn a_burst_is_bounded_too() {
+        let outbox = Outbox::new(100);
+        put(&outbox, 400).unwrap();
+        assert!(put(&outbox, 1).is_err());
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        let outbox = Outbox::new(100);
+        put(&outbox, 1).unwrap();
+        assert!(outbox.end(CloseReason::Kicked, |out| out.push(5)));
+        assert!(!outbox.end(CloseReason::Server, |out| out.push(6)));
+        assert!(put(&outbox, 1).is_err());
+        let mut out = vec![];
+        assert_eq!(outbox.take(&mut out), Some(CloseReason::Kicked));
+        assert_eq!(out, [0, 5]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let outbox = Outbox::new(100);
+        let failed = outbox.append(|out| {
+            out.push(1);
+            Err(Error::internal("x"))
+        });
+        assert!(failed.is_err() && !outbox.is_dirty());
+    }
+}

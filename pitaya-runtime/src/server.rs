@@ -1,0 +1,213 @@
+//! What all connections of one app share, and what is decided once for all of them.
+
+use crate::counters::{Counters, count};
+use crate::groups::Groups;
+use crate::handshake::Validators;
+use parking_lot::Mutex;
+use crate::sessions::Sessions;
+use pitaya_core::codec::Serializer;
+use pitaya_core::pipeline::Pipeline;
+use pitaya_core::registry::{Registry, SessionMoment};
+use pitaya_core::route::RouteParts;
+use pitaya_core::wire::message::{COMPRESSED, response_head};
+use pitaya_core::wire::packet::{HEADER, open, seal};
+use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
+use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, State};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Runs around the binding of a session; an error refuses.
+pub(crate) type OnBind = Box<dyn Fn(Session) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+/// Runs when a session that had shaken hands is closed.
+pub(crate) type OnClosed = Box<dyn Fn(&Session, &CloseReason) + Send + Sync>;
+
+/// What the app wants to hear of sessions.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) on_bind: Vec<OnBind>,
+    pub(crate) after_bind: Vec<OnBind>,
+    pub(crate) on_closed: Vec<OnClosed>,
+}
+
+/// The part of the config that a connection reads, flat.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) heartbeat: Duration,
+    pub(crate) compress: bool,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_size: usize,
+    pub(crate) packet_initial: usize,
+    pub(crate) packet: usize,
+    pub(crate) inflate: usize,
+    pub(crate) inflate_ratio: usize,
+    pub(crate) outbox: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) inflight: usize,
+    pub(crate) handler_soft: Option<Duration>,
+    pub(crate) handler_hard: Option<Duration>,
+}
+
+pub(crate) struct Server {
+    pub(crate) kind: Box<str>,
+    pub(crate) settings: Settings,
+    pub(crate) serializer: Serializer,
+    pub(crate) registry: Registry,
+    pub(crate) names: Arc<[Arc<str>]>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) dictionary: Dictionary,
+    /// The answer to a good handshake, a whole packet.
+    pub(crate) welcome: Vec<u8>,
+    pub(crate) validators: Validators,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) counters: Counters,
+    /// Where members leave when their session closes, if they do.
+    pub(crate) leave_groups: Option<Groups>,
+    /// What components borrow, from start to end. It holds the app, which holds this: it is taken away at the end.
+    pub(crate) state: Mutex<Arc<State>>,
+    pub(crate) tasks: TaskTracker,
+    /// The app stops: no new connections, no new timers.
+    pub(crate) stopping: CancellationToken,
+    /// The time to stop in order is over.
+    pub(crate) aborting: CancellationToken,
+}
+
+impl Server {
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.lock().clone()
+    }
+
+    /// Completes the answer that begins at `at`: seals it, or puts the error in its place.
+    #[inline]
+    pub(crate) fn finish_answer(
+        &self,
+        out: &mut Vec<u8>,
+        at: usize,
+        id: u64,
+        outcome: std::result::Result<(), &Error>,
+        compress: bool,
+    ) {
+        match outcome {
+            Ok(()) => {
+                if compress && out.len() - at > MIN_COMPRESS {
+                    compress_answer(out, at, id);
+                }
+                if seal(out, at).is_err() {
+                    let error = Error::internal("the answer is longer than a packet can be");
+                    self.error_answer(out, at, id, &error, compress);
+                }
+            }
+            Err(error) => self.error_answer(out, at, id, error, compress),
+        }
+    }
+
+    #[cold]
+    fn error_answer(&self, out: &mut Vec<u8>, at: usize, id: u64, error: &Error, compress: bool) {
+        count(&self.counters.error_answers);
+        out.truncate(at);
+        let at = open(out, PacketKind::Data);
+        response_head(out, id, true);
+        self.serializer.encode_error(error, out);
+        if compress {
+            compress_answer(out, at, id);
+        }
+        if seal(out, at).is_err() {
+            out.truncate(at);
+            self.error_answer(out, at, id, &Error::new(error.code().to_owned(), "the error is too long to be sent"), false);
+        }
+    }
+
+    /// What a client gets for a route that nothing here serves.
+    #[cold]
+    pub(crate) fn not_served(&self, route: &[u8]) -> Error {
+        match RouteParts::parse(route) {
+            Err(e) => e,
+            Ok(RouteParts { server: Some(server), .. }) if server != &*self.kind => {
+                Error::internal("no servers available of this type")
+            }
+            Ok(RouteParts { service, method, .. }) => {
+                Error::handler_not_found(&format!("{}.{service}.{method}", self.kind))
+            }
+        }
+    }
+
+    /// The app's part of [`Session::bind`].
+    pub(crate) async fn bind(&self, session: &Session, uid: &Arc<str>) -> Result<()> {
+        for callback in &self.callbacks.on_bind {
+            callback(session.clone()).await?;
+        }
+        self.sessions.bind(session, uid)?;
+        let mut undo = Unbind { sessions: &self.sessions, session: Some(session), uid };
+        for callback in &self.callbacks.after_bind {
+            callback(session.clone()).await?;
+        }
+        undo.session = None;
+        if self.registry.hears_sessions() {
+            let event = SessionEvent { session: session.clone(), state: self.state() };
+            self.registry.session(SessionMoment::Bound, &event).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a session, once: out of the maps, then its callbacks, then the app's, then the components'.
+    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: CloseReason) {
+        self.sessions.remove(session);
+        let uid = session.uid();
+        let bound = uid.as_ref().is_some_and(|uid| self.sessions.unbind(session, uid));
+        if !session.finish(reason.clone()) {
+            return;
+        }
+        // Bound while it was being closed: the one of the two that comes second sees the other.
+        let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
+        count(&self.counters.closed[reason.index()]);
+        tracing::debug!(session = session.id(), uid = session.uid().as_deref(), "session closed: {reason}");
+        if session.handshake().is_none() {
+            return;
+        }
+        for callback in &self.callbacks.on_closed {
+            if catch_unwind(AssertUnwindSafe(|| callback(session, &reason))).is_err() {
+                tracing::error!(session = session.id(), "an on_session_closed callback panicked");
+            }
+        }
+        if let Some((groups, uid)) = self.leave_groups.clone().zip(session.uid()).filter(|_| bound) {
+            self.tasks.spawn(async move { groups.left(&uid).await });
+        }
+        if self.registry.hears_sessions() {
+            let server = self.clone();
+            let event = SessionEvent { session: session.clone(), state: self.state() };
+            self.tasks.spawn(async move { server.registry.session(SessionMoment::Closed, &event).await });
+        }
+    }
+}
+
+#[cold]
+fn compress_answer(out: &mut Vec<u8>, at: usize, id: u64) {
+    let body_at = at + answer_overhead(id);
+    if compress_tail(out, body_at) {
+        out[at + HEADER] |= COMPRESSED;
+    }
+}
+
+/// The bytes of an answer before its body: the packet's header, the flags, the id in groups of seven bits.
+#[inline]
+pub(crate) const fn answer_overhead(id: u64) -> usize {
+    HEADER + 1 + (u64::BITS - (id | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+/// A bind that is refused or dropped half-way leaves no entry.
+struct Unbind<'a> {
+    sessions: &'a Sessions,
+    session: Option<&'a Session>,
+    uid: &'a str,
+}
+
+impl Drop for Unbind<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session {
+            self.sessions.unbind(session, self.uid);
+        }
+    }
+}
