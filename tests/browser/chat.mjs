@@ -135,7 +135,7 @@ async function run(browser, proxy) {
     await say(ann, "Hello Bob");
     await shows(last(bob), "Hello Bob");
     await say(bob, "Hello Ann 🎉👩‍🚀", "second line");
-    await shows(last(ann), "Hello Ann 🎉👩‍🚀");
+    for (const who of [ann, bob]) await shows(last(who), "Hello Ann 🎉👩‍🚀");
     assert.equal(await last(ann).locator(".body").textContent(), "Hello Ann 🎉👩‍🚀\nsecond line");
     assert.equal(await last(bob).getAttribute("class"), "message mine");
     assert.equal(await last(ann).getAttribute("class"), "message");
@@ -147,14 +147,14 @@ async function run(browser, proxy) {
   await check("markup is shown as it was typed", async () => {
     const markup = `<b>bold</b> <img src=x onerror="document.title='owned'"> & &amp;`;
     await say(ann, markup);
-    await shows(last(bob), "bold");
     for (const who of [ann, bob]) {
+      await shows(last(who), "bold");
       assert.equal(await last(who).locator(".body").textContent(), markup);
       assert.equal(await who.page.locator("#log img, #log b").count(), 0);
       assert.match(await who.page.title(), /Pitaya chat/);
     }
     await say(bob, "A longer one, so that the page shows how it wraps: the quick brown fox jumps over the lazy dog, twice.");
-    await shows(last(ann), "twice.");
+    for (const who of [ann, bob]) await shows(last(who), "twice.");
     await picture(ann, "3-room-light");
     await picture(bob, "4-room-dark-phone");
   });
@@ -199,6 +199,11 @@ async function run(browser, proxy) {
     await proxy.start();
     for (const who of [ann, bob]) {
       await status(who).filter({ hasText: "Connected" }).waitFor({ timeout: BACK_AGAIN });
+      // For the server they are still there, so their names are taken: by themselves.
+      await shows(who.page.locator("#chat-error"), "old connection");
+    }
+    proxy.release();
+    for (const who of [ann, bob]) {
       await who.page.locator("#log .line", { hasText: "You are back." }).waitFor({ timeout: BACK_AGAIN });
     }
     outage = false;
@@ -240,4 +245,5 @@ try {
 } finally {
   await browser.close();
   await proxy.stop();
+  proxy.release();
 }

@@ -154,6 +154,24 @@ test("a kick is for good and says why", async () => {
   assert.equal(sockets[0].closed, true);
 });
 
+test("nothing is heard from a line that ended, not even what came in the same message", async (t) => {
+  const { client, server, sockets } = await opened();
+  t.after(() => client.close());
+  const heard = [];
+  client.on("onMessage", (body) => heard.push(body.line));
+  const push = (line) => encodePacket(Packet.DATA, encodeMessage({ type: Message.PUSH, route: "onMessage", body: encodeJson({ line }) }));
+  server.socket.onmessage({ data: new Uint8Array([...encodePacket(Packet.KICK), ...push("after the kick")]).buffer });
+  await until(() => client.state.is === "closed");
+
+  client.connect();
+  await server.opens();
+  sockets[0].onmessage({ data: push("old").buffer });
+  sockets[0].onclose();
+  server.socket.onmessage({ data: push("new").buffer });
+  await until(() => heard.length > 0);
+  assert.deepEqual([heard, client.state.is], [["new"], "open"]);
+});
+
 test("a refused handshake, or a serializer the page cannot speak, is for good", async () => {
   const refused = pair();
   refused.client.connect();

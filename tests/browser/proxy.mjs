@@ -5,6 +5,7 @@ import net from "node:net";
 export class Proxy {
   #target;
   #pairs = new Set();
+  #lingering = []; // ends towards the server that outlived the page's
   #server = null;
   #port = 0; // chosen by the first start, kept by the later ones
 
@@ -19,14 +20,15 @@ export class Proxy {
   start() {
     this.#server = net.createServer((near) => {
       const far = net.connect(this.#target);
+      const pair = { near, far };
       const end = () => {
         near.destroy();
-        far.destroy();
-        this.#pairs.delete(end);
+        if (this.#pairs.delete(pair)) far.destroy();
       };
-      this.#pairs.add(end);
+      this.#pairs.add(pair);
       for (const socket of [near, far]) socket.on("error", end).on("close", end);
-      near.pipe(far).pipe(near);
+      near.pipe(far, { end: false });
+      far.pipe(near);
     });
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
@@ -37,10 +39,19 @@ export class Proxy {
     });
   }
 
-  /** Cuts every line; who tries to come is refused until the next `start`. */
+  /** Cuts every line, but so that the server does not notice before `release`. Who tries to come is refused until `start`. */
   stop() {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const end of [...this.#pairs]) end();
+    for (const { near, far } of this.#pairs) {
+      this.#lingering.push(far);
+      near.destroy();
+    }
+    this.#pairs.clear();
     return closed;
+  }
+
+  /** The server notices the cut. */
+  release() {
+    for (const far of this.#lingering.splice(0)) far.destroy();
   }
 }

@@ -7,8 +7,8 @@ import { Log, colour, element, face } from "./log.js";
 const $ = (id) => document.getElementById(id);
 const MAX_TEXT = 500;
 const ROOMS_EVERY = 5_000; // ms between two looks at the list of rooms, while the lobby is shown
-const TAKEN_RETRIES = 6; // after a reconnect the server may still hold our name for the line that was lost
-const TAKEN_AFTER = 1_500; // ms
+const TAKEN_RETRIES = 40; // after a reconnect the server may still hold our name for the line that was lost
+const TAKEN_AFTER = 1_500; // ms between two of them
 
 const client = new PitayaClient({ url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/` });
 const log = new Log($("log"), $("to-end"));
@@ -65,13 +65,17 @@ async function arrive() {
     } catch (error) {
       if (error.code?.startsWith("CLIENT-")) return; // the line went again; the next one calls us again
       if (error.code !== "CHAT-TAKEN" || tries === TAKEN_RETRIES) return toLobby(inWords(error));
+      $("chat-error").textContent = "Waiting for the server to notice that your old connection is gone…";
       await new Promise((resolve) => setTimeout(resolve, TAKEN_AFTER));
       if (client.state.is !== "open") return;
     }
   }
 }
 
-$("retry").addEventListener("click", () => client.connect());
+$("retry").addEventListener("click", () => {
+  client.connect();
+  $(me ? "text" : "name").focus(); // the button goes away, and would take the focus with it
+});
 addEventListener("online", () => client.state.is === "waiting" && client.connect());
 
 // -------------------------------------------------------------------------------------------------------------- lobby
@@ -157,12 +161,12 @@ function enter({ room, name, members, history }, { again }) {
   log.history(history, name);
   log.line(again ? "You are back." : "You joined. Say hello!");
   showMembers(members);
+  $("chat-error").textContent = "";
   if (again) return;
 
   $("lobby").hidden = true;
   $("chat").hidden = false;
   $("room-title").textContent = room;
-  $("chat-error").textContent = "";
   unseen = 0;
   showTitle();
   shareable(room);
@@ -286,7 +290,7 @@ function inWords(error) {
 
 const people = (count) => (count === 1 ? "1 person" : `${count} people`);
 
-/** The room is in the address, so that it can be shared; the name stays on this device. */
+/** Puts the room into the address, so that it can be shared; the name stays on this device. */
 function shareable(room) {
   history.replaceState(null, "", `#${encodeURIComponent(room)}`);
 }
