@@ -1,0 +1,59 @@
+// What both scripts share: a line for each check, an end for each wait.
+
+import assert from "node:assert/strict";
+
+const PATIENCE = 5_000; // ms
+
+/** The host and port in the first argument. */
+export function address() {
+  const [host, port] = (process.argv[2] ?? "").split(":");
+  if (!host || !Number(port)) {
+    console.error(`usage: node ${process.argv[1].split("/").at(-1)} HOST:PORT`);
+    process.exit(2);
+  }
+  return { host, port: Number(port) };
+}
+
+/** The clients under test call back or emit once, or never: `start` is given the function that ends the wait. */
+export function within(what, start, patience = PATIENCE) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`nothing came within ${patience} ms: ${what}`)), patience);
+    start((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
+}
+
+/** Runs the checks one after the other and ends the process: 0 when all held, 1 at the first that did not. */
+export async function run(client, checks) {
+  for (const [what, check] of Object.entries(checks)) {
+    try {
+      await check();
+      console.log(`ok  ${client}: ${what}`);
+    } catch (error) {
+      console.log(`FAILED  ${client}: ${what}\n${error.stack}`);
+      process.exit(1);
+    }
+  }
+  process.exit(0);
+}
+
+/** The requests that both clients make in the same way; `ask` is (route, body) to a promise of the answer. */
+export const requests = (ask) => ({
+  "a raw request is echoed": async () => {
+    const body = { name: "ann", list: [1, 2, 3], deep: { yes: true, no: null } };
+    assert.deepEqual(await ask("connector.room.join", body), body);
+  },
+  "a typed request is read and written": async () => {
+    const move = { uid: "a", seq: 1, pos: [1.5, 2], act: "x" };
+    assert.deepEqual(await ask("connector.room.move", move), move);
+  },
+  "a pointer result is JSON": async () => {
+    assert.deepEqual(await ask("connector.testsvc.testrequestonlysessionreturnsptr", {}), { code: 200, msg: "hello" });
+  },
+  "an error comes to the callback as its payload": async () => {
+    const { code, msg } = await ask("connector.testsvc.nonexistenthandler", {});
+    assert.deepEqual({ code, msg }, { code: "PIT-404", msg: "pitaya/handler: connector.testsvc.nonexistenthandler not found" });
+  },
+});
