@@ -1,0 +1,78 @@
+//! The server that foreign test suites are pointed at: known components, Go Pitaya's flags, one line when ready.
+//!
+//! ```text
+//! cargo run --example conformance -- -standalone -type connector -port 32222 -serializer json
+//! ```
+
+mod flags;
+mod libpitaya;
+mod messages;
+mod room;
+mod testsvc;
+
+use flags::Flags;
+use pitaya_runtime::config::SerializerType;
+use pitaya_runtime::prelude::*;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("conformance: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let flags = Flags::parse(std::env::args().skip(1))?;
+    let level = if flags.debug { "debug" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if flags.profile == "libpitaya" {
+        return libpitaya::run(&flags).await;
+    }
+    let app = go_profile(&flags)?;
+    app.start().await?;
+    ready(&[&app]);
+    pitaya_runtime::shutdown::signal().await;
+    app.shutdown().await;
+    Ok(())
+}
+
+/// What the suites wait for, and where to connect.
+fn ready(apps: &[&App]) {
+    let addresses: Vec<_> = apps.iter().flat_map(|app| app.addresses()).map(|address| address.to_string()).collect();
+    eprintln!("all modules started! listening on {}", addresses.join(", "));
+}
+
+fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
+    if flags.grpc {
+        return Err("gRPC is not built yet: run without -grpc, or with -grpc=false".into());
+    }
+    if !flags.standalone {
+        return Err("cluster mode is not built yet: run with -standalone".into());
+    }
+    let loaded = Config::load_env()?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut config = loaded.config;
+    config.handler.messages.compression = flags.compress;
+    config.serializertype = match &*flags.serializer {
+        "json" => SerializerType::Json,
+        "protobuf" => SerializerType::Protobuf,
+        other => return Err(format!("-serializer {other}: json or protobuf").into()),
+    };
+    let address = flags.addr.clone().unwrap_or_else(|| format!("0.0.0.0:{}", flags.port));
+    let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
+    let builder = if flags.ws {
+        builder.acceptor(WebSocket::bind(address))
+    } else {
+        builder.acceptor(Tcp::bind(address))
+    };
+    Ok(builder.build()?)
+}
