@@ -1,0 +1,87 @@
+//! A chat room: browsers on one port, games over TCP on another, no other service needed.
+//!
+//! ```text
+//! cargo run --example chat                                   # http://127.0.0.1:3250/ and tcp://127.0.0.1:3251
+//! cargo run --example chat -- --host 0.0.0.0 --port 8080 --tcp-port 8081
+//! ```
+
+mod room;
+
+use pitaya_runtime::prelude::*;
+use room::Room;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+const USAGE: &str = "usage: chat [--host HOST] [--port PORT] [--tcp-port PORT]   (port 0 takes a free one)";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("chat: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let args = Args::parse(std::env::args().skip(1))?;
+
+    // PITAYA_* variables can change anything; the chat only wants to miss a lost browser sooner than a game would.
+    let mut config = Config::load_env()?.config;
+    config.heartbeat.interval = config.heartbeat.interval.min(Duration::from_secs(10));
+
+    let app = Builder::new("chat")
+        .config(config)
+        .acceptor(WebSocket::bind(format!("{}:{}", args.host, args.port)).pages(pages()))
+        .acceptor(Tcp::bind(format!("{}:{}", args.host, args.tcp_port)))
+        .handlers(Room::default())
+        .leave_groups_on_close()
+        .build()?;
+    app.start().await?;
+    if let [web, tcp] = app.addresses()[..] {
+        println!("chat: open http://{web}/ in two tabs; games connect to tcp://{tcp}");
+    }
+    pitaya_runtime::shutdown::signal().await;
+    app.shutdown().await;
+    Ok(())
+}
+
+/// The page, in the binary.
+fn pages() -> Vec<Page> {
+    vec![
+        Page::new("/", include_str!("web/index.html")),
+        Page::new("/style.css", include_str!("web/style.css")),
+        Page::new("/js/app.js", include_str!("web/js/app.js")),
+        Page::new("/js/log.js", include_str!("web/js/log.js")),
+        Page::new("/js/client.js", include_str!("web/js/client.js")),
+        Page::new("/js/wire.js", include_str!("web/js/wire.js")),
+    ]
+}
+
+struct Args {
+    host: String,
+    port: u16,
+    tcp_port: u16,
+}
+
+impl Args {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut parsed = Self { host: "127.0.0.1".to_owned(), port: 3250, tcp_port: 3251 };
+        while let Some(name) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"));
+            let port = |text: String| text.parse().map_err(|_| format!("{text} is not a port\n{USAGE}"));
+            match &*name {
+                "--host" => parsed.host = value()?,
+                "--port" => parsed.port = port(value()?)?,
+                "--tcp-port" => parsed.tcp_port = port(value()?)?,
+                _ => return Err(format!("unknown argument {name}\n{USAGE}")),
+            }
+        }
+        Ok(parsed)
+    }
+}
