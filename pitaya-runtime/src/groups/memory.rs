@@ -9,9 +9,6 @@ use parking_lot::RwLock;
 use pitaya_core::cluster::groups::{Answer, GroupError, GroupStore, MEMORY_TTL_NOT_FOUND, check_name, check_uid};
 use tokio::time::{Instant, sleep};
 
-/// How often [`MemoryGroups::sweeper`] looks, unless the key `pitaya.groups.memory.tickduration` says otherwise.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(30);
-
 /// Groups in the memory of one server. A cheap handle: clones share the groups. Other stores made with `new` share
 /// nothing with it, unlike in Go.
 ///
@@ -85,9 +82,9 @@ impl MemoryGroups {
         names.iter().filter(|name| self.0.write().bury(name)).count()
     }
 
-    /// Sweeps once per `tick`, at most once a millisecond, until the last handle of the store is dropped. The app runs
-    /// it in a task of its own.
-    pub fn sweeper(&self, tick: Duration) -> impl Future<Output = ()> + Send + 'static {
+    /// Sweeps once per `tick` (the key `pitaya.groups.memory.tickduration`), at most once a millisecond, until the last
+    /// handle of the store is dropped. The app runs it in a task of its own.
+    pub fn sweeper(&self, tick: Duration) -> impl Future<Output = ()> + Send + use<> {
         let store: Weak<_> = Arc::downgrade(&self.0);
         let tick = tick.max(Duration::from_millis(1));
         async move {
@@ -329,8 +326,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_sweeper_ticks_until_the_store_is_dropped() {
         let store = two_groups().await;
-        let sweeper = tokio::spawn(store.sweeper(SWEEP_EVERY));
-        sleep(SWEEP_EVERY - SECOND).await;
+        let sweeper = tokio::spawn(store.sweeper(30 * SECOND));
+        sleep(29 * SECOND).await;
         assert_eq!(held(&store), (2, 2));
         sleep(2 * SECOND).await;
         assert_eq!(held(&store), (1, 1));

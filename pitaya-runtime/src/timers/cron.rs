@@ -14,8 +14,8 @@ pub enum Zone {
     /// Coordinated universal time: the same on every server, no hour that comes twice or not at all.
     #[default]
     Utc,
-    /// The zone of the machine (`TZ`, else `/etc/localtime`). A time in the hour that summer time skips runs right
-    /// after it.
+    /// The zone of the machine (`TZ`, else `/etc/localtime`). When summer time skips an hour, fixed times in it
+    /// (`0 30 2 * * *`) run right after it and repeated ones (`0 */5 * * * *`) are left out.
     Local,
 }
 

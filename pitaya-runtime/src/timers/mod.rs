@@ -4,7 +4,8 @@
 //! fill, and all of them end with the app. What holds for every timer:
 //!
 //! * The first run comes after one interval (or at the first match of a cron expression), never at once.
-//! * Runs of one timer do not overlap. Times that pass while a run is still going are skipped, not made up for.
+//! * Runs of one timer do not overlap. Times that pass while a run is still going are skipped, not made up for. (A run
+//!   that ends up to 5 ms after the next tick only makes that tick late.)
 //! * A run that panics is caught, logged with the timer's name and counted; the timer goes on.
 //! * When a timer or the app stops, a run in progress is finished, and none begins after it.
 //! * Intervals are counted on the monotonic clock with a resolution of one millisecond; cron expressions and conditions
@@ -47,7 +48,7 @@ use timer::Name;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), TimerError> {
 /// let stop = CancellationToken::new(); // the app's
-/// let timers = Timers::new(stop.clone());
+/// let timers = Timers::new(&stop);
 ///
 /// let sweep = timers.named("sweep").every(Duration::from_secs(30), || async { /* .. */ })?;
 /// timers.after(Duration::from_secs(5), || async { println!("five seconds later") })?;
