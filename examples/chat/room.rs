@@ -105,7 +105,12 @@ impl Room {
             }
             state.members.insert(name.clone(), uid.clone());
             let members = state.members.keys().cloned().collect();
-            Ok(Joined { room: room.clone(), name: name.clone(), members, history: state.history.iter().cloned().collect() })
+            Ok(Joined {
+                room: room.clone(),
+                name: name.clone(),
+                members,
+                history: state.history.iter().cloned().collect(),
+            })
         })?;
         session.data().set("seat", Seat { room: room.clone(), name: name.clone() })?;
         groups.ensure(&room).await?;

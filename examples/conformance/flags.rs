@@ -85,7 +85,10 @@ impl Flags {
 
 fn ports(text: &str) -> Result<[u16; 4], String> {
     let ports: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
-    ports.ok().and_then(|ports| ports.try_into().ok()).ok_or_else(|| format!("-ports {text}: four numbers, with commas"))
+    ports
+        .ok()
+        .and_then(|ports| ports.try_into().ok())
+        .ok_or_else(|| format!("-ports {text}: four numbers, with commas"))
 }
 
 struct Flag<'a, I> {

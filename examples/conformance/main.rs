@@ -69,10 +69,7 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     };
     let address = flags.addr.clone().unwrap_or_else(|| format!("0.0.0.0:{}", flags.port));
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
-    let builder = if flags.ws {
-        builder.acceptor(WebSocket::bind(address))
-    } else {
-        builder.acceptor(Tcp::bind(address))
-    };
+    let builder =
+        if flags.ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
     Ok(builder.build()?)
 }

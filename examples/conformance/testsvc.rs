@@ -1,9 +1,9 @@
 //! The component of Go Pitaya's end-to-end suite.
 
 use crate::messages::{SendRpc, SendToUsers, TestRequest, TestResponse};
+use pitaya_runtime::codes;
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::session::Push;
-use pitaya_runtime::codes;
 use std::str::from_utf8;
 
 pub struct TestSvc;

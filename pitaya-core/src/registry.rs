@@ -62,7 +62,9 @@ pub enum MountError {
         second: &'static str,
     },
     /// The block was not compiled for the app's serializer.
-    #[error("`{type_name}` ({location}) speaks {has}, the app speaks {wants}: write `#[handler(codec(..))]` with both, or choose another serializer")]
+    #[error(
+        "`{type_name}` ({location}) speaks {has}, the app speaks {wants}: write `#[handler(codec(..))]` with both, or choose another serializer"
+    )]
     Codec {
         /// The component.
         type_name: &'static str,
@@ -74,7 +76,9 @@ pub enum MountError {
         wants: &'static str,
     },
     /// The name cannot be a part of a route.
-    #[error("`{name}` cannot be the name of the service `{type_name}` ({location}): letters, digits, `_` and `-` only, and `sys` is taken")]
+    #[error(
+        "`{name}` cannot be the name of the service `{type_name}` ({location}): letters, digits, `_` and `-` only, and `sys` is taken"
+    )]
     Name {
         /// The refused name.
         name: String,
@@ -176,7 +180,8 @@ impl Registry {
             if let Err(e) = component.app(moment, event.clone()).await {
                 let name = component.service().type_name;
                 if !ends {
-                    let code = if e.code() == codes::UNKNOWN { codes::INTERNAL.to_owned() } else { e.code().to_owned() };
+                    let code =
+                        if e.code() == codes::UNKNOWN { codes::INTERNAL.to_owned() } else { e.code().to_owned() };
                     return Err(crate::Error::new(code, format!("{moment:?} of {name} failed: {}", e.message())));
                 }
                 tracing::error!("{moment:?} of {name} failed: {e}");

@@ -274,7 +274,7 @@ impl App {
     ///
     /// # Errors
     /// As for [`push_as`](Self::push_as).
-    pub fn push<T>(&self, route: &str, message: &T, uids: &[impl AsRef<str>]) -> Result<(), PushError>
+    pub fn push<T: ?Sized>(&self, route: &str, message: &T, uids: &[impl AsRef<str>]) -> Result<(), PushError>
     where
         (pitaya_core::Json,): Writes<T>,
     {
@@ -285,7 +285,7 @@ impl App {
     ///
     /// # Errors
     /// [`PushError`] when the message cannot be written, or with the uids that are not here or too slow.
-    pub fn push_as<Cs: Writes<T>, T>(
+    pub fn push_as<Cs: Writes<T>, T: ?Sized>(
         &self,
         route: &str,
         message: &T,
@@ -311,11 +311,7 @@ impl App {
         self.each(uids, |session| session.kick().is_ok())
     }
 
-    fn each(
-        &self,
-        uids: &[impl AsRef<str>],
-        reached: impl Fn(&pitaya_core::Session) -> bool,
-    ) -> Result<(), PushError> {
+    fn each(&self, uids: &[impl AsRef<str>], reached: impl Fn(&pitaya_core::Session) -> bool) -> Result<(), PushError> {
         let missed = |uid: &&str| !self.sessions().by_uid(uid).is_some_and(|session| reached(&session));
         let failed: Vec<String> = uids.iter().map(AsRef::as_ref).filter(missed).map(str::to_owned).collect();
         if failed.is_empty() { Ok(()) } else { Err(PushError::Unreached(failed)) }

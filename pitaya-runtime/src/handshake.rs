@@ -32,11 +32,7 @@ impl<T: Into<String>> From<T> for Refusal {
 /// Any `Fn(&HandshakeData) -> Result<(), Refusal>` is one; implement the trait for a check that must wait.
 pub trait Validator: Send + Sync + 'static {
     /// Looks at what the client said.
-    fn validate<'a>(
-        &'a self,
-        session: &'a Session,
-        data: &'a HandshakeData,
-    ) -> BoxFuture<'a, Result<(), Refusal>>;
+    fn validate<'a>(&'a self, session: &'a Session, data: &'a HandshakeData) -> BoxFuture<'a, Result<(), Refusal>>;
 }
 
 impl<F> Validator for F

@@ -31,9 +31,6 @@
 //! The path of a message through the modules: [`accept`] (a socket, then a stream) → `connection` (packets, turns,
 //! order) → `pitaya_core::registry` (the row of the route) → the method → `outbox` and back.
 
-#[cfg(test)]
-extern crate self as pitaya_runtime;
-
 pub mod accept;
 mod agent;
 mod app;
@@ -71,4 +68,3 @@ pub mod prelude {
         Session, SessionEvent, handler,
     };
 }
-

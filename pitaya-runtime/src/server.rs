@@ -3,8 +3,8 @@
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
-use parking_lot::Mutex;
 use crate::sessions::Sessions;
+use parking_lot::Mutex;
 use pitaya_core::codec::Serializer;
 use pitaya_core::pipeline::Pipeline;
 use pitaya_core::registry::{Registry, SessionMoment};
@@ -116,7 +116,13 @@ impl Server {
         }
         if seal(out, at).is_err() {
             out.truncate(at);
-            self.error_answer(out, at, id, &Error::new(error.code().to_owned(), "the error is too long to be sent"), false);
+            self.error_answer(
+                out,
+                at,
+                id,
+                &Error::new(error.code().to_owned(), "the error is too long to be sent"),
+                false,
+            );
         }
     }
 
@@ -153,7 +159,7 @@ impl Server {
     }
 
     /// Ends a session, once: out of the maps, then its callbacks, then the app's, then the components'.
-    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: CloseReason) {
+    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: &CloseReason) {
         self.sessions.remove(session);
         let uid = session.uid();
         let bound = uid.as_ref().is_some_and(|uid| self.sessions.unbind(session, uid));
@@ -168,7 +174,7 @@ impl Server {
             return;
         }
         for callback in &self.callbacks.on_closed {
-            if catch_unwind(AssertUnwindSafe(|| callback(session, &reason))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| callback(session, reason))).is_err() {
                 tracing::error!(session = session.id(), "an on_session_closed callback panicked");
             }
         }

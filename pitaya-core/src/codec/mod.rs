@@ -123,7 +123,7 @@ impl<C: SerdeCodec, T: serde::de::DeserializeOwned> Decode<C> for T {
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: SerdeCodec, T: serde::Serialize> Encode<C> for T {
+impl<C: SerdeCodec, T: serde::Serialize + ?Sized> Encode<C> for T {
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         C::to_vec(self, out)
@@ -138,7 +138,7 @@ impl<C: SerdeCodec, T: serde::Serialize> Encode<C> for T {
             return Ok(());
         }
         out.truncate(at);
-        if size_of::<T>() > 0 {
+        if size_of_val(self) > 0 {
             return Err(Error::null_reply());
         }
         out.extend_from_slice(C::UNIT);

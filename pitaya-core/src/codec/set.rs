@@ -28,7 +28,7 @@ pub trait Reads<P>: Codecs {
 }
 
 /// A set whose every codec can write `T`.
-pub trait Writes<T>: Codecs {
+pub trait Writes<T: ?Sized>: Codecs {
     /// Appends `value` with the codec at place `codec` of the set.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ macro_rules! sets {
                 .map_err(|e| e.or_code(codes::BAD_REQUEST))
             }
         }
-        impl<T: $(Encode<$C> +)+, $($C: Codec),+> Writes<T> for ($($C,)+) {
+        impl<T: $(Encode<$C> +)+ ?Sized, $($C: Codec),+> Writes<T> for ($($C,)+) {
             #[inline]
             fn write(codec: usize, value: &T, out: &mut Vec<u8>) -> Result<()> {
                 match codec {

@@ -47,7 +47,11 @@ pub const fn check(routes: &[Route]) {
         let mut j = i + 1;
         while j < routes.len() {
             if equal(routes[i].name, routes[j].name) {
-                say(["route `", routes[i].name, "` is declared twice in this impl; rename one with `#[route(\"..\")]`"]);
+                say([
+                    "route `",
+                    routes[i].name,
+                    "` is declared twice in this impl; rename one with `#[route(\"..\")]`",
+                ]);
             }
             if routes[i].code != 0 && routes[i].code == routes[j].code {
                 say(["the code of route `", routes[j].name, "` is already taken in this impl"]);
@@ -94,7 +98,11 @@ mod tests {
     #[test]
     #[should_panic(expected = "route `join` is declared twice in this impl")]
     fn the_text_names_the_route() {
-        check(&[Route::new("join", Kind::Request), Route::new("leave", Kind::Request), Route::new("join", Kind::Notify)]);
+        check(&[
+            Route::new("join", Kind::Request),
+            Route::new("leave", Kind::Request),
+            Route::new("join", Kind::Notify),
+        ]);
     }
 
     #[test]

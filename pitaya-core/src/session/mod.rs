@@ -139,7 +139,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`push_as`](Self::push_as).
-    pub fn push<T>(&self, route: &str, message: &T) -> Result<()>
+    pub fn push<T: ?Sized>(&self, route: &str, message: &T) -> Result<()>
     where
         (crate::Json,): Writes<T>,
     {
@@ -151,10 +151,13 @@ impl Session {
     /// # Errors
     /// PIT-499 when the session is closed or was closed just now because it reads too slowly; PIT-500 when none of the
     /// codecs is the session's; PIT-400 for a route that the wire cannot carry; the codec's own.
-    pub fn push_as<Cs: Writes<T>, T>(&self, route: &str, message: &T) -> Result<()> {
+    pub fn push_as<Cs: Writes<T>, T: ?Sized>(&self, route: &str, message: &T) -> Result<()> {
         let serializer = self.0.link.serializer().name();
         let codec = Cs::position(serializer).ok_or_else(|| {
-            Error::internal(format!("the session speaks {serializer}, the push is written in {}", Cs::NAMES.join(" or ")))
+            Error::internal(format!(
+                "the session speaks {serializer}, the push is written in {}",
+                Cs::NAMES.join(" or ")
+            ))
         })?;
         let mut body = Vec::with_capacity(128);
         Cs::write(codec, message, &mut body)?;

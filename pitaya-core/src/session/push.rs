@@ -2,8 +2,8 @@
 
 use crate::codec::Writes;
 use crate::error::{Error, Result};
-use crate::wire::packet::{HEADER, open, seal};
 use crate::wire::message::{COMPRESSED, push_head};
+use crate::wire::packet::{HEADER, open, seal};
 use crate::wire::{PacketKind, RouteRef, compress_tail};
 use bytes::Bytes;
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ impl Push {
     ///
     /// # Errors
     /// PIT-500 when the set has no such codec; the codec's own; as for [`raw`](Self::raw).
-    pub fn new<Cs: Writes<T>, T>(serializer: &str, route: &str, message: &T) -> Result<Self> {
+    pub fn new<Cs: Writes<T>, T: ?Sized>(serializer: &str, route: &str, message: &T) -> Result<Self> {
         let codec = Cs::position(serializer).ok_or_else(|| {
             Error::internal(format!("the app speaks {serializer}, the push is written in {}", Cs::NAMES.join(" or ")))
         })?;

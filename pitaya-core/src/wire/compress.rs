@@ -36,10 +36,12 @@ pub enum InflateError {
         limit: usize,
     },
     /// It inflates suspiciously far.
-    #[error("{compressed} compressed bytes inflate to more than {MAX_RATIO} times their size")]
+    #[error("{compressed} compressed bytes inflate to more than {ratio} times their size")]
     Ratio {
         /// Bytes received.
         compressed: usize,
+        /// How many times that is allowed.
+        ratio: usize,
     },
 }
 
@@ -107,10 +109,18 @@ pub fn compress_tail(out: &mut Vec<u8>, body_at: usize) -> bool {
 /// # Errors
 /// [`InflateError`], see there; `out` is then as it was. The session that sent the body is to be closed.
 pub fn inflate(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
+    inflate_within(body, limit, MAX_RATIO, out)
+}
+
+/// [`inflate`] with a ratio of one's own in place of [`MAX_RATIO`].
+///
+/// # Errors
+/// As for [`inflate`].
+pub fn inflate_within(body: &[u8], limit: usize, ratio: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let start = out.len();
     let done = INFLATER.with_borrow_mut(|zlib| {
         zlib.reset(true);
-        run(zlib, body, limit, out)
+        run(zlib, body, limit, ratio, out)
     });
     if done.is_err() {
         out.truncate(start);
@@ -118,9 +128,9 @@ pub fn inflate(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), Infla
     done
 }
 
-fn run(zlib: &mut Decompress, body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
+fn run(zlib: &mut Decompress, body: &[u8], limit: usize, ratio: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     let start = out.len();
-    let ceiling = limit.min(body.len().saturating_mul(MAX_RATIO).max(FREE_RATIO));
+    let ceiling = limit.min(body.len().saturating_mul(ratio).max(FREE_RATIO));
     let mut room = body.len().saturating_mul(4).clamp(256, FREE_RATIO);
     let (mut read, mut written) = (0, 0);
     loop {
@@ -139,7 +149,7 @@ fn run(zlib: &mut Decompress, body: &[u8], limit: usize, out: &mut Vec<u8>) -> R
         if written > ceiling {
             return Err(match ceiling == limit {
                 true => InflateError::TooLong { limit },
-                false => InflateError::Ratio { compressed: body.len() },
+                false => InflateError::Ratio { compressed: body.len(), ratio },
             });
         }
         if status == Status::StreamEnd {
@@ -238,7 +248,7 @@ mod tests {
             let bound = limit.min(MAX_RATIO * bomb.len());
             let wanted = match limit == bound {
                 true => InflateError::TooLong { limit },
-                false => InflateError::Ratio { compressed: bomb.len() },
+                false => InflateError::Ratio { compressed: bomb.len(), ratio: MAX_RATIO },
             };
             assert_eq!(inflate(&bomb, limit, &mut out), Err(wanted));
             assert!(out.capacity() <= bound + 1, "{} bytes for a bound of {bound}", out.capacity());
@@ -251,7 +261,10 @@ mod tests {
         assert!(small.len() * MAX_RATIO < FREE_RATIO);
         assert_eq!(inflated(&small, usize::MAX).unwrap().len(), FREE_RATIO);
         let above = zlib(&[0; FREE_RATIO + 1]);
-        assert_eq!(inflated(&above, usize::MAX), Err(InflateError::Ratio { compressed: above.len() }));
+        assert_eq!(
+            inflated(&above, usize::MAX),
+            Err(InflateError::Ratio { compressed: above.len(), ratio: MAX_RATIO })
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub mod packet;
 pub mod varint;
 
 pub use self::{
-    compress::{InflateError, MIN_COMPRESS, compress_tail, inflate},
+    compress::{InflateError, MIN_COMPRESS, compress_tail, inflate, inflate_within},
     dictionary::{Dictionary, DictionaryError},
     handshake::{HandshakeData, HandshakeError, HandshakeLimits, HandshakeReply, HandshakeResponse},
     kick::kick,

@@ -63,10 +63,8 @@ pub trait Acceptor: Send + Sync + 'static {
     fn bind(&self) -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
 
     /// Waits for the next connection.
-    fn accept(
-        &self,
-        listener: &mut Self::Listener,
-    ) -> impl Future<Output = io::Result<(Self::Raw, SocketAddr)>> + Send;
+    fn accept(&self, listener: &mut Self::Listener)
+    -> impl Future<Output = io::Result<(Self::Raw, SocketAddr)>> + Send;
 
     /// Makes a stream of a raw connection. Runs in the connection's task, inside the handshake deadline. `None` when
     /// the connection was served without becoming one (a page, a health check).

@@ -57,11 +57,7 @@ impl Acceptor for Tcp {
         listener.accept().await
     }
 
-    async fn establish(
-        &self,
-        raw: TcpStream,
-        remote: SocketAddr,
-    ) -> io::Result<Option<Established<TcpStream, Plain>>> {
+    async fn establish(&self, raw: TcpStream, remote: SocketAddr) -> io::Result<Option<Established<TcpStream, Plain>>> {
         // A small answer must not wait for the acknowledgement of the one before it.
         raw.set_nodelay(true)?;
         Ok(Some(Established { stream: raw, framing: Plain, remote }))

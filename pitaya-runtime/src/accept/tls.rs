@@ -103,4 +103,3 @@ impl<A: std::fmt::Debug> std::fmt::Debug for Tls<A> {
         f.debug_struct("Tls").field("inner", &self.inner).field("certificates", &self.certificates).finish()
     }
 }
-

@@ -223,7 +223,8 @@ where
 
     /// What was queued by others goes out now; before the client's acknowledgement nothing may.
     fn take_pushes(&mut self, work: &mut Work) -> Result<(), CloseReason> {
-        let end = if self.machine.working() { self.agent.outbox.take(&mut work.out) } else { self.agent.outbox.ended() };
+        let end =
+            if self.machine.working() { self.agent.outbox.take(&mut work.out) } else { self.agent.outbox.ended() };
         match end {
             None => Ok(()),
             Some(reason) => self.ended(reason),
@@ -295,6 +296,6 @@ where
 /// A connection that is dropped (its runtime ends) still closes its session.
 impl<S, F> Drop for Connection<S, F> {
     fn drop(&mut self) {
-        self.server.close(&self.session, CloseReason::Shutdown);
+        self.server.close(&self.session, &CloseReason::Shutdown);
     }
 }

@@ -10,7 +10,7 @@ use crate::server::answer_overhead;
 use bytes::Bytes;
 use pitaya_core::handler::{Kind, Step};
 use pitaya_core::session::state::Event;
-use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate};
+use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate_within};
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -123,7 +123,7 @@ where
         if *self.last.0 != *name {
             let Some(route) = server.registry.find(name) else {
                 let error = server.not_served(name);
-                return self.fail(work, head, error);
+                return self.fail(work, head, &error);
             };
             self.last.0.clear();
             self.last.0.extend_from_slice(name);
@@ -131,14 +131,14 @@ where
         }
         head.route = self.last.1;
         let Some(entry) = server.registry.entry(head.route) else {
-            return self.fail(work, head, Error::internal("internal error"));
+            return self.fail(work, head, &Error::internal("internal error"));
         };
         if entry.route().internal {
             let error = Error::handler_not_found(entry.name());
-            return self.fail(work, head, error);
+            return self.fail(work, head, &error);
         }
         if request && entry.route().kind == Kind::Notify {
-            return self.fail(work, head, Error::bad_request("tried to request a notify route"));
+            return self.fail(work, head, &Error::bad_request("tried to request a notify route"));
         }
         let mut inflated = Vec::new();
         let body = if message.compressed {
@@ -158,7 +158,7 @@ where
 
     fn inflate(&self, body: &[u8], out: &mut Vec<u8>) -> Result<(), CloseReason> {
         let settings = &self.server.settings;
-        inflate(body, settings.inflate, out).map_err(|e| {
+        inflate_within(body, settings.inflate, settings.inflate_ratio, out).map_err(|e| {
             if matches!(e, InflateError::TooLong { .. } | InflateError::Ratio { .. }) {
                 count(&self.server.counters.refused_inflates);
             }
@@ -183,7 +183,12 @@ where
         context.enter(head.route, head.id);
         let step = catch_unwind(AssertUnwindSafe(|| {
             let step = if server.pipeline.has_raw() {
-                place.put_turn(Box::new(Staged::new(&self.server, context.clone(), head.route, Bytes::copy_from_slice(body))));
+                place.put_turn(Box::new(Staged::new(
+                    &self.server,
+                    context.clone(),
+                    head.route,
+                    Bytes::copy_from_slice(body),
+                )));
                 Step::Later
             } else {
                 entry.call(context, body, out, place)
@@ -263,7 +268,7 @@ where
         };
         if head.answers {
             let compress = self.agent.compress.load(Relaxed);
-            server.finish_answer(&mut work.out, at, head.id, outcome.as_ref().map(|()| ()), compress);
+            server.finish_answer(&mut work.out, at, head.id, outcome.as_ref().copied(), compress);
         } else {
             work.out.truncate(at);
             if let Err(error) = outcome {
@@ -294,13 +299,13 @@ where
 
     /// An answer without a call.
     #[cold]
-    fn fail(&mut self, work: &mut Work, head: Head, error: Error) -> Result<(), CloseReason> {
+    fn fail(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
         if head.answers {
             let at = head.open(&mut work.out);
             let compress = self.agent.compress.load(Relaxed);
-            self.server.finish_answer(&mut work.out, at, head.id, Err(&error), compress);
+            self.server.finish_answer(&mut work.out, at, head.id, Err(error), compress);
         } else {
-            unheard(&self.agent, head.route, &error);
+            unheard(&self.agent, head.route, error);
         }
         Ok(())
     }
@@ -396,11 +401,9 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
     let settings = &agent.server.settings;
     let head = call.head;
     let mut out = Vec::new();
-    let turn = std::future::poll_fn(|cx| {
-        match catch_unwind(AssertUnwindSafe(|| call.turn.poll(cx, &mut out))) {
-            Ok(poll) => poll,
-            Err(panic) => Poll::Ready(Err(panicked(agent, head.route, &*panic))),
-        }
+    let turn = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.turn.poll(cx, &mut out))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(Err(panicked(agent, head.route, &*panic))),
     });
     // Nobody waits for the second kind: without a hard limit it gets as long as a slow handler may take.
     let limit = if wanted { settings.handler_hard } else { settings.handler_hard.or(settings.handler_soft) };

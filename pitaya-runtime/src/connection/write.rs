@@ -85,7 +85,7 @@ where
         if written > 0 {
             self.unsent.sent += written;
             self.unsent.progress = Some(Instant::now());
-            if self.unsent.len() == 0 {
+            if self.unsent.sent == self.unsent.bytes.len() {
                 self.unsent = Unsent::default();
                 // It takes again: what was not read meanwhile is to be read.
                 cx.waker().wake_by_ref();

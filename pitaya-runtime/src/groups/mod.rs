@@ -165,7 +165,7 @@ impl Groups {
     ///
     /// # Errors
     /// As for [`broadcast_as`](Self::broadcast_as).
-    pub async fn broadcast<T>(&self, group: &str, route: &str, message: &T) -> Result<(), BroadcastError>
+    pub async fn broadcast<T: ?Sized>(&self, group: &str, route: &str, message: &T) -> Result<(), BroadcastError>
     where
         (pitaya_core::Json,): Writes<T>,
     {
@@ -177,7 +177,7 @@ impl Groups {
     /// # Errors
     /// When the group is not there or the message cannot be written; with the uids that are not here or too slow, when
     /// all others got it.
-    pub async fn broadcast_as<Cs: Writes<T>, T>(
+    pub async fn broadcast_as<Cs: Writes<T>, T: ?Sized>(
         &self,
         group: &str,
         route: &str,
@@ -201,7 +201,7 @@ impl Groups {
         let mut unreached = Vec::new();
         for (i, uid) in members.iter().filter(|uid| chosen(uid)).enumerate() {
             let session = self.sessions.by_uid(uid);
-            if !session.is_some_and(|session| session.send(push).is_ok()) {
+            if session.is_none_or(|session| session.send(push).is_err()) {
                 unreached.push(uid.to_string());
             }
             if i % YIELD == YIELD - 1 {
@@ -215,7 +215,7 @@ impl Groups {
     ///
     /// # Errors
     /// When it cannot be written with the codec that the app speaks.
-    pub fn encode<Cs: Writes<T>, T>(&self, route: &str, message: &T) -> pitaya_core::Result<Push> {
+    pub fn encode<Cs: Writes<T>, T: ?Sized>(&self, route: &str, message: &T) -> pitaya_core::Result<Push> {
         Push::new::<Cs, T>(self.serializer.name(), route, message)
     }
 

@@ -73,7 +73,10 @@ fn what_a_client_must_not_send() {
         ([frame(BINARY, &[0; 900]), frame(CONTINUATION, &[0; 200])].concat(), "longer than"),
     ] {
         let (packets, reason) = decode(&mut WebSocketFraming::default(), &bytes).unwrap_err();
-        assert!(matches!(reason, CloseReason::Malformed(_)) && reason.to_string().contains(text), "{bytes:x?}: {reason}");
+        assert!(
+            matches!(reason, CloseReason::Malformed(_)) && reason.to_string().contains(text),
+            "{bytes:x?}: {reason}"
+        );
         assert!(packets.is_empty());
     }
 }

@@ -162,7 +162,10 @@ mod tests {
             ("POST / HTTP/1.1\r\n\r\n", "405"),
             ("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "400"),
             ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "426"),
-            ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n", "400"),
+            (
+                "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n",
+                "400",
+            ),
         ] {
             let (answer, upgraded) = ask(request.as_bytes(), &[]).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request:?}: {answer}");
