@@ -222,7 +222,8 @@ impl Builder {
         }
         for acceptor in &mut self.acceptors {
             let name = acceptor.name();
-            problems.extend(acceptor.prepare().err().map(|cause| Problem::Acceptor { acceptor: name, cause }));
+            problems
+                .extend(acceptor.prepare(&self.config).err().map(|cause| Problem::Acceptor { acceptor: name, cause }));
         }
         let mut registry = Registry::default();
         for mount in self.mounts {

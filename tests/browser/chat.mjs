@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
@@ -20,7 +21,7 @@ const FLAGS = [
 const PATIENCE = 10_000; // ms for anything the page should show
 const BACK_AGAIN = 30_000; // ms from the return of the server to a page that is connected again
 
-const [, , address, out = path.join(import.meta.dirname, "..", "out", "browser")] = process.argv;
+const [, , address, out = fileURLToPath(new URL("../out/browser", import.meta.url))] = process.argv;
 if (!address) {
   console.error("usage: node chat.mjs URL [FOLDER]");
   process.exit(2);

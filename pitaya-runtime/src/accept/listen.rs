@@ -1,6 +1,7 @@
 //! The accept loop, the same for every acceptor.
 
 use super::{Acceptor, Admission, Established};
+use crate::config::Config;
 use crate::connection::Connection;
 use crate::counters::count;
 use crate::server::Server;
@@ -18,7 +19,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// An acceptor without its types, not yet bound.
 pub(crate) trait Listen: Send + Sync {
-    fn prepare(&mut self) -> Result<(), String>;
+    fn prepare(&mut self, config: &Config) -> Result<(), String>;
     /// `protocol://address` as configured.
     fn name(&self) -> String;
     fn bind(self: Box<Self>) -> BoxFuture<'static, io::Result<Box<dyn Bound>>>;
@@ -45,8 +46,8 @@ struct Ready<A: Acceptor> {
 }
 
 impl<A: Acceptor> Listen for Configured<A> {
-    fn prepare(&mut self) -> Result<(), String> {
-        self.0.prepare()
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        self.0.prepare(config)
     }
 
     fn name(&self) -> String {

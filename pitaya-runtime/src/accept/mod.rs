@@ -29,6 +29,7 @@ pub use websocket::{Page, WebSocket, WebSocketFraming};
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use listen::{Bound, Listen, erase};
 
+use crate::config::Config;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -51,11 +52,13 @@ pub trait Acceptor: Send + Sync + 'static {
     /// The address as it was configured, for logs and errors.
     fn configured(&self) -> String;
 
-    /// Checks and loads what it needs, files above all. Called once, when the app is built.
+    /// Takes what it needs from the app's config, and checks and loads the rest, files above all. Called once, when the
+    /// app is built.
     ///
     /// # Errors
     /// A text that names the file and the cause.
-    fn prepare(&mut self) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        let _ = config;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Plain TCP.
 
 use super::{Acceptor, Established, Plain, Tls};
+use crate::config::Config;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -11,12 +12,14 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 #[derive(Debug, Clone)]
 pub struct Tcp {
     address: String,
+    /// The system's buffer for what a client has not taken; 0 leaves its size to the system.
+    send_buffer: usize,
 }
 
 impl Tcp {
     /// Listens on `host:port`; port 0 takes a free one, which [`App::addresses`](crate::App::addresses) tells.
     pub fn bind(address: impl Into<String>) -> Self {
-        Self { address: address.into() }
+        Self { address: address.into(), send_buffer: 0 }
     }
 
     /// The same behind TLS, with the PEM files of a certificate chain and its key.
@@ -39,10 +42,15 @@ impl Acceptor for Tcp {
         self.address.clone()
     }
 
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        self.send_buffer = config.limits.sendbuffer.bytes();
+        Ok(())
+    }
+
     async fn bind(&self) -> io::Result<(TcpListener, SocketAddr)> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no such address");
         for address in lookup_host(&self.address).await? {
-            match listen(address).and_then(TcpListener::from_std) {
+            match listen(address, self.send_buffer).and_then(TcpListener::from_std) {
                 Ok(listener) => {
                     let address = listener.local_addr()?;
                     return Ok((listener, address));
@@ -67,11 +75,16 @@ impl Acceptor for Tcp {
 /// A backlog for login storms: tokio's own is fixed at 1024.
 const BACKLOG: i32 = 4096;
 
-fn listen(address: SocketAddr) -> io::Result<StdListener> {
+fn listen(address: SocketAddr, send_buffer: usize) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Only lets a restarted server have its port back; two servers on one port still fail.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // Connections inherit it. Left to itself the system takes megabytes for a client that does not read, and nobody
+    // notices for as long as they last.
+    if send_buffer > 0 {
+        socket.set_send_buffer_size(send_buffer)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

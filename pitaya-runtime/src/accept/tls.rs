@@ -1,6 +1,7 @@
 //! TLS, over any acceptor of streams.
 
 use super::{Acceptor, Established};
+use crate::config::Config;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -40,8 +41,8 @@ impl<A: Acceptor> Acceptor for Tls<A> {
         self.inner.configured()
     }
 
-    fn prepare(&mut self) -> Result<(), String> {
-        self.inner.prepare()?;
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        self.inner.prepare(config)?;
         self.acceptor = Some(TlsAcceptor::from(Arc::new(load(&self.certificates, &self.key)?)));
         Ok(())
     }

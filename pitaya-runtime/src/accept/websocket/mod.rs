@@ -10,6 +10,7 @@ mod upgrade;
 pub use frame::WebSocketFraming;
 
 use super::{Acceptor, Established, Plain, Tcp};
+use crate::config::Config;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,8 +93,8 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.inner.configured()
     }
 
-    fn prepare(&mut self) -> Result<(), String> {
-        self.inner.prepare()
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        self.inner.prepare(config)
     }
 
     async fn bind(&self) -> io::Result<(A::Listener, SocketAddr)> {

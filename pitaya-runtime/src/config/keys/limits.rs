@@ -12,6 +12,11 @@ section! {
         /// Bytes that may remain unsent for one client after a write was tried. A client that lets more pile up is closed.
         #[go = "counts messages (`pitaya.buffer.agent.messages`), and the sender waits."]
         outbox: ByteSize = ByteSize::mib(1),
+        /// The system's own buffer for one connection, behind `pitaya.limits.outbox`: what it takes counts as sent, so a
+        /// client that stops reading is noticed when this is full. `0` leaves the size to the system, which takes
+        /// megabytes.
+        #[go = "leaves it to the system."]
+        sendbuffer: ByteSize = ByteSize::kib(256),
         /// Messages of one session in work or waiting. When so many are there, its connection is not read.
         #[go = "has queues of 20 for all sessions together."]
         inflight: usize = 64,
