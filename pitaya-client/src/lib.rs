@@ -1,1 +1,58 @@
-//! To come.
+//! An async client for Pitaya and Pomelo frontends, over TCP, TLS and WebSocket.
+//!
+//! ```no_run
+//! use pitaya_client::Client;
+//! use serde_json::{Value, json};
+//!
+//! # async fn play() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("tcp://127.0.0.1:3250").await?;
+//! let mut messages = client.on("onMessage");
+//! let joined: Value = client.request_json("room.join", &json!({"name": "ada"})).await?;
+//! client.notify_json("room.message", &json!({"content": "hello"})).await?;
+//! if let Some(push) = messages.recv().await {
+//!     println!("{joined}, then {}: {}", push.route, push.json::<Value>()?);
+//! }
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client`] is a cheap handle: clone it, use it from many tasks, have any number of requests in flight. One task owns
+//! the socket; it ends when the last handle is dropped, on [`Client::close`], or when the server is done.
+//!
+//! ```text
+//! Client ── encodes ──▶ queue (256 packets) ──▶ connection ──▶ one write for all that is there
+//!    ▲                                             │
+//!    └── answer, by id ── requests in flight ◀─────┤◀── one read, all packets in it
+//!    PushStream ◀── bounded queue, by route ◀──────┘
+//! ```
+//!
+//! What the handshake says is used without being asked for: the serializer decides how error answers are read, the
+//! dictionary turns routes into codes and back, the heartbeat is sent and expected. Compressed bodies are opened
+//! whatever the options say.
+
+mod address;
+mod client;
+mod close;
+mod connection;
+mod error;
+mod fault;
+mod heartbeat;
+mod opening;
+mod options;
+mod pending;
+mod push;
+mod tls;
+mod transport;
+
+pub use self::{
+    client::{Client, Counters},
+    close::{CloseReason, ProtocolError},
+    error::{BoxError, ConnectError, RequestError},
+    options::ConnectOptions,
+    push::{Push, PushStream},
+};
+pub use pitaya_core::{
+    Error,
+    wire::{Dictionary, HandshakeResponse, handshake::HandshakeRefusal},
+};

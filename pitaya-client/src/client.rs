@@ -1,0 +1,259 @@
+//! The handle an application holds.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pitaya_core::wire::{
+    HandshakeResponse, Message, MessageKind, PacketKind, RouteRef, compress_tail, message, packet,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::close::CloseReason;
+use crate::error::{ConnectError, RequestError};
+use crate::options::ConnectOptions;
+use crate::pending::Pending;
+use crate::push::{PushStream, Streams};
+
+/// A connection to a server: cheap to clone, used by any number of tasks at once.
+///
+/// Any number of requests may be in flight; answers find their request in whatever order they come. Requests and
+/// notifies leave in the order they are first polled. When 256 packets wait to be written, senders wait too. Dropping
+/// the future of a request forgets it: its answer is dropped when it comes, and counted.
+///
+/// The connection ends with the last handle.
+///
+/// ```no_run
+/// # async fn play(client: pitaya_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use serde_json::{Value, json};
+///
+/// let join = json!({"room": 1});
+/// let (a, b) = tokio::join!(
+///     client.request_json::<Value>("room.join", &join),
+///     client.request_raw("room.echo", "any bytes"),
+/// );
+/// match a {
+///     Ok(joined) => println!("{joined}, {:?}", b?),
+///     Err(error) if error.code() == Some("ROOM-FULL") => println!("try another"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) timeout: Duration,
+}
+
+/// What all handles of a connection share. The connection itself does not hold it, so that it notices when all are gone.
+pub(crate) struct Shared {
+    pub(crate) handshake: Arc<HandshakeResponse>,
+    pub(crate) compress: bool,
+    pub(crate) outgoing: mpsc::Sender<Vec<u8>>,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) streams: Arc<Streams>,
+    /// Dropped to end the connection.
+    pub(crate) closing: Mutex<Option<oneshot::Sender<Infallible>>>,
+    /// The reason, once the socket is gone.
+    pub(crate) closed: watch::Receiver<Option<CloseReason>>,
+}
+
+/// What happened without anyone being told, since the connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Answers that came when nobody waited for them any more: after a timeout, or after the request was dropped.
+    pub late_answers: u64,
+    /// Pushes that found a full [`PushStream`], counted for each; and those beyond the first 64 that came before any
+    /// stream was opened.
+    pub dropped_pushes: u64,
+}
+
+impl Client {
+    /// Connects with the default options. See [`ConnectOptions::connect`] for the forms of an address.
+    ///
+    /// ```no_run
+    /// # async fn connect() -> Result<(), pitaya_client::ConnectError> {
+    /// let client = pitaya_client::Client::connect("tcp://127.0.0.1:3250").await?;
+    /// println!("the server speaks {}", client.handshake().serializer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConnectError`], see there.
+    pub async fn connect(address: &str) -> Result<Self, ConnectError> {
+        Self::options().connect(address).await
+    }
+
+    /// The options, to be changed before connecting.
+    pub fn options() -> ConnectOptions {
+        ConnectOptions::default()
+    }
+
+    /// Another handle of the same connection, whose requests wait for this long.
+    ///
+    /// ```no_run
+    /// # async fn ask(client: pitaya_client::Client) -> Result<(), pitaya_client::RequestError> {
+    /// # use std::time::Duration;
+    /// let report = client.with_timeout(Duration::from_secs(60)).request_raw("report.make", "").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), timeout }
+    }
+
+    /// What the server said in the handshake: its serializer, heartbeat and dictionary.
+    #[must_use]
+    pub fn handshake(&self) -> &HandshakeResponse {
+        &self.shared.handshake
+    }
+
+    /// Sends a request with these bytes, and waits for the bytes of the answer.
+    ///
+    /// # Errors
+    /// [`RequestError`], see there; all but [`Decode`](RequestError::Decode).
+    pub async fn request_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<Bytes, RequestError> {
+        let mut ticket = self.shared.pending.register()?;
+        let packet = self.encode(MessageKind::Request, ticket.id, route, &body.into())?;
+        let answer = async {
+            // Closed meanwhile: the ticket then says why.
+            let _ = self.shared.outgoing.send(packet).await;
+            (&mut ticket.answer).await.unwrap_or_else(|_| Err(self.gone()))
+        };
+        tokio::time::timeout(self.timeout, answer).await.map_err(|_| RequestError::Timeout(self.timeout))?
+    }
+
+    /// Sends a request with a JSON body, and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// [`RequestError`], see there.
+    pub async fn request_json<R: DeserializeOwned>(
+        &self,
+        route: &str,
+        payload: &(impl Serialize + ?Sized),
+    ) -> Result<R, RequestError> {
+        let answer = self.request_raw(route, json(payload)?).await?;
+        serde_json::from_slice(&answer).map_err(|error| RequestError::Decode(error.into()))
+    }
+
+    /// Sends a request with a protocol buffer as its body, and reads the answer as one.
+    ///
+    /// # Errors
+    /// [`RequestError`], see there.
+    pub async fn request_protobuf<R: prost::Message + Default>(
+        &self,
+        route: &str,
+        payload: &impl prost::Message,
+    ) -> Result<R, RequestError> {
+        let answer = self.request_raw(route, payload.encode_to_vec()).await?;
+        R::decode(answer).map_err(|error| RequestError::Decode(error.into()))
+    }
+
+    /// Sends a notify with these bytes. Done when it is queued for writing: whether it arrives is not known, and the
+    /// server never answers it.
+    ///
+    /// # Errors
+    /// [`RequestError::Encode`] and [`Closed`](RequestError::Closed); [`Timeout`](RequestError::Timeout) when the
+    /// connection takes nothing for so long.
+    pub async fn notify_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<(), RequestError> {
+        let packet = self.encode(MessageKind::Notify, 0, route, &body.into())?;
+        let sent = tokio::time::timeout(self.timeout, self.shared.outgoing.send(packet)).await;
+        sent.map_err(|_| RequestError::Timeout(self.timeout))?.map_err(|_| self.gone())
+    }
+
+    /// Sends a notify with a JSON body.
+    ///
+    /// # Errors
+    /// As [`notify_raw`](Self::notify_raw).
+    pub async fn notify_json(&self, route: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), RequestError> {
+        self.notify_raw(route, json(payload)?).await
+    }
+
+    /// Sends a notify with a protocol buffer as its body.
+    ///
+    /// # Errors
+    /// As [`notify_raw`](Self::notify_raw).
+    pub async fn notify_protobuf(&self, route: &str, payload: &impl prost::Message) -> Result<(), RequestError> {
+        self.notify_raw(route, payload.encode_to_vec()).await
+    }
+
+    /// A stream of all pushes from now on.
+    ///
+    /// A server may push before an application can open a stream: the first 64 pushes that come before any stream was
+    /// opened are kept, and go to the first stream that wants them.
+    #[must_use]
+    pub fn pushes(&self) -> PushStream {
+        self.shared.streams.subscribe(None)
+    }
+
+    /// A stream of the pushes with this route; else like [`pushes`](Self::pushes). Several streams may want the same.
+    #[must_use]
+    pub fn on(&self, route: &str) -> PushStream {
+        self.shared.streams.subscribe(Some(route))
+    }
+
+    /// Ends the connection: what was sent before is written, requests in flight fail at once, and so does everything
+    /// afterwards on any handle. Returns when the server has closed its side too, after 5 seconds at most.
+    pub async fn close(&self) {
+        drop(self.shared.closing.lock().take());
+        self.closed().await;
+    }
+
+    /// Waits for the end of the connection, and says why it ended.
+    pub async fn closed(&self) -> CloseReason {
+        let mut closed = self.shared.closed.clone();
+        let reason = closed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or(CloseReason::Local)
+    }
+
+    /// Why the connection ended or is about to, if it does.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.shared.pending.closed()
+    }
+
+    /// What happened without anyone being told.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { late_answers: self.shared.pending.late(), dropped_pushes: self.shared.streams.dropped() }
+    }
+
+    /// The error of what is tried on an ended connection.
+    fn gone(&self) -> RequestError {
+        self.close_reason().unwrap_or(CloseReason::Local).into()
+    }
+
+    fn encode(&self, kind: MessageKind, id: u64, route: &str, body: &[u8]) -> Result<Vec<u8>, RequestError> {
+        let code = self.shared.handshake.dictionary.code(route);
+        let route = Some(code.map_or(RouteRef::from(route), RouteRef::Code));
+        // 16 bytes of header, flags, id and length, 255 of route at most.
+        let mut out = Vec::with_capacity(packet::HEADER + 16 + message::MAX_ROUTE + body.len());
+        let at = packet::open(&mut out, PacketKind::Data);
+        let flags = out.len();
+        let message = Message { kind, id, route, compressed: false, error: false, body };
+        message.encode(&mut out).map_err(|error| RequestError::Encode(error.into()))?;
+        let body_at = out.len() - body.len();
+        if self.shared.compress && compress_tail(&mut out, body_at) {
+            out[flags] |= message::COMPRESSED;
+        }
+        packet::seal(&mut out, at).map_err(|error| RequestError::Encode(error.into()))?;
+        Ok(out)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("timeout", &self.timeout).field("closed", &self.close_reason()).finish()
+    }
+}
+
+fn json(payload: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, RequestError> {
+    serde_json::to_vec(payload).map_err(|error| RequestError::Encode(error.into()))
+}

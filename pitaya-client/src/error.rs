@@ -1,0 +1,89 @@
+//! What a caller gets instead of a client or an answer.
+
+use std::io;
+use std::time::Duration;
+
+use pitaya_core::Error;
+use pitaya_core::wire::{HandshakeError, handshake::HandshakeRefusal};
+
+use crate::close::CloseReason;
+
+/// An error of a library below this one, to be shown or examined through its sources.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address cannot be understood.
+    #[error("{address:?} is no address of a server: {reason}")]
+    Address {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No TCP connection: the name is unknown, or nobody listens.
+    #[error("cannot connect: {0}")]
+    Io(#[source] io::Error),
+    /// TLS cannot be set up, or the server's certificate is not trusted.
+    #[error("TLS: {0}")]
+    Tls(#[source] BoxError),
+    /// The server refuses to speak WebSocket.
+    #[error("WebSocket: {0}")]
+    WebSocket(#[source] BoxError),
+    /// Not everything was done within the [connect timeout](crate::ConnectOptions::connect_timeout).
+    #[error("not connected within {0:?}")]
+    Timeout(Duration),
+    /// The handshake to be sent fits in no packet.
+    #[error("the handshake cannot be sent: {0}")]
+    Encode(#[source] BoxError),
+    /// The server answered, but not with a handshake.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The server does not want this client.
+    #[error("the server refused the handshake with code {code}{}", text(reason.as_ref()))]
+    Refused {
+        /// 400 from Pitaya; pomelo also knows 500 and 501.
+        code: i64,
+        /// Why, if the server says so. Go Pitaya never does.
+        reason: Option<HandshakeRefusal>,
+    },
+    /// The connection ended before the handshake was done.
+    #[error("{0}, before the handshake was done")]
+    Closed(#[from] CloseReason),
+}
+
+fn text(reason: Option<&HandshakeRefusal>) -> String {
+    reason.map(|HandshakeRefusal { code, msg }| format!(" ({code}: {msg})")).unwrap_or_default()
+}
+
+/// Why a request has no answer, or a notify was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The server answered with an error. See [`Error::code`].
+    #[error("{0}")]
+    Server(Error),
+    /// No answer in time: the request may have run, and may still run. The answer is dropped when it comes.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection is gone: the request may have run.
+    #[error("{0}")]
+    Closed(#[from] CloseReason),
+    /// The request cannot be sent: its payload cannot be written, or its route or body is too long for the wire.
+    #[error("the request cannot be sent: {0}")]
+    Encode(#[source] BoxError),
+    /// The answer is not what the caller expected.
+    #[error("the answer cannot be read: {0}")]
+    Decode(#[source] BoxError),
+}
+
+impl RequestError {
+    /// The code of the server's error, such as `PIT-404`, if that is what this is.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Server(error) => Some(error.code()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What can be chosen before connecting.
+
+use std::time::Duration;
+
+use pitaya_core::wire::handshake::HandshakeSys;
+use pitaya_core::wire::{HandshakeData, packet};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::client::Client;
+use crate::connection;
+use crate::error::ConnectError;
+use crate::opening::{Opened, dial, handshake};
+use crate::tls::TlsOptions;
+use crate::transport::Transport;
+
+/// How to connect: made by [`Client::options`], used as often as one likes.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pitaya_client::Client;
+///
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::options()
+///     .user("age", 30)
+///     .client_version("2.1")
+///     .request_timeout(Duration::from_secs(2))
+///     .root_certificate(std::fs::read("ca.pem")?)
+///     .connect("wss://game.example:3250/")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ConnectOptions {
+    pub(crate) data: HandshakeData,
+    pub(crate) request_timeout: Duration,
+    connect_timeout: Duration,
+    pub(crate) tls: TlsOptions,
+    pub(crate) max_packet: usize,
+    pub(crate) compress: bool,
+    pub(crate) push_capacity: usize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        let sys = HandshakeSys {
+            platform: "rust".to_owned(),
+            lib_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..HandshakeSys::default()
+        };
+        Self {
+            data: HandshakeData { sys, ..HandshakeData::default() },
+            request_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
+            tls: TlsOptions::default(),
+            max_packet: packet::MAX_BODY,
+            compress: false,
+            push_capacity: 1024,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Adds one entry to what the application says in the handshake. The server's validators see it, and the session
+    /// keeps it.
+    pub fn user(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.data.user.insert(key.into(), value.into());
+        self
+    }
+
+    /// The platform told in the handshake; `rust` by default.
+    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+        self.data.sys.platform = platform.into();
+        self
+    }
+
+    /// The version of the client library told in the handshake; this crate's by default.
+    pub fn lib_version(mut self, version: impl Into<String>) -> Self {
+        self.data.sys.lib_version = version.into();
+        self
+    }
+
+    /// The build of the application told in the handshake; empty by default.
+    pub fn client_build_number(mut self, number: impl Into<String>) -> Self {
+        self.data.sys.client_build_number = number.into();
+        self
+    }
+
+    /// The version of the application told in the handshake; empty by default.
+    pub fn client_version(mut self, version: impl Into<String>) -> Self {
+        self.data.sys.client_version = version.into();
+        self
+    }
+
+    /// How long a request waits for its answer, 5 seconds by default. [`Client::with_timeout`] overrides it.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take with all its phases: name, TCP, TLS, WebSocket, handshake. 10 seconds by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The longest packet accepted, and the longest body after decompression, in bytes; the wire's own limit of
+    /// 16,777,215 by default and at most. A WebSocket message is held to it too. Memory grows with what really comes.
+    pub fn max_packet(mut self, bytes: usize) -> Self {
+        self.max_packet = bytes.min(packet::MAX_BODY);
+        self
+    }
+
+    /// Whether bodies of requests and notifies are compressed: those of at least 128 bytes, if that makes them smaller.
+    /// Off by default; compressed answers and pushes are understood in any case.
+    pub fn compress(mut self, on: bool) -> Self {
+        self.compress = on;
+        self
+    }
+
+    /// How many unread pushes each [`PushStream`](crate::PushStream) holds before it drops; 1024 by default, at least 1.
+    pub fn push_capacity(mut self, pushes: usize) -> Self {
+        self.push_capacity = pushes;
+        self
+    }
+
+    /// Trusts a certificate authority, or a self-signed server: one or several certificates in PEM. The machine's own
+    /// store is not used, so TLS needs at least one. A PEM without a certificate fails when connecting.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots.push(pem.into());
+        self
+    }
+
+    /// The name expected in the server's certificate, instead of the host in the address.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.server_name = Some(name.into());
+        self
+    }
+
+    /// Trusts whoever answers. For tests: anyone between this client and the server can then read and change all.
+    pub fn dangerously_accept_invalid_certificates(mut self, on: bool) -> Self {
+        self.tls.accept_invalid = on;
+        self
+    }
+
+    /// Connects to a server: `tcp://host:port`, `tls://host:port`, `ws://host[:port][/path]` or
+    /// `wss://host[:port][/path]`. Must be called inside a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// [`ConnectError`], see there.
+    pub async fn connect(&self, address: &str) -> Result<Client, ConnectError> {
+        self.within(async { handshake(dial(address, self).await?, self).await }).await
+    }
+
+    /// Speaks over a stream that is connected already: a tunnel, a Unix socket, `tokio::io::duplex` in a test. Packets
+    /// travel in it as over TCP.
+    ///
+    /// # Errors
+    /// [`ConnectError`], see there.
+    pub async fn over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Client, ConnectError> {
+        self.within(handshake(Transport::bytes(Box::new(stream)), self)).await
+    }
+
+    async fn within(
+        &self,
+        opening: impl Future<Output = Result<Opened, ConnectError>>,
+    ) -> Result<Client, ConnectError> {
+        let opened = tokio::time::timeout(self.connect_timeout, opening).await;
+        Ok(connection::start(opened.map_err(|_| ConnectError::Timeout(self.connect_timeout))??, self))
+    }
+}
