@@ -212,6 +212,18 @@ async fn compressed_answers_are_opened_and_requests_compressed_when_asked() {
 }
 
 #[tokio::test]
+async fn a_megabyte_of_zeros_may_be_compressed() {
+    let (client, mut peer) = pair().await;
+    let body = vec![0; 1 << 20];
+    let server = async {
+        let id = peer.message().await.id;
+        peer.send(&compressed(&response(id, false, &body), &body)).await;
+    };
+    let (answer, ()) = tokio::join!(client.request_raw("a.b", ""), server);
+    assert_eq!(answer.unwrap(), body);
+}
+
+#[tokio::test]
 async fn an_answer_that_inflates_beyond_the_limit_ends_the_connection() {
     let options = Client::options().max_packet(1000);
     let (client, mut peer) = pair_with(&options, &terms("json", &Dictionary::default())).await;
