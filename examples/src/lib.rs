@@ -1,1 +1,6 @@
-//! Small programs, one idea each: see the folders beside this file.
+//! Small programs, one idea each: see the folders beside this one.
+
+/// The README's programs compile as they stand.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
