@@ -212,6 +212,11 @@ impl Builder {
         if !is_legal_part(&self.kind) {
             problems.push(Problem::ServerType(self.kind.clone()));
         }
+        if self.config.acceptor.proxyprotocol {
+            // Accepting without it would take the proxy's address for everybody's.
+            let text = "pitaya.acceptor.proxyprotocol: the PROXY protocol is not built yet; set it to false";
+            problems.push(Problem::Config(text.to_owned()));
+        }
         problems.extend(self.config.validate().into_iter().map(|p| Problem::Config(p.to_string())));
         let serializer = self.serializer.unwrap_or_else(|| match self.config.serializertype {
             SerializerType::Json => serializer::<Json>(),
@@ -264,7 +269,9 @@ impl Builder {
             limits.accept.rate as usize,
             if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
         );
-        let warnings = unmounted(&registry);
+        let mut warnings = unmounted(&registry);
+        let unbuilt = self.config.unbuilt().into_iter();
+        warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let server = Server {
             kind: self.kind.into(),
             settings,

@@ -45,6 +45,7 @@ mod setting;
 mod size;
 #[cfg(test)]
 mod tests;
+mod unbuilt;
 mod validate;
 
 use std::{env, path::Path};

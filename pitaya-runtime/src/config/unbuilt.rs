@@ -1,0 +1,35 @@
+//! Keys that load, so that a file of Go's does, and whose part of the framework is not built yet.
+
+use super::Config;
+
+impl Config {
+    /// Sections that are set and do nothing yet, for the log: nothing is passed over in silence.
+    #[must_use]
+    pub fn unbuilt(&self) -> Vec<&'static str> {
+        let default = Self::default();
+        let set = [
+            (self.defaultpipelines != default.defaultpipelines, "pitaya.defaultpipelines (add the `Validation` step)"),
+            (self.session.drain != default.session.drain, "pitaya.session.drain"),
+            (self.conn != default.conn, "pitaya.conn"),
+            (self.metrics != default.metrics, "pitaya.metrics"),
+            (self.cluster != default.cluster, "pitaya.cluster"),
+            (self.modules != default.modules, "pitaya.modules"),
+            (self.worker != default.worker, "pitaya.worker"),
+        ];
+        set.into_iter().filter(|(set, _)| *set).map(|(_, section)| section).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_told() {
+        let mut config = Config::default();
+        assert_eq!(config.unbuilt(), [""; 0]);
+        config.session.drain.enabled = true;
+        config.metrics.prometheus.enabled = true;
+        assert_eq!(config.unbuilt(), ["pitaya.session.drain", "pitaya.metrics"]);
+    }
+}
