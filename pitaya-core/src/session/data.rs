@@ -35,8 +35,8 @@ impl SessionData {
     /// # Errors
     /// When the value has no JSON form.
     pub fn set(&self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
-        let value = serde_json::to_value(value)?;
-        self.change(|values| values.insert(key.into(), value));
+        let (key, value) = (key.into(), serde_json::to_value(value)?);
+        self.change(|values| values.insert(key, value));
         Ok(())
     }
 
