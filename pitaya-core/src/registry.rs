@@ -1,14 +1,17 @@
 //! Which method is behind a route: the tables of all mounted components, flattened once.
 
 use crate::context::{AppEvent, Context, SessionEvent};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handler::{Call, Handlers, Route, Service, Step, Table};
 use crate::lifecycle::Hook;
 use crate::route::{MAX_ROUTE, is_legal_part};
 use crate::turn::Place;
 use crate::{BoxFuture, codes};
 use rustc_hash::FxHashMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 /// One mounted route.
 pub struct Entry {
@@ -177,12 +180,12 @@ impl Registry {
             order.reverse();
         }
         for component in order {
-            if let Err(e) = component.app(moment, event.clone()).await {
+            if let Err(e) = guarded(component.app(moment, event.clone())).await {
                 let name = component.service().type_name;
                 if !ends {
                     let code =
                         if e.code() == codes::UNKNOWN { codes::INTERNAL.to_owned() } else { e.code().to_owned() };
-                    return Err(crate::Error::new(code, format!("{moment:?} of {name} failed: {}", e.message())));
+                    return Err(Error::new(code, format!("{moment:?} of {name} failed: {}", e.message())));
                 }
                 tracing::error!("{moment:?} of {name} failed: {e}");
             }
@@ -199,12 +202,21 @@ impl Registry {
     /// Tells the components that a session was bound or closed. An error is logged; it keeps no other from hearing.
     pub async fn session(&self, moment: SessionMoment, event: &SessionEvent) {
         for component in &self.components {
-            if let Err(e) = component.session(moment, event.clone()).await {
+            if let Err(e) = guarded(component.session(moment, event.clone())).await {
                 let name = component.service().type_name;
                 tracing::error!(session = event.session.id(), "session_{moment:?} of {name} failed: {e}");
             }
         }
     }
+}
+
+/// A hook that panics has failed, no more: a shutdown goes on, and other components hear what they are to hear.
+async fn guarded(mut hook: BoxFuture<'_, Result<()>>) -> Result<()> {
+    poll_fn(|cx| {
+        let poll = catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(cx)));
+        poll.unwrap_or_else(|_| Poll::Ready(Err(Error::internal("it panicked"))))
+    })
+    .await
 }
 
 /// When a component's app hooks run.
