@@ -50,6 +50,18 @@ impl WebSocketFraming {
         Self { partial: early, ..Self::default() }
     }
 
+    /// Handles the whole frames at the beginning; how many bytes they take.
+    fn frames(&mut self, bytes: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<usize, CloseReason> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.frame(&bytes[at..], limit, packets)? {
+                Some(length) => at += length,
+                None => break,
+            }
+        }
+        Ok(at)
+    }
+
     /// Handles one frame; how many bytes it takes, or `None` when it is not whole.
     fn frame(&mut self, bytes: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<Option<usize>, CloseReason> {
         let Some(head) = Head::parse(bytes, limit.saturating_add(HEADER))? else { return Ok(None) };
@@ -180,21 +192,21 @@ impl Framing for WebSocketFraming {
     const PLAIN: bool = false;
 
     fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
-        let mut whole = std::mem::take(&mut self.partial);
-        let bytes = if whole.is_empty() {
-            stream
+        let mut partial = std::mem::take(&mut self.partial);
+        if partial.is_empty() {
+            let at = self.frames(stream, limit, packets)?;
+            partial.extend_from_slice(&stream[at..]);
         } else {
-            whole.extend_from_slice(stream);
-            &whole
-        };
-        let mut at = 0;
-        while at < bytes.len() {
-            match self.frame(&bytes[at..], limit, packets)? {
-                Some(length) => at += length,
-                None => break,
+            // A long frame comes in many pieces: what is there of it stays where it is.
+            partial.extend_from_slice(stream);
+            let at = self.frames(&partial, limit, packets)?;
+            if at == partial.len() {
+                partial = Vec::new();
+            } else if at > 0 {
+                partial = partial[at..].to_vec();
             }
         }
-        self.partial = bytes[at..].to_vec();
+        self.partial = partial;
         Ok(())
     }
 

@@ -92,8 +92,11 @@ fn parse(bytes: &[u8], origins: &[String]) -> io::Result<Option<(Request, usize)
         let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
     };
+    // A list may come as one line or as several (RFC 9110, section 5.3).
     let has = |name: &str, word: &str| {
-        header(name).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
+        let lines = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        let mut parts = lines.flat_map(|header| header.value.split(|byte| *byte == b','));
+        parts.any(|part| part.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
     };
     let method = request.method.unwrap_or_default();
     let path = request.path.unwrap_or_default();
@@ -151,6 +154,8 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 101"));
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert_eq!(early.unwrap(), b"early");
+        let two_lines = UPGRADE.replace("keep-alive, Upgrade", "keep-alive\r\nConnection: Upgrade");
+        assert!(ask(format!("{two_lines}\r\n").as_bytes(), &[]).await.1.is_some());
     }
 
     #[tokio::test]
