@@ -92,14 +92,16 @@ impl Link for Agent {
     }
 
     fn close(&self, reason: CloseReason) {
+        if reason == CloseReason::Shutdown {
+            // A second time at the end of a shutdown, when time is up: every connection has to look again.
+            return self.outbox.stop();
+        }
         let replaced = reason == CloseReason::Replaced;
         self.outbox.end(reason, |out| {
             if replaced {
                 write_kick(None, out);
             }
         });
-        // Also when it has ended before: at the end of a shutdown every connection has to look again.
-        self.outbox.wake();
     }
 
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {

@@ -26,7 +26,15 @@ struct Queue {
     packets: Vec<u8>,
     /// What the connection has taken and the client has not.
     unsent: usize,
+    /// The server stops. Not an end: what is in progress is still answered.
+    stopping: bool,
     end: Option<CloseReason>,
+}
+
+impl Queue {
+    fn ended(&self) -> Option<CloseReason> {
+        self.end.clone().or_else(|| self.stopping.then_some(CloseReason::Shutdown))
+    }
 }
 
 impl Outbox {
@@ -91,12 +99,19 @@ impl Outbox {
         }
         // Idle sessions hold no buffers.
         queue.packets = Vec::new();
-        queue.end.clone()
+        queue.ended()
     }
 
-    /// Why nothing can follow any more.
+    /// Why nothing can follow any more, or [`Shutdown`](CloseReason::Shutdown) when nothing new may begin.
     pub(crate) fn ended(&self) -> Option<CloseReason> {
-        self.queue.lock().end.clone()
+        self.queue.lock().ended()
+    }
+
+    /// The server stops: the connection learns it as the reason [`Shutdown`](CloseReason::Shutdown), and answers may
+    /// follow until it [ends](Self::end) the queue itself.
+    pub(crate) fn stop(&self) {
+        self.queue.lock().stopping = true;
+        self.wake();
     }
 
     /// The connection tells how many bytes it could not write.
@@ -156,6 +171,19 @@ mod tests {
         let mut out = vec![];
         assert_eq!(outbox.take(&mut out), Some(CloseReason::Kicked));
         assert_eq!(out, [0, 5]);
+    }
+
+    #[test]
+    fn a_stop_lets_answers_through() {
+        let outbox = Outbox::new(100);
+        outbox.stop();
+        put(&outbox, 1).unwrap();
+        let mut out = vec![];
+        assert_eq!(outbox.take(&mut out), Some(CloseReason::Shutdown));
+        assert_eq!(out.len(), 1);
+        assert!(outbox.end(CloseReason::Kicked, |_| {}));
+        assert_eq!(outbox.ended(), Some(CloseReason::Kicked));
+        assert!(put(&outbox, 1).is_err());
     }
 
     #[test]
