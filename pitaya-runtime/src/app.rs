@@ -218,7 +218,8 @@ impl App {
             }
         }
         // It holds this very app.
-        *server.state.lock() = Arc::default();
+        let state = std::mem::take(&mut *server.state.lock());
+        drop(state);
         self.0.stopped.cancel();
     }
 

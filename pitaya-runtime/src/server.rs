@@ -150,11 +150,11 @@ impl Server {
         for callback in &self.callbacks.after_bind {
             callback(session.clone()).await?;
         }
-        undo.session = None;
         if self.registry.hears_sessions() {
             let event = SessionEvent { session: session.clone(), state: self.state() };
             self.registry.session(SessionMoment::Bound, &event).await;
         }
+        undo.session = None;
         Ok(())
     }
 
