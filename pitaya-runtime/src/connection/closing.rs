@@ -1,7 +1,7 @@
 //! The end of a connection: tell the app, flush, shut down, and wait a moment for the client to read.
 
 use super::scratch::Scratch;
-use super::{Connection, Work};
+use super::{Connection, READS, Work};
 use crate::accept::Framing;
 use pitaya_core::CloseReason;
 use std::pin::Pin;
@@ -67,6 +67,7 @@ where
             return Poll::Ready(());
         }
         self.agent.outbox.register(cx.waker());
+        let mut reads = 0;
         loop {
             match self.closing {
                 None | Some(Closing::Drop) => return Poll::Ready(()),
@@ -90,7 +91,12 @@ where
                         self.timer.as_mut().reset(Instant::now() + LINGER);
                     }
                 },
+                Some(Closing::Linger) if reads == READS => {
+                    cx.waker().wake_by_ref();
+                    break;
+                }
                 Some(Closing::Linger) => {
+                    reads += 1;
                     let mut buffer = ReadBuf::new(&mut scratch.read);
                     match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                         Poll::Pending => break,
@@ -100,6 +106,6 @@ where
                 }
             }
         }
-        self.timer.as_mut().poll(cx)
+        self.poll_timer(cx)
     }
 }

@@ -28,12 +28,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use turns::Turn;
 use write::Unsent;
 
 /// Inside a poll, what is to be written is written as soon as there is this much of it.
 const FLUSH: usize = 64 * 1024;
+/// Inside a poll, so many reads: a client that always has more must not keep the pushes, the clock and the other tasks
+/// of the thread waiting.
+const READS: usize = 16;
 
 pub(crate) struct Connection<S, F> {
     server: Arc<Server>,
@@ -114,6 +118,7 @@ where
         if !self.unsent.is_empty() {
             self.write(cx, &mut scratch.work)?;
         }
+        let mut reads = 0;
         loop {
             self.go_on(cx, &mut scratch.work)?;
             if scratch.work.out.len() >= FLUSH {
@@ -122,6 +127,11 @@ where
             if !self.wants_to_read() {
                 break;
             }
+            if reads == READS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            reads += 1;
             let mut read = 0;
             if !std::mem::take(&mut self.early) {
                 let mut buffer = ReadBuf::new(&mut scratch.read);
@@ -241,12 +251,15 @@ where
     }
 
     fn look_at_the_clock(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while self.poll_timer(cx).is_ready() {
             let now = Instant::now();
             if self.unsent.is_stalled(now, self.server.settings.write_timeout) {
                 return Err(CloseReason::SlowConsumer);
             }
-            self.look_at_the_turn(now, work)?;
+            if self.look_at_the_turn(now, work)? {
+                // What waited behind it begins.
+                cx.waker().wake_by_ref();
+            }
             if now.into_std() >= self.machine.next() {
                 match self.machine.tick(now.into_std()) {
                     Tick::Nothing => {}
@@ -258,6 +271,11 @@ where
             self.arm();
         }
         Ok(())
+    }
+
+    /// The clock counts also when reads and writes have used up what tokio lets a task do in one poll.
+    fn poll_timer(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        Pin::new(&mut unconstrained(self.timer.as_mut())).poll(cx)
     }
 
     /// Sets the timer to the earliest thing that has to be looked at.

@@ -6,6 +6,7 @@ use super::{Connection, FLUSH, Work};
 use crate::accept::Framing;
 use crate::agent::{Agent, answer_head};
 use crate::counters::count;
+use crate::handshake::Refusal;
 use crate::server::answer_overhead;
 use bytes::Bytes;
 use pitaya_core::handler::{Kind, Step};
@@ -13,11 +14,13 @@ use pitaya_core::session::state::Event;
 use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate_within};
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::{self, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What a connection is busy with.
 pub(super) enum Turn {
@@ -199,7 +202,13 @@ where
             }
         }));
         match step {
-            Ok(Poll::Ready(outcome)) => self.finish(work, at, head, outcome, None),
+            Ok(Poll::Ready(outcome)) => {
+                if server.pipeline.has_raw() {
+                    // Its memory is of no use to the next call, and it holds the app.
+                    place.take();
+                }
+                self.finish(work, at, head, outcome, None)
+            }
             Ok(Poll::Pending) => {
                 let Some(turn) = place.take() else { return Ok(()) };
                 out.truncate(at);
@@ -228,7 +237,14 @@ where
         let call = match self.turn.as_mut() {
             None => return Ok(true),
             Some(Turn::Handshake(verdict)) => {
-                let Poll::Ready(verdict) = verdict.as_mut().poll(cx) else { return Ok(false) };
+                let verdict = match catch_unwind(AssertUnwindSafe(|| verdict.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return Ok(false),
+                    Ok(Poll::Ready(verdict)) => verdict,
+                    Err(panic) => {
+                        let error = panicked(&self.agent, u32::MAX, &*panic);
+                        Err(("a check that panicked".into(), Refusal::new(error.code(), error.message())))
+                    }
+                };
                 self.turn = None;
                 return self.judged(verdict, work).map(|()| true);
             }
@@ -320,14 +336,19 @@ where
         self.server.tasks.spawn(async move {
             // Also when the task is dropped: a session must not wait for what is gone.
             let _count = InFlight(&agent);
-            let work = finish_elsewhere(&agent, call, true);
-            if cancel {
-                tokio::select! {
-                    () = work => {}
-                    _ = session.closed() => {}
+            let mut work = pin!(finish_elsewhere(&agent, call, true));
+            tokio::select! {
+                () = &mut work => return,
+                _ = session.closed() => {}
+            }
+            if !cancel {
+                match left_alone(&agent) {
+                    Some(limit) if timeout(limit, work.as_mut()).await.is_err() => {
+                        count(&agent.server.counters.overdue_handlers);
+                    }
+                    Some(_) => {}
+                    None => work.await,
                 }
-            } else {
-                work.await;
             }
         });
     }
@@ -344,16 +365,16 @@ where
     }
 
     /// When the turn's time is over.
-    pub(super) fn turn_deadline(&self, hard: Option<std::time::Duration>) -> Option<Instant> {
+    pub(super) fn turn_deadline(&self, hard: Option<Duration>) -> Option<Instant> {
         match &self.turn {
             Some(Turn::Call(call)) => hard.map(|hard| call.started + hard),
             _ => None,
         }
     }
 
-    /// Warns of a turn that takes long, and ends one that takes too long.
-    pub(super) fn look_at_the_turn(&mut self, now: Instant, work: &mut Work) -> Result<(), CloseReason> {
-        let Some(Turn::Call(call)) = &mut self.turn else { return Ok(()) };
+    /// Warns of a turn that takes long, and ends one that takes too long: then it is true.
+    pub(super) fn look_at_the_turn(&mut self, now: Instant, work: &mut Work) -> Result<bool, CloseReason> {
+        let Some(Turn::Call(call)) = &mut self.turn else { return Ok(false) };
         let settings = &self.server.settings;
         let took = now - call.started;
         if !call.warned && settings.handler_soft.is_some_and(|soft| took >= soft) {
@@ -368,9 +389,9 @@ where
             count(&self.server.counters.overdue_handlers);
             let at = head.open(&mut work.out);
             let error = Error::new(pitaya_core::codes::TIMEOUT, "the handler took too long");
-            return self.finish(work, at, head, Err(error), None);
+            return self.finish(work, at, head, Err(error), None).map(|()| true);
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -405,10 +426,9 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
         Ok(poll) => poll,
         Err(panic) => Poll::Ready(Err(panicked(agent, head.route, &*panic))),
     });
-    // Nobody waits for the second kind: without a hard limit it gets as long as a slow handler may take.
-    let limit = if wanted { settings.handler_hard } else { settings.handler_hard.or(settings.handler_soft) };
+    let limit = if wanted { settings.handler_hard } else { left_alone(agent) };
     let outcome = match limit {
-        Some(limit) => tokio::time::timeout(limit, turn).await,
+        Some(limit) => timeout(limit, turn).await,
         None => Ok(turn.await),
     };
     let outcome = outcome.unwrap_or_else(|_| {
@@ -426,6 +446,11 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
         Ok(()) => {}
         Err(error) => unheard(agent, head.route, error),
     }
+}
+
+/// How long a call goes on that nobody waits for: without a hard limit as long as a slow handler may take.
+fn left_alone(agent: &Agent) -> Option<Duration> {
+    agent.server.settings.handler_hard.or(agent.server.settings.handler_soft)
 }
 
 struct InFlight<'a>(&'a Agent);
@@ -448,10 +473,13 @@ fn unheard(agent: &Agent, route: u32, error: &Error) {
 
 /// What a client gets for a panic says nothing of it; the log does.
 #[cold]
-pub(super) fn panicked(agent: &Agent, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
+fn panicked(agent: &Agent, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
     count(&agent.server.counters.panics);
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let route = agent.server.names.get(route as usize).map_or("", |name| name);
-    tracing::error!(route, "a handler panicked: {}", text.unwrap_or("(not a text)"));
+    let text = text.unwrap_or("(not a text)");
+    match agent.server.names.get(route as usize) {
+        Some(route) => tracing::error!(route = &**route, "a handler panicked: {text}"),
+        None => tracing::error!("a check of the handshake panicked: {text}"),
+    }
     Error::internal("internal error")
 }

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 pub(super) struct Unsent {
     bytes: Vec<u8>,
     sent: usize,
+    /// The stream took bytes into a buffer of its own and has not got rid of them.
+    flushing: bool,
     /// When it last took some; only while something is left.
     progress: Option<Instant>,
 }
@@ -22,11 +24,12 @@ pub(super) struct Unsent {
 impl Unsent {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.flushing
     }
 
+    /// How much is left; a stream does not tell what its own buffer holds, so that counts as one.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.bytes.len() - self.sent + usize::from(self.flushing)
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) {
@@ -62,9 +65,10 @@ where
         }
         let broken = |e: io::Error| CloseReason::Connection(e.to_string());
         if self.unsent.is_empty() {
-            let written = write_some(&mut self.stream, cx, new).map_err(broken)?;
-            if written < new.len() {
+            let (written, flushed) = write_some(&mut self.stream, cx, new).map_err(broken)?;
+            if written < new.len() || !flushed {
                 self.unsent.append(&new[written..]);
+                self.unsent.flushing = !flushed;
                 self.unsent.progress = Some(Instant::now());
                 work.out.clear();
                 self.agent.outbox.set_unsent(self.unsent.len());
@@ -81,9 +85,11 @@ where
 
     /// Writes from what is left.
     pub(super) fn drain(&mut self, cx: &mut task::Context<'_>) -> io::Result<()> {
-        let written = write_some(&mut self.stream, cx, &self.unsent.bytes[self.unsent.sent..])?;
-        if written > 0 {
-            self.unsent.sent += written;
+        let (written, flushed) = write_some(&mut self.stream, cx, &self.unsent.bytes[self.unsent.sent..])?;
+        self.unsent.sent += written;
+        let progress = written > 0 || (self.unsent.flushing && flushed);
+        self.unsent.flushing = !flushed;
+        if progress {
             self.unsent.progress = Some(Instant::now());
             if self.unsent.sent == self.unsent.bytes.len() {
                 self.unsent = Unsent::default();
@@ -99,8 +105,13 @@ where
     }
 }
 
-/// Writes until the stream takes no more. A stream with a buffer of its own (TLS) is flushed.
-fn write_some<S: AsyncWrite + Unpin>(stream: &mut S, cx: &mut task::Context<'_>, bytes: &[u8]) -> io::Result<usize> {
+/// Writes until the stream takes no more. A stream with a buffer of its own (TLS) is flushed; whether that is done is
+/// the second half of the answer: what such a stream took is not on its way yet.
+fn write_some<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    cx: &mut task::Context<'_>,
+    bytes: &[u8],
+) -> io::Result<(usize, bool)> {
     let mut written = 0;
     while written < bytes.len() {
         match Pin::new(&mut *stream).poll_write(cx, &bytes[written..]) {
@@ -112,6 +123,6 @@ fn write_some<S: AsyncWrite + Unpin>(stream: &mut S, cx: &mut task::Context<'_>,
     }
     match Pin::new(stream).poll_flush(cx) {
         Poll::Ready(Err(e)) => Err(e),
-        _ => Ok(written),
+        flushed => Ok((written, flushed.is_ready())),
     }
 }
