@@ -96,6 +96,9 @@ impl WebSocketFraming {
             }
             PONG => {}
             _ => {
+                let mut said = Vec::new();
+                unmask(payload, head.mask, &mut said);
+                check_close(&said)?;
                 self.closed = true;
                 return Err(CloseReason::Client);
             }
@@ -171,6 +174,19 @@ fn whole_packets(mut message: &[u8], limit: usize) -> Result<(), CloseReason> {
             Err(e) => return Err(CloseReason::Malformed(e.to_string())),
         }
     }
+}
+
+/// A close says nothing, or a code that may be sent and a text (RFC 6455, sections 5.5.1 and 7.4).
+fn check_close(payload: &[u8]) -> Result<(), CloseReason> {
+    let (code, text) = match payload {
+        [] => return Ok(()),
+        [_] => return Err(wrong("half a close code")),
+        [a, b, text @ ..] => (u16::from_be_bytes([*a, *b]), text),
+    };
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(wrong("a close code that must not be sent"));
+    }
+    std::str::from_utf8(text).map(drop).map_err(|_| wrong("the reason of a close is not UTF-8"))
 }
 
 fn head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {

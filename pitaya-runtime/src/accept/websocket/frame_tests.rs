@@ -70,6 +70,9 @@ fn what_a_client_must_not_send() {
         (vec![0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], "longer than"),
         (vec![0x82, 0xfe, 0x10, 0], "longer than"),
         (vec![0x16], "reserved"),
+        (frame(FIN | CLOSE, &[3]), "half a close code"),
+        (frame(FIN | CLOSE, &[3, 237]), "must not be sent"),
+        (frame(FIN | CLOSE, &[3, 232, 0xff]), "UTF-8"),
         ([frame(BINARY, &[0; 900]), frame(CONTINUATION, &[0; 200])].concat(), "longer than"),
     ] {
         let (packets, reason) = decode(&mut WebSocketFraming::default(), &bytes).unwrap_err();
