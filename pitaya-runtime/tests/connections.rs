@@ -79,6 +79,15 @@ impl Room {
         Ok(raw)
     }
 
+    /// Pushes what it got, waits as often as its last figure says, answers with the same.
+    pub async fn work(&self, raw: Raw, session: &Session) -> Result<Raw> {
+        session.push_raw("on", &raw.0)?;
+        for _ in 0..raw.0.last().map_or(0, |digit| digit % 4) {
+            tokio::task::yield_now().await;
+        }
+        Ok(raw)
+    }
+
     pub async fn stuck(&self) -> Raw {
         pending().await
     }
@@ -282,6 +291,66 @@ async fn a_check_that_panics_refuses() {
     let answer = String::from_utf8(greet(&mut client).await).unwrap();
     assert!(answer.contains("400") && answer.contains("internal error"), "{answer}");
     assert_eq!((app.counts().panics, app.counts().closed("handshake_refused")), (1, 1));
+}
+
+/// Small pipes, so that every read and write is cut somewhere and the backlog fills; the notes between the requests ask
+/// for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_out_of_order_however_the_bytes_are_cut() {
+    let (dial, acceptor) = pipe();
+    let app = builder(acceptor, Arc::default()).build().unwrap();
+    app.start().await.unwrap();
+    let clients = (0..16_usize).map(|client| {
+        let (mut ours, theirs) = duplex(7 + 13 * client);
+        dial.send(theirs).unwrap();
+        tokio::spawn(async move {
+            enter(&mut ours).await;
+            let (mut read, mut write) = tokio::io::split(ours);
+            let sent = (0..300).map(|n| [request(1, "room.work", &n.to_string()), packet(3, b"")].concat());
+            let sent: Vec<u8> = sent.flatten().collect();
+            let writer = tokio::spawn(async move {
+                for chunk in sent.chunks(1 + 97 * client) {
+                    write.write_all(chunk).await.unwrap();
+                }
+                write
+            });
+            for n in 0..300 {
+                assert_eq!(receive(&mut read).await.1, format!("\x06\x02on{n}").into_bytes());
+                assert_eq!(receive(&mut read).await.1, format!("\x04\x01{n}").into_bytes());
+            }
+            writer.await.unwrap();
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    let counts = app.counts();
+    assert_eq!((counts.messages, counts.late_answers, counts.dropped_messages), (16 * 300, 0, 0));
+    within(app.shutdown()).await;
+    assert_eq!(app.sessions().count(), 0);
+}
+
+#[tokio::test]
+async fn a_kick_is_the_last_thing_a_client_gets() {
+    let (app, mut client) = one_client(|b| b, &Arc::default()).await;
+    client.write_all(&request(1, "room.echo", "first")).await.unwrap();
+    assert_eq!(receive(&mut client).await.1, b"\x04\x01first");
+    let session = app.sessions().get(1).unwrap();
+    let (said, heard) = oneshot::channel();
+    session.on_close(|session, reason| {
+        assert!(session.push_raw("on", b"").is_err());
+        session.close();
+        said.send(reason.clone()).unwrap();
+    });
+    session.push_raw("on", b"last").unwrap();
+    session.kick().unwrap();
+    assert!(session.push_raw("on", b"more").is_err());
+    client.write_all(&request(2, "room.echo", "late")).await.unwrap();
+    assert_eq!(receive(&mut client).await.1, b"\x06\x02onlast");
+    let mut rest = vec![];
+    within(client.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.ends_with(&[5, 0, 0, 0]), "{rest:?}");
+    assert_eq!(within(heard).await.unwrap(), CloseReason::Kicked);
 }
 
 /// Always has another heartbeat to read, as long as tokio lets it; tells when it is dropped.
