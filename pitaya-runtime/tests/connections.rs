@@ -1,5 +1,7 @@
 //! What a connection promises when something is slow, panics, floods or stops: over streams made for the purpose.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use pitaya_runtime::Refusal;
 use pitaya_runtime::accept::{Acceptor, Established, Plain};
 use pitaya_runtime::prelude::*;
@@ -63,16 +65,16 @@ struct Room {
 
 #[handler]
 impl Room {
-    pub fn echo(&self, raw: Raw) -> Raw {
+    pub(crate) fn echo(&self, raw: Raw) -> Raw {
         raw
     }
 
-    pub fn large(&self) -> Raw {
+    pub(crate) fn large(&self) -> Raw {
         Raw::from(vec![7; 100_000])
     }
 
     #[route(concurrent)]
-    pub async fn slow(&self, raw: Raw, session: &Session) -> Result<Raw> {
+    pub(crate) async fn slow(&self, raw: Raw, session: &Session) -> Result<Raw> {
         self.begun.notify_one();
         self.go_on.notified().await;
         session.push_raw("onSlow", b"")?;
@@ -80,7 +82,7 @@ impl Room {
     }
 
     /// Pushes what it got, waits as often as its last figure says, answers with the same.
-    pub async fn work(&self, raw: Raw, session: &Session) -> Result<Raw> {
+    pub(crate) async fn work(&self, raw: Raw, session: &Session) -> Result<Raw> {
         session.push_raw("on", &raw.0)?;
         for _ in 0..raw.0.last().map_or(0, |digit| digit % 4) {
             tokio::task::yield_now().await;
@@ -88,11 +90,11 @@ impl Room {
         Ok(raw)
     }
 
-    pub async fn stuck(&self) -> Raw {
+    pub(crate) async fn stuck(&self) -> Raw {
         pending().await
     }
 
-    pub async fn login(&self, session: &Session) -> Result<()> {
+    pub(crate) async fn login(&self, session: &Session) -> Result<()> {
         session.bind("alice").await
     }
 

@@ -33,9 +33,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Framing,
 {
-    pub(super) fn close(&mut self, reason: CloseReason, work: &mut Work) {
+    pub(super) fn close(&mut self, reason: &CloseReason, work: &mut Work) {
         let owed = !matches!(reason, CloseReason::SlowConsumer | CloseReason::Connection(_) | CloseReason::Heartbeat);
-        let read_to_the_end = reason == CloseReason::Client;
+        let read_to_the_end = *reason == CloseReason::Client;
         // Nothing can be queued behind this; what was queued before and not taken is only owed to a client that reads.
         self.agent.outbox.end(reason.clone(), |_| {});
         self.let_go();
@@ -50,7 +50,7 @@ where
                 self.unsent.append(&work.out);
             } else {
                 self.framing.encode(&work.out, &mut work.wire);
-                self.framing.goodbye(&reason, &mut work.wire);
+                self.framing.goodbye(reason, &mut work.wire);
                 self.unsent.append(&work.wire);
             }
             self.closing = Some(Closing::Flush);
@@ -59,7 +59,7 @@ where
             self.closing = Some(Closing::Drop);
         }
         work.out.clear();
-        self.server.close(&self.session, &reason);
+        self.server.close(&self.session, reason);
     }
 
     pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<()> {

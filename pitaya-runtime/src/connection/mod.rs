@@ -303,7 +303,7 @@ where
             if this.closing.is_none() {
                 match this.run(cx, scratch) {
                     Ok(()) => return Poll::Pending,
-                    Err(reason) => this.close(reason, &mut scratch.work),
+                    Err(reason) => this.close(&reason, &mut scratch.work),
                 }
             }
             this.poll_closing(cx, scratch)

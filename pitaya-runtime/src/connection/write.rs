@@ -91,7 +91,7 @@ where
         self.unsent.flushing = !flushed;
         if progress {
             self.unsent.progress = Some(Instant::now());
-            if self.unsent.sent == self.unsent.bytes.len() {
+            if flushed && self.unsent.sent == self.unsent.bytes.len() {
                 self.unsent = Unsent::default();
                 // It takes again: what was not read meanwhile is to be read.
                 cx.waker().wake_by_ref();
