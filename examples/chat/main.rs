@@ -43,10 +43,11 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .leave_groups_on_close()
         .build()?;
     app.start().await?;
+    let end = pitaya_runtime::shutdown::signal();
     if let [web, tcp] = app.addresses()[..] {
         println!("chat: open http://{web}/ in two tabs; games connect to tcp://{tcp}");
     }
-    pitaya_runtime::shutdown::signal().await;
+    end.await;
     app.shutdown().await;
     Ok(())
 }

@@ -22,8 +22,9 @@ pub async fn run(flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
     let protobuf = protobuf.handlers(ProtobufConnector { big: big.into() }).build()?;
     json.start().await?;
     protobuf.start().await?;
+    let end = pitaya_runtime::shutdown::signal();
     crate::ready(&[&json, &protobuf]);
-    pitaya_runtime::shutdown::signal().await;
+    end.await;
     json.shutdown().await;
     protobuf.shutdown().await;
     Ok(())

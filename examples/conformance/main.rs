@@ -37,8 +37,10 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
     let app = go_profile(&flags)?;
     app.start().await?;
+    // Listened for before anybody knows: a suite may end the server as soon as it is ready.
+    let end = pitaya_runtime::shutdown::signal();
     ready(&[&app]);
-    pitaya_runtime::shutdown::signal().await;
+    end.await;
     app.shutdown().await;
     Ok(())
 }

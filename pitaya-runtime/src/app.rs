@@ -154,7 +154,8 @@ impl App {
     /// # Errors
     /// As for [`start`](Self::start).
     pub async fn run(&self) -> Result<(), StartError> {
-        self.run_until(crate::shutdown::signal()).await
+        // Not listened for before the start is over: one that hangs can still be ended.
+        self.run_until(async { crate::shutdown::signal().await }).await
     }
 
     /// Like [`run`](Self::run), with any future in place of the signals.

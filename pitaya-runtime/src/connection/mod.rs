@@ -49,7 +49,7 @@ pub(crate) struct Connection<S, F> {
     machine: Machine,
     /// Armed for the next beat, deadline or limit; never for a message.
     timer: Pin<Box<Sleep>>,
-    /// The last route and its entry: most clients repeat themselves.
+    /// The last route and its entry: most clients repeat themselves. Empty before the first.
     last: (Vec<u8>, u32),
     /// The call or the handshake in progress: nothing else runs meanwhile.
     turn: Option<Turn>,

@@ -123,7 +123,8 @@ where
             None => return Err(CloseReason::Malformed("a message without a route".to_owned())),
         };
         let mut head = Head { id: message.id, route: u32::MAX, answers: request && message.id != 0 };
-        if *self.last.0 != *name {
+        // An empty name is like the last route before there is one, but no route.
+        if name.is_empty() || *self.last.0 != *name {
             let Some(route) = server.registry.find(name) else {
                 let error = server.not_served(name);
                 return self.fail(work, head, &error);

@@ -1,0 +1,13 @@
+//! The example `conformance`, in processes of its own and over real sockets, against what real Go Pitaya servers answered.
+
+mod compare;
+mod heartbeat;
+mod isolation;
+mod libpitaya;
+mod lifecycle;
+mod malformed;
+mod musts;
+mod replay;
+mod session;
+mod users;
+mod websocket;

@@ -1,0 +1,130 @@
+//! A server in a process of its own.
+
+use crate::{PATIENCE, binary};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Instant;
+
+/// What a server prints on standard error when clients may come, and before its addresses.
+const READY: &str = "all modules started! listening on ";
+
+/// The example `conformance`, running. It ends with this value.
+#[derive(Debug)]
+pub struct Conformance {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    /// Lines of standard error behind the ready line.
+    log: Receiver<String>,
+}
+
+impl Conformance {
+    /// Starts it standalone on a free port, with `flags` and the environment variables `env` besides.
+    ///
+    /// # Panics
+    /// When it cannot be started or does not get ready; with what it had printed.
+    #[must_use]
+    pub fn start(flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut all = vec!["-standalone", "-addr", "127.0.0.1:0"];
+        all.extend(flags);
+        Self::launch(&all, env)
+    }
+
+    /// Starts it with these flags and no others.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn launch(flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary::example("conformance"));
+        // Variables of the surrounding shell change the server otherwise.
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        inherited.filter(|name| name.to_string_lossy().starts_with("PITAYA_")).for_each(|name| {
+            command.env_remove(name);
+        });
+        command.args(flags).env_remove("RUST_LOG").envs(env.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the conformance server starts");
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let (lines, log) = channel();
+        // Ends with the process: a pipe that nobody reads would block it.
+        thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
+        let mut server = Self { child, addresses: Vec::new(), log };
+        server.addresses = server.ready(flags);
+        server
+    }
+
+    /// Where it listens, in its own order.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where it listens, when there is one place only.
+    ///
+    /// # Panics
+    /// When there are several.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let [address] = self.addresses[..] else { panic!("one address, not {:?}", self.addresses) };
+        address
+    }
+
+    /// Whether the process that was started is still the one that answers.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked for").is_none()
+    }
+
+    /// Asks it to end as a service manager does (SIGTERM), and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("there is a `kill`");
+        assert!(sent.success(), "kill -TERM {id}: {sent}");
+        // Standard error ends with the process.
+        let end = Instant::now() + PATIENCE;
+        while !matches!(self.log.recv_timeout(end - Instant::now()), Err(RecvTimeoutError::Disconnected)) {
+            assert!(Instant::now() < end, "the server has not ended {PATIENCE:?} after SIGTERM");
+        }
+        self.child.wait().expect("an ended child can be waited for")
+    }
+
+    fn ready(&self, flags: &[&str]) -> Vec<SocketAddr> {
+        let end = Instant::now() + PATIENCE;
+        let mut printed = Vec::new();
+        loop {
+            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => match line.split_once(READY) {
+                    Some((_, addresses)) => return addresses.split(", ").map(|text| parse(text, &line)).collect(),
+                    None => printed.push(line),
+                },
+                Err(e) => panic!("conformance {} is not ready ({e}); it printed {printed:#?}", flags.join(" ")),
+            }
+        }
+    }
+}
+
+fn parse(text: &str, line: &str) -> SocketAddr {
+    let mut address: SocketAddr = text.parse().unwrap_or_else(|e| panic!("{line}: {text}: {e}"));
+    // Listening everywhere, it is reached here.
+    if address.ip().is_unspecified() {
+        address.set_ip([127, 0, 0, 1].into());
+    }
+    address
+}
+
+impl Drop for Conformance {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
