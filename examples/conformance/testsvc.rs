@@ -1,8 +1,8 @@
 //! The component of Go Pitaya's end-to-end suite.
 
 use crate::messages::{SendRpc, SendToUsers, TestRequest, TestResponse};
-use pitaya_runtime::codes;
 use pitaya_runtime::cluster::GroupError;
+use pitaya_runtime::codes;
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::session::Push;
 use std::str::from_utf8;

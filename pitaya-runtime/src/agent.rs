@@ -17,6 +17,8 @@ pub(crate) struct Agent {
     remote: SocketAddr,
     /// The client reads compressed bodies.
     pub(crate) compress: AtomicBool,
+    /// Its handshake was accepted: the app hears of its end.
+    pub(crate) accepted: AtomicBool,
     /// The client has sent a route as a code, so it reads them too.
     pub(crate) coded: AtomicBool,
     /// Concurrent calls that have left the connection.
@@ -28,6 +30,7 @@ impl Agent {
         Self {
             outbox: Outbox::new(server.settings.outbox),
             compress: AtomicBool::new(server.settings.compress),
+            accepted: AtomicBool::new(false),
             coded: AtomicBool::new(false),
             concurrent: AtomicUsize::new(0),
             server,

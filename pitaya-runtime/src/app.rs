@@ -103,6 +103,13 @@ impl App {
     /// When a component fails to start or an address cannot be listened on; then nothing keeps running.
     pub async fn start(&self) -> Result<(), StartError> {
         let start = self.0.start.lock().take().ok_or(StartError::Again)?;
+        let app = self.clone();
+        // A task of its own: a caller that stops waiting must not leave the app half started, and half stoppable.
+        let started = tokio::spawn(async move { app.start_with(start).await }).await;
+        started.unwrap_or_else(|e| Err(StartError::Component(format!("the start failed: {e}"))))
+    }
+
+    async fn start_with(&self, start: Start) -> Result<(), StartError> {
         for warning in &start.warnings {
             tracing::warn!("{warning}");
         }
@@ -163,10 +170,17 @@ impl App {
     /// # Errors
     /// As for [`start`](Self::start).
     pub async fn run_until(&self, end: impl Future<Output = ()>) -> Result<(), StartError> {
-        self.start().await?;
+        let mut end = std::pin::pin!(end);
         tokio::select! {
-            () = end => {}
-            () = self.0.stop.cancelled() => {}
+            started = self.start() => {
+                started?;
+                tokio::select! {
+                    () = &mut end => {}
+                    () = self.0.stop.cancelled() => {}
+                }
+            }
+            // Asked to end while components are still being initialised: what has begun is stopped in order.
+            () = &mut end => {}
         }
         self.0.stop.cancel();
         tokio::select! {
@@ -178,7 +192,8 @@ impl App {
 
     /// Stops in order: no new connections; what clients have sent is answered, for at most
     /// `pitaya.limits.shutdown.timeout`; the sessions are closed; the components' `before_shutdown` and `shutdown` run
-    /// in reverse order. Returns when it is done; further calls wait for the same.
+    /// in reverse order, each of the two for at most that time again. Returns when it is done; further calls wait for the
+    /// same.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
         if self.0.start.lock().take().is_some() {
@@ -196,14 +211,13 @@ impl App {
     async fn finish(&self) {
         let Inner { server, timers, shutdown_timeout, .. } = &*self.0;
         server.stopping.cancel();
-        if tokio::time::timeout(*shutdown_timeout, timers.stopped()).await.is_err() {
-            timers.abort();
-        }
         for session in server.sessions.all() {
             session.close_for(CloseReason::Shutdown);
         }
         server.tasks.close();
-        if tokio::time::timeout(*shutdown_timeout, server.tasks.wait()).await.is_err() {
+        let busy = async { tokio::join!(timers.stopped(), server.tasks.wait()) };
+        if tokio::time::timeout(*shutdown_timeout, busy).await.is_err() {
+            timers.abort();
             tracing::warn!("still busy after {shutdown_timeout:?}: {} sessions are cut off", server.sessions.count());
             server.aborting.cancel();
             for session in server.sessions.all() {
@@ -214,8 +228,10 @@ impl App {
         }
         let event = AppEvent { state: server.state() };
         for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
-            if let Err(e) = server.registry.app(moment, &event).await {
-                tracing::error!("{e}");
+            match tokio::time::timeout(*shutdown_timeout, server.registry.app(moment, &event)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::error!("{e}"),
+                Err(_) => tracing::error!("{moment:?} was not done after {shutdown_timeout:?}: not waiting any longer"),
             }
         }
         // It holds this very app.

@@ -45,28 +45,27 @@ impl Outbox {
     /// Appends whole packets.
     ///
     /// # Errors
-    /// PIT-499 when nothing can follow any more, or when these packets were too much for a client that does not read;
-    /// the writer's own, with nothing appended.
+    /// PIT-499 when nothing can follow any more, or when too much waits already for a client that does not read; the
+    /// writer's own, with nothing appended.
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut queue = self.queue.lock();
         if queue.end.is_some() {
             return Err(Error::closed());
         }
         let before = queue.packets.len();
-        if let Err(e) = write(&mut queue.packets) {
-            queue.packets.truncate(before);
-            return Err(e);
-        }
-        let waits = queue.packets.len() + queue.unsent;
+        // What waits already is judged, not what comes: one large message is no sign of a slow client.
         let limit = if queue.unsent > 0 { self.limit } else { self.limit.saturating_mul(BURST) };
-        let too_much = waits > limit;
-        if too_much {
+        let written = if before + queue.unsent >= limit {
             queue.packets = Vec::new();
             queue.end = Some(CloseReason::SlowConsumer);
-        }
+            Err(Error::closed())
+        } else {
+            write(&mut queue.packets).inspect_err(|_| queue.packets.truncate(before))?;
+            Ok(())
+        };
         drop(queue);
         self.wake();
-        if too_much { Err(Error::closed()) } else { Ok(()) }
+        written
     }
 
     /// Appends the last packets, if any, and ends the queue. False when it has ended before.
@@ -159,6 +158,13 @@ mod tests {
         let outbox = Outbox::new(100);
         put(&outbox, 400).unwrap();
         assert!(put(&outbox, 1).is_err());
+    }
+
+    #[test]
+    fn one_large_message_is_not_too_much() {
+        let outbox = Outbox::new(100);
+        put(&outbox, 5000).unwrap();
+        assert_eq!(outbox.ended(), None);
     }
 
     #[test]

@@ -92,6 +92,10 @@ impl Server {
     ) {
         match outcome {
             Ok(()) => {
+                if out.len() < at + answer_overhead(id) {
+                    let error = Error::internal("the codec took away what it had not written");
+                    return self.error_answer(out, at, id, &error, false);
+                }
                 if compress && out.len() - at > MIN_COMPRESS {
                     compress_answer(out, at, id);
                 }
@@ -115,14 +119,7 @@ impl Server {
             compress_answer(out, at, id);
         }
         if seal(out, at).is_err() {
-            out.truncate(at);
-            self.error_answer(
-                out,
-                at,
-                id,
-                &Error::new(error.code().to_owned(), "the error is too long to be sent"),
-                false,
-            );
+            self.error_answer(out, at, id, &Error::internal("the error is too long to be sent"), false);
         }
     }
 
@@ -158,8 +155,9 @@ impl Server {
         Ok(())
     }
 
-    /// Ends a session, once: out of the maps, then its callbacks, then the app's, then the components'.
-    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: &CloseReason) {
+    /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was `accepted`, the app's and
+    /// the components'.
+    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: &CloseReason, accepted: bool) {
         self.sessions.remove(session);
         let uid = session.uid();
         let bound = uid.as_ref().is_some_and(|uid| self.sessions.unbind(session, uid));
@@ -170,7 +168,7 @@ impl Server {
         let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
         count(&self.counters.closed[reason.index()]);
         tracing::debug!(session = session.id(), uid = session.uid().as_deref(), "session closed: {reason}");
-        if session.handshake().is_none() {
+        if !accepted {
             return;
         }
         for callback in &self.callbacks.on_closed {

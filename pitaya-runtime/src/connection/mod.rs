@@ -26,6 +26,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
@@ -38,6 +39,8 @@ const FLUSH: usize = 64 * 1024;
 /// Inside a poll, so many reads: a client that always has more must not keep the pushes, the clock and the other tasks
 /// of the thread waiting.
 const READS: usize = 16;
+/// Inside a poll, so many messages begin: handlers that take a while must not add up to a long time.
+const MESSAGES: u32 = 1024;
 
 pub(crate) struct Connection<S, F> {
     server: Arc<Server>,
@@ -62,6 +65,8 @@ pub(crate) struct Connection<S, F> {
     reading: bool,
     /// Bytes may have come with the upgrade of a WebSocket: they are looked at before anything is read.
     early: bool,
+    /// How many messages may still begin before other tasks have their turn.
+    budget: u32,
     closing: Option<Closing>,
     /// Its place among the connections of the app.
     _admitted: Admitted,
@@ -106,6 +111,7 @@ where
             draining: false,
             reading: true,
             early: !F::PLAIN,
+            budget: MESSAGES,
             closing: None,
             _admitted: admitted,
             server,
@@ -119,6 +125,7 @@ where
             self.write(cx, &mut scratch.work)?;
         }
         let mut reads = 0;
+        self.budget = MESSAGES;
         loop {
             self.go_on(cx, &mut scratch.work)?;
             if scratch.work.out.len() >= FLUSH {
@@ -127,7 +134,7 @@ where
             if !self.wants_to_read() {
                 break;
             }
-            if reads == READS {
+            if reads == READS || self.budget == 0 {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -150,7 +157,7 @@ where
                 self.received(cx, &scratch.read[..read], &mut scratch.work)?;
             } else {
                 scratch.packets.clear();
-                let limit = self.packet_limit();
+                let limit = self.framing_limit();
                 let framed = self.framing.decode(&scratch.read[..read], limit, &mut scratch.packets);
                 self.received(cx, &scratch.packets, &mut scratch.work)?;
                 framed?;
@@ -213,6 +220,12 @@ where
     #[inline]
     fn packet_limit(&self) -> usize {
         if self.machine.working() { self.server.settings.packet } else { self.server.settings.packet_initial }
+    }
+
+    /// The longest message of a WebSocket: it may lie in one read behind the acknowledgement that allows it. Which packet
+    /// is too long is judged when its turn comes.
+    fn framing_limit(&self) -> usize {
+        if self.agent.accepted.load(Relaxed) { self.server.settings.packet } else { self.packet_limit() }
     }
 
     /// While nothing is read, silence proves nothing.
@@ -314,6 +327,6 @@ where
 /// A connection that is dropped (its runtime ends) still closes its session.
 impl<S, F> Drop for Connection<S, F> {
     fn drop(&mut self) {
-        self.server.close(&self.session, &CloseReason::Shutdown);
+        self.server.close(&self.session, &CloseReason::Shutdown, self.agent.accepted.load(Relaxed));
     }
 }

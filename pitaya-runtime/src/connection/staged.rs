@@ -1,10 +1,12 @@
 //! A call behind steps on its bytes: the steps, the handler, the steps after it, as one turn.
 
+use super::turns::panicked;
 use crate::server::Server;
 use bytes::Bytes;
 use pitaya_core::handler::Step;
 use pitaya_core::turn::{Place, Turn};
-use pitaya_core::{BoxFuture, Context, Result};
+use pitaya_core::{BoxFuture, Context, Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
@@ -30,6 +32,11 @@ impl Staged {
         Self { server: server.clone(), route, stage: Stage::Bytes(bytes) }
     }
 
+    /// The steps after it see a panic as the error that it is.
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Error {
+        panicked(&self.server, self.route, panic)
+    }
+
     fn after(&mut self, context: &Context, outcome: Result<()>, out: &mut Vec<u8>, at: usize) -> Result<()> {
         self.stage = Stage::Over;
         if !self.server.pipeline.has_after() {
@@ -48,9 +55,12 @@ impl Turn for Staged {
             let (mut context, body) = ready!(bytes.as_mut().poll(cx));
             let mut place = Place::default();
             let step = match (body, self.server.registry.entry(self.route)) {
-                (Ok(body), Some(entry)) => entry.call(&mut context, &body, out, &mut place),
+                (Ok(body), Some(entry)) => {
+                    let call = AssertUnwindSafe(|| entry.call(&mut context, &body, out, &mut place));
+                    catch_unwind(call).unwrap_or_else(|panic| Step::Done(Err(self.panicked(&*panic))))
+                }
                 (Err(error), _) => Step::Done(Err(error)),
-                (Ok(_), None) => Step::Done(Err(pitaya_core::Error::internal("internal error"))),
+                (Ok(_), None) => Step::Done(Err(Error::internal("internal error"))),
             };
             match step {
                 Step::Done(outcome) => return Poll::Ready(self.after(&context, outcome, out, at)),
@@ -58,8 +68,12 @@ impl Turn for Staged {
             }
         }
         let Stage::Handler(context, place) = &mut self.stage else { return Poll::Pending };
-        let outcome = ready!(place.poll(cx, out));
+        let poll = catch_unwind(AssertUnwindSafe(|| place.poll(cx, out)));
         let context = context.clone();
+        let outcome = match poll {
+            Ok(poll) => ready!(poll),
+            Err(panic) => Err(self.panicked(&*panic)),
+        };
         Poll::Ready(self.after(&context, outcome, out, at))
     }
 }

@@ -7,7 +7,7 @@ use crate::accept::Framing;
 use crate::agent::{Agent, answer_head};
 use crate::counters::count;
 use crate::handshake::Refusal;
-use crate::server::answer_overhead;
+use crate::server::{Server, answer_overhead};
 use bytes::Bytes;
 use pitaya_core::handler::{Kind, Step};
 use pitaya_core::session::state::Event;
@@ -82,10 +82,11 @@ where
         work: &mut Work,
     ) -> Result<usize, CloseReason> {
         let mut used = 0;
-        while self.may_run() {
+        while self.may_run() && self.budget > 0 {
             let decoded = Packet::decode(&bytes[used..], self.packet_limit());
             let Some((packet, length)) = decoded.map_err(malformed)? else { break };
             used += length;
+            self.budget -= 1;
             match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
                 Event::Message => self.message(cx, packet.body, work)?,
                 Event::Handshake => self.shake_hands(cx, packet.body, work)?,
@@ -227,7 +228,7 @@ where
             }
             Err(panic) => {
                 place.take();
-                let error = panicked(&self.agent, head.route, &*panic);
+                let error = panicked(&self.server, head.route, &*panic);
                 self.finish(work, at, head, Err(error), None)
             }
         }
@@ -242,7 +243,7 @@ where
                     Ok(Poll::Pending) => return Ok(false),
                     Ok(Poll::Ready(verdict)) => verdict,
                     Err(panic) => {
-                        let error = panicked(&self.agent, u32::MAX, &*panic);
+                        let error = panicked(&self.server, u32::MAX, &*panic);
                         Err(("a check that panicked".into(), Refusal::new(error.code(), error.message())))
                     }
                 };
@@ -258,7 +259,7 @@ where
                 return Ok(false);
             }
             Ok(Poll::Ready(outcome)) => outcome,
-            Err(panic) => Err(panicked(&self.agent, call.head.route, &*panic)),
+            Err(panic) => Err(panicked(&self.server, call.head.route, &*panic)),
         };
         let (head, context) = (call.head, call.context.take());
         self.turn = None;
@@ -413,7 +414,7 @@ fn after(
 ) -> Result<()> {
     let body = out.split_off(at);
     let outcome = catch_unwind(AssertUnwindSafe(|| pipeline.after(context, outcome.map(|()| body))));
-    let body = outcome.unwrap_or_else(|panic| Err(panicked(agent, head.route, &*panic)))?;
+    let body = outcome.unwrap_or_else(|panic| Err(panicked(&agent.server, head.route, &*panic)))?;
     out.extend_from_slice(&body);
     Ok(())
 }
@@ -425,7 +426,7 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
     let mut out = Vec::new();
     let turn = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.turn.poll(cx, &mut out))) {
         Ok(poll) => poll,
-        Err(panic) => Poll::Ready(Err(panicked(agent, head.route, &*panic))),
+        Err(panic) => Poll::Ready(Err(panicked(&agent.server, head.route, &*panic))),
     });
     let limit = if wanted { settings.handler_hard } else { left_alone(agent) };
     let outcome = match limit {
@@ -474,11 +475,11 @@ fn unheard(agent: &Agent, route: u32, error: &Error) {
 
 /// What a client gets for a panic says nothing of it; the log does.
 #[cold]
-fn panicked(agent: &Agent, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
-    count(&agent.server.counters.panics);
+pub(super) fn panicked(server: &Server, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
+    count(&server.counters.panics);
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("(not a text)");
-    match agent.server.names.get(route as usize) {
+    match server.names.get(route as usize) {
         Some(route) => tracing::error!(route = &**route, "a handler panicked: {text}"),
         None => tracing::error!("a check of the handshake panicked: {text}"),
     }

@@ -57,6 +57,7 @@ where
         match verdict {
             Ok(()) => {
                 self.machine.accepted();
+                self.agent.accepted.store(true, Relaxed);
                 work.out.extend_from_slice(&self.server.welcome);
                 Ok(())
             }

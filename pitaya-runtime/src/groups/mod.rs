@@ -219,8 +219,11 @@ impl Groups {
         Push::new::<Cs, T>(self.serializer.name(), route, message)
     }
 
-    /// A session's uid is no longer here.
+    /// A session's uid is no longer here; unless it is back already, in another session.
     pub(crate) async fn left(&self, uid: &str) {
+        if self.sessions.by_uid(uid).is_some() {
+            return;
+        }
         if let Err(e) = self.store.remove_everywhere(uid).await {
             tracing::warn!(uid, "could not leave the groups: {e}");
         }
