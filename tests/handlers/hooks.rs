@@ -1,10 +1,10 @@
 //! `#[on(..)]`: when hooks run, in which order, and what they borrow.
 
 use crate::link::{Server, session, tick, wait};
+use pitaya_runtime::State;
 use pitaya_runtime::pipeline::Pipeline;
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::registry::{Moment, SessionMoment};
-use pitaya_runtime::State;
 use std::sync::{Arc, Mutex};
 
 type Diary = Arc<Mutex<Vec<String>>>;
@@ -82,10 +82,7 @@ fn hooks_run_in_mount_order_and_back() {
     for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
         wait(server.registry().app(moment, &event)).expect("the end runs to its end");
     }
-    assert_eq!(
-        read(),
-        ["second: before_shutdown", "first: before_shutdown", "second: shutdown", "first: shutdown"]
-    );
+    assert_eq!(read(), ["second: before_shutdown", "first: before_shutdown", "second: shutdown", "first: shutdown"]);
 
     assert_eq!(server.registry().entries().len(), 2, "a hook is never a route");
     let error = wait(server.registry().app(Moment::Init, &event)).expect_err("no u8 in the state");

@@ -1,9 +1,14 @@
 //! Blocks that a macro wrote, generic components, `#[cfg]`, and a block of two hundred routes.
 
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "routes are `pub`, and these are nobody's API")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "routes are `pub`, and these are nobody's API"
+)]
 
-use pitaya_runtime::prelude::*;
 use pitaya_runtime::Handlers;
+use pitaya_runtime::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub type Answered<T> = std::result::Result<T, Error>;
@@ -68,7 +73,7 @@ mod elsewhere {
         T: Serialize + Clone + Send + Sync + 'static,
     {
         pub(super) fn all(&self) -> Vec<T> {
-            Ring::<T, N>::list(self)
+            Self::list(self)
         }
         pub(crate) async fn size(&self) -> usize {
             N
@@ -84,7 +89,7 @@ mod elsewhere {
 pub struct Conditional;
 
 #[handler]
-#[cfg(all())]
+#[cfg(not(target_os = "none"))]
 impl Conditional {
     #[cfg(any())]
     pub fn never(&self, gone: NoSuchType) -> NoSuchType {
@@ -101,7 +106,7 @@ impl Conditional {
     pub fn os(&self) -> &'static str {
         "windows"
     }
-    #[cfg(all())]
+    #[cfg(not(target_os = "none"))]
     #[on(init)]
     async fn open(&self) {}
     #[cfg_attr(all(), doc = "Kept on the method.")]

@@ -1,9 +1,14 @@
 //! Methods whose names are those of traits, of keywords and of what is generated.
 
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "routes are `pub`, and these are nobody's API")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "routes are `pub`, and these are nobody's API"
+)]
 
-use pitaya_runtime::prelude::*;
 use pitaya_runtime::Handlers;
+use pitaya_runtime::prelude::*;
 use std::sync::Arc;
 
 /// Beside the component `clone` is a method of the `Arc` that holds it.
@@ -11,7 +16,12 @@ use std::sync::Arc;
 pub struct Room;
 
 #[handler]
-#[allow(clippy::should_implement_trait, clippy::wrong_self_convention, clippy::inherent_to_string, reason = "that is the point")]
+#[allow(
+    clippy::should_implement_trait,
+    clippy::wrong_self_convention,
+    clippy::inherent_to_string,
+    reason = "that is the point"
+)]
 impl Room {
     pub fn clone(&self) -> u32 {
         1
@@ -107,8 +117,24 @@ fn every_name_is_a_route() {
     assert_eq!(
         names,
         [
-            "clone", "drop", "to_string", "into", "deref", "done", "silent", "read", "empty", "lend", "sync", "later",
-            "handlers", "check", "__payload", "type", "await", "boxed"
+            "clone",
+            "drop",
+            "to_string",
+            "into",
+            "deref",
+            "done",
+            "silent",
+            "read",
+            "empty",
+            "lend",
+            "sync",
+            "later",
+            "handlers",
+            "check",
+            "__payload",
+            "type",
+            "await",
+            "boxed"
         ]
     );
     assert_eq!(Table::HANDLERS.service.type_name, "Table");
