@@ -180,7 +180,8 @@ pub struct SessionEvent {
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` is not something that can be borrowed from `{X}`",
     label = "the framework cannot lend this here",
-    note = "a borrowed argument comes from the framework, an owned one from the wire: write `{Self}` without the `&` if it is the payload, or implement `FromContext<{X}>` for it"
+    note = "borrowed comes from the framework, owned from the wire: a payload is written without `&`",
+    note = "a message lends `&Context` and `&Session`, an app hook `&AppEvent`, a session hook `&SessionEvent` and `&Session`; whatever else is lent implements `FromContext<{X}>`"
 )]
 pub trait FromContext<X = Context> {
     /// Borrows it.
@@ -198,6 +199,7 @@ impl<X> FromContext<X> for X {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Session {
     #[inline]
     fn from_context(cx: &Context) -> Result<&Self> {
@@ -205,32 +207,51 @@ impl FromContext for Session {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext<SessionEvent> for Session {
     fn from_context(event: &SessionEvent) -> Result<&Self> {
         Ok(&event.session)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext<SessionEvent> for CloseReason {
     fn from_context(event: &SessionEvent) -> Result<&Self> {
         event.session.close_reason().ok_or_else(|| Error::internal("the session is not closed: there is no reason yet"))
     }
 }
 
-// A method of the source and not a free function: with the type of the source fixed first, the error for a wrong
+// Methods of the source and not a free function: with the type of the source fixed first, the error for a wrong
 // argument is the trait's text and not "mismatched types".
-macro_rules! lend {
-    ($($source:ty),*) => { $(
-        impl $source {
-            /// Borrows something from it: see [`FromContext`].
-            ///
-            /// # Errors
-            /// When there is no such thing here.
-            #[inline]
-            pub fn lend<T: FromContext<Self> + ?Sized>(&self) -> Result<&T> {
-                T::from_context(self)
-            }
-        }
-    )* };
+impl Context {
+    /// Borrows something from the surroundings of a message: see [`FromContext`].
+    ///
+    /// # Errors
+    /// When there is no such thing here.
+    #[inline]
+    pub fn lend<T: FromContext<Self> + ?Sized>(&self) -> Result<&T> {
+        T::from_context(self)
+    }
 }
-lend!(Context, AppEvent, SessionEvent);
+
+impl AppEvent {
+    /// Borrows something from the app: see [`FromContext`].
+    ///
+    /// # Errors
+    /// When there is no such thing here.
+    #[inline]
+    pub fn lend<T: FromContext<Self> + ?Sized>(&self) -> Result<&T> {
+        T::from_context(self)
+    }
+}
+
+impl SessionEvent {
+    /// Borrows something from the event of a session: see [`FromContext`].
+    ///
+    /// # Errors
+    /// When there is no such thing here.
+    #[inline]
+    pub fn lend<T: FromContext<Self> + ?Sized>(&self) -> Result<&T> {
+        T::from_context(self)
+    }
+}

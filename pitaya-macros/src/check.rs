@@ -15,6 +15,9 @@ use proc_macro2::Ident;
 use quote::{ToTokens, format_ident};
 use syn::{Error, GenericParam, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
 
+/// The core has sets of up to three.
+const MOST_CODECS: usize = 3;
+
 /// The component with all methods that are right; `None` if nothing can be emitted for the block as a whole.
 pub(crate) fn component(side: Side, args: BlockArgs, block: Block, errors: &mut Errors) -> Option<Component> {
     let Block { item, methods } = block;
@@ -194,6 +197,11 @@ fn codecs(
         let codec = format_ident!("{}", side.codec());
         return Some(vec![parse_quote!(#krate::#codec)]);
     };
+    if let Some(fourth) = codecs.get(MOST_CODECS) {
+        let text = format!("a block speaks at most {MOST_CODECS} serializers");
+        errors.at(fourth, text, "take one out, or expose the routes with a second component");
+    }
+    let codecs: Vec<Type> = codecs.into_iter().take(MOST_CODECS).collect();
     let mut names: Vec<String> = item.generics.type_params().map(|param| param.ident.to_string()).collect();
     names.push("Self".to_owned());
     let generic = codecs.iter().find_map(|codec| types::mentions(codec.to_token_stream(), &names));

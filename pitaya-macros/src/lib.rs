@@ -79,7 +79,7 @@ use quote::{ToTokens, quote};
 /// | `name = "room"` | the name of the service | the type's name in `snake_case` |
 /// | `rename_all = "lowercase"` | how method names become route names: `lowercase`, `UPPERCASE`, `snake_case`, `SCREAMING_SNAKE_CASE`, `camelCase`, `PascalCase`, `kebab-case` | as written |
 /// | `codec = Json` | the serializer of payloads and answers, a type | `Json` |
-/// | `codec(Json, Protobuf)` | several serializers; the app chooses one when it mounts the component | |
+/// | `codec(Json, Protobuf)` | several serializers, at most three; the app chooses one when it mounts the component | |
 /// | `crate = path` | where `pitaya_runtime` is found | `::pitaya_runtime` |
 ///
 /// ```ignore

@@ -356,16 +356,19 @@ impl From<Error> for PushError {
 
 macro_rules! lent_from_state {
     ($($type:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl FromContext for $type {
             fn from_context(cx: &Context) -> Result<&Self> {
                 cx.state()
             }
         }
+        #[diagnostic::do_not_recommend]
         impl FromContext<AppEvent> for $type {
             fn from_context(event: &AppEvent) -> Result<&Self> {
                 event.state.get()
             }
         }
+        #[diagnostic::do_not_recommend]
         impl FromContext<SessionEvent> for $type {
             fn from_context(event: &SessionEvent) -> Result<&Self> {
                 event.state.get()

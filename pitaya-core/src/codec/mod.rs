@@ -19,6 +19,11 @@ pub use set::{Codecs, Reads, Writes};
 use crate::error::{Error, Result};
 
 /// A way to write bodies, known to clients by its name in the handshake.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a serializer",
+    label = "expected `Json`, `Protobuf` or a type that implements `Codec`",
+    note = "for a serializer of your own implement `Codec` and `SerdeCodec`"
+)]
 pub trait Codec: Send + Sync + 'static {
     /// The name that the handshake announces as `sys.serializer`.
     const NAME: &'static str;

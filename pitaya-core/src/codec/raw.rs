@@ -21,7 +21,6 @@ impl<T: Into<Bytes>> From<T> for Raw {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<C> Decode<C> for Raw {
     #[inline]
     fn decode(body: &[u8]) -> Result<Self> {
@@ -29,7 +28,6 @@ impl<C> Decode<C> for Raw {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<C> Encode<C> for Raw {
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {

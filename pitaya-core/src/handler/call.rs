@@ -31,38 +31,46 @@ pub enum Step {
     Later,
 }
 
-/// A call whose payload type is known. The way to read it travels on as a function, so that the bound on the payload
-/// is checked in one place and a bad payload is one error, not three.
+/// A call whose payload type is known. The way to read it travels on as a function, so that the bounds on the payload
+/// are checked in one place and a bad payload is one error, not three.
 pub struct Read<'a, S, P> {
     call: Call<'a, S>,
-    read: fn(usize, &[u8]) -> Result<P>,
+    read: fn(usize, &[u8], &mut Context) -> Result<P>,
 }
 
 impl<'a, S> Call<'a, S> {
     /// The payload is a `P`, read with the set of codecs `Cs`.
     #[inline]
     #[must_use]
-    pub fn read<Cs: Reads<P>, P>(self) -> Read<'a, S, P> {
-        Read { call: self, read: Cs::read }
+    pub fn read<Cs: Reads<P>, P: Send + 'static>(self) -> Read<'a, S, P> {
+        Read {
+            call: self,
+            read: |codec, body, cx| {
+                let mut payload = Cs::read(codec, body)?;
+                cx.before(&mut payload)?;
+                Ok(payload)
+            },
+        }
     }
 
     /// There is no payload; whatever the client sent is ignored.
     #[inline]
     #[must_use]
     pub fn empty(self) -> Read<'a, S, ()> {
-        Read { call: self, read: |_, _| Ok(()) }
+        Read { call: self, read: |_, _, cx| cx.before(&mut ()) }
     }
 }
 
-impl<S: Send + Sync + 'static, P: Send + 'static> Read<'_, S, P> {
+// No bounds here: a method whose impl does not apply is an error about the method, not about the user's type.
+impl<S, P> Read<'_, S, P> {
     /// Decodes from the slice, runs the stages and calls: the answer goes straight into the connection's buffer.
     #[inline]
     pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &Context, P) -> Result<Answer<T>>) -> Step {
         let call = self.call;
-        Step::Done((self.read)(call.codec, call.body).and_then(|mut payload| {
-            call.cx.before(&mut payload)?;
-            method(call.service, call.cx, payload)?.write(call.codec, call.out)
-        }))
+        Step::Done(
+            (self.read)(call.codec, call.body, call.cx)
+                .and_then(|payload| method(call.service, call.cx, payload)?.write(call.codec, call.out)),
+        )
     }
 
     /// Decodes *before* the future exists: no copy of the body, and the future owns all it needs.
@@ -73,11 +81,7 @@ impl<S: Send + Sync + 'static, P: Send + 'static> Read<'_, S, P> {
         T: 'static,
     {
         let call = self.call;
-        let ready = (self.read)(call.codec, call.body).and_then(|mut payload| {
-            call.cx.before(&mut payload)?;
-            Ok(payload)
-        });
-        match ready {
+        match (self.read)(call.codec, call.body, call.cx) {
             Ok(payload) => {
                 call.place.put(call.codec, method(call.service.clone(), call.cx.clone(), payload));
                 Step::Later

@@ -18,6 +18,7 @@ const fn equal(a: &str, b: &str) -> bool {
 }
 
 /// A const panic prints one `&str`: the text is put together in a buffer, so that the error names the route.
+#[track_caller]
 const fn say(parts: [&str; 3]) -> ! {
     const ROOM: usize = 512;
     let (mut text, mut length, mut part) = ([b' '; ROOM], 0, 0);
@@ -41,6 +42,7 @@ const fn say(parts: [&str; 3]) -> ! {
 ///
 /// # Panics
 /// In const evaluation: that is its purpose.
+#[track_caller] // the error is about the block, not about this function
 pub const fn check(routes: &[Route]) {
     let mut i = 0;
     while i < routes.len() {
@@ -76,6 +78,7 @@ pub const fn check(routes: &[Route]) {
 ///
 /// # Panics
 /// In const evaluation: that is its purpose.
+#[track_caller]
 pub const fn assert_unique(services: &[&Service]) {
     let mut i = 0;
     while i < services.len() {

@@ -100,9 +100,10 @@ impl<T> Plain for Returned<T> {
 
 /// The value of what answers nobody.
 #[diagnostic::on_unimplemented(
-    message = "a notify has nobody to send `{Self}` to",
-    label = "expected no value",
-    note = "drop the return type (or return `Result<(), E>`), or drop `notify`"
+    message = "there is nobody to send `{Self}` to",
+    label = "a notify or a hook returns nothing, or a `Result<(), E>`",
+    note = "drop the value; or, to answer a request with it, drop `notify`"
 )]
 pub trait Nothing {}
+#[diagnostic::do_not_recommend]
 impl Nothing for () {}

@@ -333,6 +333,13 @@ fn hooks() {
 }
 
 #[test]
+fn too_many_codecs() {
+    let text = "a block speaks at most 3 serializers\nhelp: take one out, or expose the routes with a second component";
+    assert_eq!(about_args("codec(A, B, C, D)"), [text]);
+    assert!(about_args("codec(A, B, C)").is_empty());
+}
+
+#[test]
 fn generic_codecs() {
     let help = "write `codec = Json`, or the name of your codec";
     for (codec, name) in [("C", "C"), ("Wrapped<C>", "C"), ("Self", "Self")] {

@@ -1,0 +1,143 @@
+//! Methods whose names are those of traits, of keywords and of what is generated.
+
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "routes are `pub`, and these are nobody's API"
+)]
+
+use pitaya_runtime::Handlers;
+use pitaya_runtime::prelude::*;
+use std::sync::Arc;
+
+/// Beside the component `clone` is a method of the `Arc` that holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Room;
+
+#[handler]
+#[allow(
+    clippy::should_implement_trait,
+    clippy::wrong_self_convention,
+    clippy::inherent_to_string,
+    reason = "that is the point"
+)]
+impl Room {
+    pub fn clone(&self) -> u32 {
+        1
+    }
+    pub async fn drop(&self) -> u32 {
+        2
+    }
+    pub fn to_string(&self) -> u32 {
+        3
+    }
+    pub fn into(self: &Arc<Self>) -> u32 {
+        4
+    }
+    pub fn deref(&self) -> u32 {
+        5
+    }
+    pub fn done(&self) -> u32 {
+        6
+    }
+    pub fn silent(&self) {}
+    pub async fn read(&self, read: u32) -> u32 {
+        read
+    }
+    pub fn empty(&self) -> u32 {
+        8
+    }
+    pub async fn lend(&self, session: &Session, lend: u32) -> u32 {
+        let _ = session;
+        lend
+    }
+    pub fn sync(&self) -> u32 {
+        9
+    }
+    pub async fn later(&self) -> u32 {
+        10
+    }
+    pub fn handlers(&self) -> u32 {
+        11
+    }
+    pub fn check(&self, __call: u32) -> u32 {
+        __call
+    }
+    pub async fn __payload(&self, __this: &Session, __cx: &Context, __payload: u32) -> u32 {
+        let _ = (__this, __cx);
+        __payload
+    }
+    pub fn r#type(&self, r#in: u32) -> u32 {
+        r#in
+    }
+    #[route(internal)]
+    pub async fn r#await(&self) {}
+    pub fn boxed(&self) -> u32 {
+        12
+    }
+    #[on(init)]
+    fn init(&self) {}
+    #[on(session_bound)]
+    async fn on(&self) {}
+}
+
+/// So may be the type.
+pub struct Table;
+
+#[handler(name = "route")]
+impl Table {
+    pub fn row(&self) -> u32 {
+        0
+    }
+}
+
+pub struct Returned;
+
+#[handler]
+impl Returned {
+    pub async fn done(&self) -> u32 {
+        0
+    }
+}
+
+#[allow(non_camel_case_types, reason = "a raw name")]
+pub struct r#struct;
+
+#[handler]
+impl r#struct {
+    pub fn r#fn(&self) -> u32 {
+        0
+    }
+}
+
+#[test]
+fn every_name_is_a_route() {
+    let names: Vec<_> = Room::HANDLERS.service.routes.iter().map(|route| route.name).collect();
+    assert_eq!(
+        names,
+        [
+            "clone",
+            "drop",
+            "to_string",
+            "into",
+            "deref",
+            "done",
+            "silent",
+            "read",
+            "empty",
+            "lend",
+            "sync",
+            "later",
+            "handlers",
+            "check",
+            "__payload",
+            "type",
+            "await",
+            "boxed"
+        ]
+    );
+    assert_eq!(Table::HANDLERS.service.type_name, "Table");
+    assert_eq!((r#struct::HANDLERS.service.name, r#struct::HANDLERS.service.routes[0].name), ("struct", "fn"));
+    assert_eq!(Returned::HANDLERS.rows.len(), 1);
+}

@@ -1,0 +1,107 @@
+//! Generated code names nothing that a user could have hidden: no prelude, and every common name means something else.
+//! `crate = ..` reaches the framework through a module of the user's.
+
+#![no_implicit_prelude]
+#![forbid(unsafe_code)]
+#![allow(dead_code, missing_docs, missing_debug_implementations, reason = "the names only have to be in the way")]
+
+/// Where this crate keeps its dependencies.
+pub mod my {
+    pub use ::pitaya_runtime as game;
+}
+
+#[derive(Debug)]
+pub struct Result;
+pub struct Option;
+pub struct Box;
+pub struct Vec;
+pub struct String;
+pub struct Some;
+pub struct None;
+pub struct Ok;
+pub struct Err;
+pub struct Send;
+pub struct Sync;
+pub struct Future;
+pub struct Self_;
+pub struct Arc;
+pub struct Call;
+pub struct Context;
+pub struct Session;
+pub struct Handlers;
+pub struct Returned;
+pub struct Plain;
+pub struct Json;
+pub struct Route;
+pub struct Service;
+pub struct Kind;
+pub struct Table;
+pub struct Default;
+pub struct Clone;
+pub struct Into;
+pub struct From;
+pub struct Iterator;
+pub mod std {}
+pub mod core {}
+pub mod alloc {}
+pub mod pitaya_core {}
+pub mod inventory {}
+macro_rules! hidden {
+    ($($name:ident)*) => { $(
+        #[allow(unused_macros, reason = "it only has to be in the way")]
+        macro_rules! $name {
+            ($d:tt) => {
+                compile_error!("generated code must not use this")
+            };
+        }
+    )* };
+}
+hidden! { vec format panic println assert concat file line stringify submit }
+
+pub struct Room;
+
+#[::pitaya_runtime::handler]
+impl Room {
+    /// Documented.
+    #[route("hello", code = 7, concurrent)]
+    pub async fn join(
+        &self,
+        session: &::pitaya_runtime::Session,
+        n: ::std::primitive::u32,
+    ) -> ::pitaya_runtime::Result<::std::primitive::i64> {
+        let _ = n;
+        ::pitaya_runtime::Result::Ok(session.id())
+    }
+    pub fn say(self: &::std::sync::Arc<Self>, cx: &::pitaya_runtime::Context, raw: ::pitaya_runtime::Raw) {
+        let _ = (cx, raw);
+    }
+    #[on(init)]
+    async fn open(&self, event: &::pitaya_runtime::AppEvent) -> ::pitaya_runtime::Result<()> {
+        let _ = event;
+        ::pitaya_runtime::Result::Ok(())
+    }
+    #[on(session_closed)]
+    fn left(&self, session: &::pitaya_runtime::Session) {
+        let _ = session;
+    }
+}
+
+/// Everything from the renamed crate.
+pub struct Elsewhere;
+
+#[my::game::handler(crate = crate::my::game, codec(my::game::Json, my::game::Protobuf))]
+impl Elsewhere {
+    pub fn pong(&self, raw: my::game::Raw) -> my::game::Raw {
+        raw
+    }
+    #[on(shutdown)]
+    async fn close(&self) {}
+}
+
+#[::std::prelude::v1::test]
+fn both_have_their_tables() {
+    use ::pitaya_runtime::Handlers as _;
+    let (room, elsewhere) = (Room::HANDLERS, Elsewhere::HANDLERS);
+    ::std::assert_eq!((room.service.routes[0].name, room.rows.len(), room.hooks.len()), ("hello", 2, 2));
+    ::std::assert_eq!((elsewhere.service.codecs, elsewhere.hooks.len()), (&["json", "protobuf"][..], 1));
+}

@@ -1,0 +1,14 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn new() -> Self {
+        Self
+    }
+
+    pub fn join(&self) {}
+}
+
+fn main() {}

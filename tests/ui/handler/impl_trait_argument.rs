@@ -1,0 +1,12 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn join(&self, name: impl AsRef<str>) {
+        drop(name);
+    }
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use pitaya_runtime::prelude::*;
+
+#[handler]
+pub struct Room;
+
+fn main() {}

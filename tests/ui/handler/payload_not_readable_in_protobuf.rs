@@ -1,0 +1,17 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(serde::Deserialize)]
+pub struct Join {
+    pub name: String,
+}
+
+pub struct Room;
+
+#[handler(codec = Protobuf)]
+impl Room {
+    pub fn join(&self, msg: Join) {
+        drop(msg.name);
+    }
+}
+
+fn main() {}
