@@ -53,8 +53,9 @@ impl Acceptor for Tcp {
     }
 
     fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        self.options =
-            Options { send_buffer: config.limits.sendbuffer.bytes(), vanished: Some(config.heartbeat.interval * 2) };
+        // Longer than a slow client has: that one is to be closed by us, and for that reason.
+        let vanished = config.heartbeat.interval.max(config.buffer.agent.conntimeout) * 2;
+        self.options = Options { send_buffer: config.limits.sendbuffer.bytes(), vanished: Some(vanished) };
         Ok(())
     }
 
