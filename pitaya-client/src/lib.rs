@@ -34,6 +34,7 @@
 mod address;
 mod client;
 mod close;
+mod connect;
 mod connection;
 mod error;
 mod fault;

@@ -5,16 +5,10 @@ use std::time::Duration;
 use pitaya_core::wire::handshake::HandshakeSys;
 use pitaya_core::wire::{HandshakeData, packet};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::Client;
-use crate::connection;
-use crate::error::ConnectError;
-use crate::opening::{Opened, dial, handshake};
 use crate::tls::TlsOptions;
-use crate::transport::Transport;
 
-/// How to connect: made by [`Client::options`], used as often as one likes.
+/// How to connect: made by [`Client::options`](crate::Client::options), used as often as one likes.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -36,7 +30,7 @@ use crate::transport::Transport;
 pub struct ConnectOptions {
     pub(crate) data: HandshakeData,
     pub(crate) request_timeout: Duration,
-    connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) tls: TlsOptions,
     pub(crate) max_packet: usize,
     pub(crate) compress: bool,
@@ -143,34 +137,5 @@ impl ConnectOptions {
     pub fn dangerously_accept_invalid_certificates(mut self, on: bool) -> Self {
         self.tls.accept_invalid = on;
         self
-    }
-
-    /// Connects to a server: `tcp://host:port`, `tls://host:port`, `ws://host[:port][/path]` or
-    /// `wss://host[:port][/path]`. Must be called inside a tokio runtime with I/O and time enabled.
-    ///
-    /// # Errors
-    /// [`ConnectError`], see there.
-    pub async fn connect(&self, address: &str) -> Result<Client, ConnectError> {
-        self.within(async { handshake(dial(address, self).await?, self).await }).await
-    }
-
-    /// Speaks over a stream that is connected already: a tunnel, a Unix socket, `tokio::io::duplex` in a test. Packets
-    /// travel in it as over TCP.
-    ///
-    /// # Errors
-    /// [`ConnectError`], see there.
-    pub async fn over(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    ) -> Result<Client, ConnectError> {
-        self.within(handshake(Transport::bytes(Box::new(stream)), self)).await
-    }
-
-    async fn within(
-        &self,
-        opening: impl Future<Output = Result<Opened, ConnectError>>,
-    ) -> Result<Client, ConnectError> {
-        let opened = tokio::time::timeout(self.connect_timeout, opening).await;
-        Ok(connection::start(opened.map_err(|_| ConnectError::Timeout(self.connect_timeout))??, self))
     }
 }

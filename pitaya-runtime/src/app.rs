@@ -3,6 +3,7 @@
 use crate::accept::{Admission, Bound, Listen};
 use crate::counters::Counts;
 use crate::groups::Groups;
+use crate::push::PushError;
 use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::timers::Timers;
@@ -11,7 +12,7 @@ use pitaya_core::codec::Writes;
 use pitaya_core::registry::{Moment, Registry};
 use pitaya_core::session::Push;
 use pitaya_core::wire::Dictionary;
-use pitaya_core::{AppEvent, BoxFuture, CloseReason, Context, Error, FromContext, Result, SessionEvent, State};
+use pitaya_core::{AppEvent, BoxFuture, CloseReason, Context, FromContext, Result, SessionEvent, State};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -333,24 +334,6 @@ impl App {
         let missed = |uid: &&str| !self.sessions().by_uid(uid).is_some_and(|session| reached(&session));
         let failed: Vec<String> = uids.iter().map(AsRef::as_ref).filter(missed).map(str::to_owned).collect();
         if failed.is_empty() { Ok(()) } else { Err(PushError::Unreached(failed)) }
-    }
-}
-
-/// Why a message did not reach everybody.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PushError {
-    /// It could not be written at all: nobody got it.
-    #[error("{0}")]
-    Message(String),
-    /// These users are not here, or do not read; all others got it.
-    #[error("{} users could not be reached", .0.len())]
-    Unreached(Vec<String>),
-}
-
-impl From<Error> for PushError {
-    fn from(error: Error) -> Self {
-        Self::Message(error.to_string())
     }
 }
 

@@ -41,6 +41,7 @@ mod counters;
 pub mod groups;
 mod handshake;
 mod outbox;
+mod push;
 mod server;
 mod sessions;
 pub mod shutdown;
@@ -48,13 +49,14 @@ pub mod timers;
 #[cfg(feature = "validation")]
 pub mod validation;
 
-pub use app::{App, PushError, StartError};
+pub use app::{App, StartError};
 pub use builder::{BuildError, Builder, Problem};
 pub use counters::Counts;
 pub use groups::Groups;
 pub use handshake::{Refusal, Validator};
 pub use pitaya_core::*;
 pub use pitaya_macros::handler;
+pub use push::PushError;
 pub use sessions::Sessions;
 
 /// What most applications import.

@@ -12,7 +12,7 @@ use super::{
         legacy::{ALIASES, RETIRED},
     },
     nearest::nearest,
-    problem::guess,
+    problem::{guess, shown},
     validate,
 };
 
@@ -187,16 +187,6 @@ impl Loading {
 
     fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.names.iter().filter_map(|(name, meant)| matches!(meant, Name::Key(_)).then_some(*name))
-    }
-}
-
-/// A value for a message: as JSON, and not without end.
-pub(super) fn shown(value: &Value) -> String {
-    const LONGEST: usize = 80;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
     }
 }
 

@@ -97,3 +97,13 @@ impl fmt::Display for Warning {
         write!(f, "{}{}: {}", self.key, self.origin, self.text)
     }
 }
+
+/// A value for a message: as JSON, and not without end.
+pub(super) fn shown(value: &serde_json::Value) -> String {
+    const LONGEST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text,
+    }
+}

@@ -155,7 +155,7 @@ struct Check(Vec<ConfigProblem>);
 impl Check {
     fn hold(&mut self, holds: bool, key: &str, setting: &dyn Setting, why: impl Into<String>) {
         if !holds {
-            let value = super::load::shown(&setting.value());
+            let value = super::problem::shown(&setting.value());
             self.0.push(ConfigProblem::Value { key: key.to_owned(), value, origin: Origin::Code, why: why.into() });
         }
     }

@@ -5,7 +5,7 @@
 
 pub mod memory;
 
-use crate::app::PushError;
+use crate::push::PushError;
 use crate::sessions::Sessions;
 use pitaya_core::cluster::{GroupError, GroupStore};
 use pitaya_core::codec::{Serializer, Writes};

@@ -1,0 +1,21 @@
+//! What can go wrong with a message for many.
+
+use pitaya_core::Error;
+
+/// Why a message did not reach everybody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// It could not be written at all: nobody got it.
+    #[error("{0}")]
+    Message(String),
+    /// These users are not here, or do not read; all others got it.
+    #[error("{} users could not be reached", .0.len())]
+    Unreached(Vec<String>),
+}
+
+impl From<Error> for PushError {
+    fn from(error: Error) -> Self {
+        Self::Message(error.to_string())
+    }
+}
