@@ -6,8 +6,12 @@
 
 mod backlog;
 mod closing;
+mod elsewhere;
+mod messages;
+mod outcome;
 mod scratch;
 mod staged;
+mod turn;
 mod turns;
 mod welcome;
 mod write;
@@ -31,7 +35,7 @@ use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
-use turns::Turn;
+use turn::Turn;
 use write::Unsent;
 
 /// Inside a poll, what is to be written is written as soon as there is this much of it.

@@ -1,6 +1,6 @@
 //! A call behind steps on its bytes: the steps, the handler, the steps after it, as one turn.
 
-use super::turns::panicked;
+use super::outcome::panicked;
 use crate::server::Server;
 use bytes::Bytes;
 use pitaya_core::handler::Step;

@@ -1,18 +1,15 @@
 //! The handshake: parse, check, answer.
 
-use super::turns::Turn;
+use super::turn::Turn;
 use super::{Connection, Work};
 use crate::accept::Framing;
 use crate::handshake::Refusal;
+use pitaya_core::CloseReason;
 use pitaya_core::wire::{HandshakeData, HandshakeLimits, HandshakeReply};
-use pitaya_core::{BoxFuture, CloseReason};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task;
 use tokio::io::{AsyncRead, AsyncWrite};
-
-/// What the checks will say: the name of the one that refuses, and why.
-pub(super) type Verdict = BoxFuture<'static, Result<(), (Arc<str>, Refusal)>>;
 
 impl<S, F> Connection<S, F>
 where

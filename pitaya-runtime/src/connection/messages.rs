@@ -1,0 +1,206 @@
+//! From packets to calls: what a client sent, in order.
+
+use super::outcome::{malformed, panicked, unheard};
+use super::staged::Staged;
+use super::turn::{Call, Head, Turn};
+use super::{Connection, FLUSH, Work};
+use crate::accept::Framing;
+use crate::counters::count;
+use bytes::Bytes;
+use pitaya_core::handler::{Kind, Step};
+use pitaya_core::session::state::Event;
+use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate_within};
+use pitaya_core::{CloseReason, Error};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{self, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    /// Whether the next message may begin.
+    #[inline]
+    pub(super) fn may_run(&self) -> bool {
+        self.turn.is_none()
+            && self.unsent.is_empty()
+            && self.agent.concurrent.load(Relaxed) < self.server.settings.inflight
+    }
+
+    /// Runs packets until there is no whole one, or a turn is pending, or the client does not take its answers. Returns
+    /// how many bytes are done with.
+    pub(super) fn packets(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        bytes: &[u8],
+        work: &mut Work,
+    ) -> Result<usize, CloseReason> {
+        let mut used = 0;
+        while self.may_run() && self.budget > 0 {
+            let decoded = Packet::decode(&bytes[used..], self.packet_limit());
+            let Some((packet, length)) = decoded.map_err(malformed)? else { break };
+            used += length;
+            self.budget -= 1;
+            match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
+                Event::Message => self.message(cx, packet.body, work)?,
+                Event::Handshake => self.shake_hands(cx, packet.body, work)?,
+                Event::Ready => self.arm(),
+                Event::Ignored => {}
+            }
+            if work.out.len() >= FLUSH {
+                self.write(cx, work)?;
+            }
+        }
+        Ok(used)
+    }
+
+    #[inline]
+    fn message(&mut self, cx: &mut task::Context<'_>, body: &[u8], work: &mut Work) -> Result<(), CloseReason> {
+        let message = Message::decode(body).map_err(malformed)?;
+        let request = match message.kind {
+            MessageKind::Request => true,
+            MessageKind::Notify => false,
+            other => return Err(CloseReason::Violation(format!("a client cannot send a {other:?}"))),
+        };
+        let server = &*self.server;
+        count(&server.counters.messages);
+        if request && message.id == 0 {
+            count(&server.counters.requests_without_id);
+        }
+        let name = match message.route {
+            Some(RouteRef::Name(name)) => name,
+            Some(RouteRef::Code(code)) => {
+                let route = server.dictionary.route(code);
+                let route = route.ok_or_else(|| CloseReason::Malformed(format!("no route has the code {code}")))?;
+                self.agent.coded.store(true, Relaxed);
+                route.as_bytes()
+            }
+            None => return Err(CloseReason::Malformed("a message without a route".to_owned())),
+        };
+        let mut head = Head { id: message.id, route: u32::MAX, answers: request && message.id != 0 };
+        // An empty name is like the last route before there is one, but no route.
+        if name.is_empty() || *self.last.0 != *name {
+            let Some(route) = server.registry.find(name) else {
+                let error = server.not_served(name);
+                return self.fail(work, head, &error);
+            };
+            self.last.0.clear();
+            self.last.0.extend_from_slice(name);
+            self.last.1 = route;
+        }
+        head.route = self.last.1;
+        let Some(entry) = server.registry.entry(head.route) else {
+            return self.fail(work, head, &Error::internal("internal error"));
+        };
+        if entry.route().internal {
+            let error = Error::handler_not_found(entry.name());
+            return self.fail(work, head, &error);
+        }
+        if request && entry.route().kind == Kind::Notify {
+            return self.fail(work, head, &Error::bad_request("tried to request a notify route"));
+        }
+        let mut inflated = Vec::new();
+        let body = if message.compressed {
+            inflated = std::mem::take(&mut work.body);
+            inflated.clear();
+            self.inflate(message.body, &mut inflated)?;
+            &inflated[..]
+        } else {
+            message.body
+        };
+        let done = self.call(cx, head, body, work);
+        if message.compressed {
+            work.body = inflated;
+        }
+        done
+    }
+
+    fn inflate(&self, body: &[u8], out: &mut Vec<u8>) -> Result<(), CloseReason> {
+        let settings = &self.server.settings;
+        inflate_within(body, settings.inflate, settings.inflate_ratio, out).map_err(|e| {
+            if matches!(e, InflateError::TooLong { .. } | InflateError::Ratio { .. }) {
+                count(&self.server.counters.refused_inflates);
+            }
+            malformed(e)
+        })
+    }
+
+    /// Calls a handler. Its answer is in the buffer when this returns, or it has become the turn.
+    #[inline]
+    fn call(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        head: Head,
+        body: &[u8],
+        work: &mut Work,
+    ) -> Result<(), CloseReason> {
+        let server = &*self.server;
+        let Some(entry) = server.registry.entry(head.route) else { return Ok(()) };
+        let (out, place) = work.parts(head.route);
+        let at = head.open(out);
+        let context = &mut self.context;
+        context.enter(head.route, head.id);
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            let step = if server.pipeline.has_raw() {
+                place.put_turn(Box::new(Staged::new(
+                    &self.server,
+                    context.clone(),
+                    head.route,
+                    Bytes::copy_from_slice(body),
+                )));
+                Step::Later
+            } else {
+                entry.call(context, body, out, place)
+            };
+            match step {
+                Step::Done(outcome) => Poll::Ready(outcome),
+                Step::Later => place.poll(cx, out),
+            }
+        }));
+        match step {
+            Ok(Poll::Ready(outcome)) => {
+                if server.pipeline.has_raw() {
+                    // Its memory is of no use to the next call, and it holds the app.
+                    place.take();
+                }
+                self.finish(work, at, head, outcome, None)
+            }
+            Ok(Poll::Pending) => {
+                let Some(turn) = place.take() else { return Ok(()) };
+                out.truncate(at);
+                let context = server.pipeline.has_after().then(|| self.context.clone());
+                let call = Call { turn, head, started: Instant::now(), warned: false, context };
+                if entry.route().concurrent {
+                    self.leave(call);
+                } else {
+                    self.turn = Some(Turn::Call(call));
+                    if server.settings.handler_hard.is_some() {
+                        self.arm();
+                    }
+                }
+                Ok(())
+            }
+            Err(panic) => {
+                place.take();
+                let error = panicked(&self.server, head.route, &*panic);
+                self.finish(work, at, head, Err(error), None)
+            }
+        }
+    }
+
+    /// An answer without a call.
+    #[cold]
+    fn fail(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
+        if head.answers {
+            let at = head.open(&mut work.out);
+            let compress = self.agent.compress.load(Relaxed);
+            self.server.finish_answer(&mut work.out, at, head.id, Err(error), compress);
+        } else {
+            unheard(&self.agent, head.route, error);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! What a connection can be busy with.
+
+use crate::agent::answer_head;
+use crate::handshake::Refusal;
+use pitaya_core::{BoxFuture, Context};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What a connection is busy with.
+pub(super) enum Turn {
+    Handshake(Verdict),
+    Call(Call),
+}
+
+/// What the checks of a handshake will say: the name of the one that refuses, and why.
+pub(super) type Verdict = BoxFuture<'static, Result<(), (Arc<str>, Refusal)>>;
+
+/// A call that was pending at its first poll.
+pub(super) struct Call {
+    pub(super) turn: Box<dyn pitaya_core::turn::Turn>,
+    pub(super) head: Head,
+    pub(super) started: Instant,
+    pub(super) warned: bool,
+    /// For the steps after it, when there are any.
+    pub(super) context: Option<Context>,
+}
+
+/// Whose answer it will be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) id: u64,
+    pub(super) route: u32,
+    /// A request with an id; a notify's outcome stays here.
+    pub(super) answers: bool,
+}
+
+impl Head {
+    /// Opens the answer's packet, or only marks the place.
+    #[inline]
+    pub(super) fn open(self, out: &mut Vec<u8>) -> usize {
+        if self.answers { answer_head(out, self.id) } else { out.len() }
+    }
+}
