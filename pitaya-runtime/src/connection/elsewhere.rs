@@ -33,7 +33,7 @@ where
         let route = self.server.registry.entry(call.head.route).map(|entry| entry.route());
         let cancel = route.is_some_and(|route| route.cancel);
         let session = self.session.clone();
-        self.server.tasks.spawn(async move {
+        self.spawn(async move {
             // Also when the task is dropped: a session must not wait for what is gone.
             let _count = InFlight(&agent);
             let mut work = pin!(finish_elsewhere(&agent, call, true));
@@ -61,7 +61,15 @@ where
             return;
         }
         let agent = self.agent.clone();
-        self.server.tasks.spawn(async move { finish_elsewhere(&agent, call, false).await });
+        self.spawn(async move { finish_elsewhere(&agent, call, false).await });
+    }
+
+    /// Runs until the time that a stop of the server gives is over: the components' `shutdown` is the last thing to run.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let aborting = self.server.aborting.clone();
+        self.server.tasks.spawn(async move {
+            let _ = aborting.run_until_cancelled(work).await;
+        });
     }
 }
 

@@ -168,7 +168,7 @@ where
             }
         }
         self.judge_silence();
-        if self.agent.outbox.is_dirty() && self.unsent.is_empty() {
+        if self.agent.outbox.is_dirty() {
             self.take_pushes(&mut scratch.work)?;
         }
         self.look_at_the_clock(cx, &mut scratch.work)?;
@@ -248,10 +248,11 @@ where
         }
     }
 
-    /// What was queued by others goes out now; before the client's acknowledgement nothing may.
+    /// What was queued by others goes out now; before the client's acknowledgement nothing may, nor behind what it has
+    /// not taken. An end waits for neither.
     fn take_pushes(&mut self, work: &mut Work) -> Result<(), CloseReason> {
-        let end =
-            if self.machine.working() { self.agent.outbox.take(&mut work.out) } else { self.agent.outbox.ended() };
+        let takes = self.machine.working() && self.unsent.is_empty();
+        let end = if takes { self.agent.outbox.take(&mut work.out) } else { self.agent.outbox.ended() };
         match end {
             None => Ok(()),
             Some(reason) => self.ended(reason),
