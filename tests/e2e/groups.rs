@@ -1,0 +1,256 @@
+//! Groups, as handlers use them.
+
+use crate::raw::RawClient;
+use crate::support::{SOON, connect, eventually, serve};
+use pitaya_client::Client;
+use pitaya_runtime::groups::BroadcastError;
+use pitaya_runtime::prelude::*;
+use pitaya_runtime::{PushError, session::Push};
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+struct Club;
+
+/// What an operation came to, as a text.
+fn told<T: std::fmt::Debug, E: Display>(outcome: Result<T, E>) -> String {
+    match outcome {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[handler]
+impl Club {
+    pub async fn enter(&self, session: &Session, groups: &Groups, uid: String) -> Result<()> {
+        session.bind(&uid).await?;
+        groups.ensure("all").await?;
+        groups.ensure("other").await?;
+        groups.add_member("all", &uid).await?;
+        Ok(groups.add_member("other", &uid).await?)
+    }
+
+    /// Every operation and every error.
+    pub async fn tour(&self, groups: &Groups) -> Vec<String> {
+        vec![
+            told(groups.create("a").await),
+            told(groups.create("a").await),
+            told(groups.ensure("a").await),
+            told(groups.create("").await),
+            told(groups.exists("a").await),
+            told(groups.exists("b").await),
+            told(groups.list().await),
+            told(groups.add_member("a", "ann").await),
+            told(groups.add_member("a", "ann").await),
+            told(groups.add_member("a", "").await),
+            told(groups.add_member("b", "ann").await),
+            told(groups.members("a").await),
+            told(groups.count_members("a").await),
+            told(groups.count_members("b").await),
+            told(groups.contains_member("a", "ann").await),
+            told(groups.contains_member("a", "bob").await),
+            told(groups.remove_member("a", "bob").await),
+            told(groups.remove_member("a", "ann").await),
+            told(groups.add_member("a", "bob").await),
+            told(groups.remove_everywhere("bob").await),
+            told(groups.add_member("a", "cid").await),
+            told(groups.remove_all("a").await),
+            told(groups.count_members("a").await),
+            told(groups.renew_ttl("a").await),
+            told(groups.delete("a").await),
+            told(groups.delete("a").await),
+            told(groups.create_with_ttl("t", Duration::ZERO).await),
+        ]
+    }
+
+    pub async fn shout(&self, groups: &Groups, text: String) -> Result<()> {
+        Ok(groups.broadcast("all", "onShout", &text).await?)
+    }
+
+    pub async fn shout_nowhere(&self, groups: &Groups) -> Result<()> {
+        Ok(groups.broadcast("nowhere", "onShout", &1).await?)
+    }
+}
+
+async fn enter(app: &App, uid: &str) -> Client {
+    let client = connect(app).await;
+    client.request_json::<Value>("game.club.enter", uid).await.expect("entered");
+    client
+}
+
+#[tokio::test]
+async fn every_operation_is_at_hand_in_handlers() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let told: Vec<String> = connect(&app).await.request_json("game.club.tour", &()).await.expect("an answer");
+    let name = "a group's name must have 1 to 255 bytes and no later part `uids` between its slashes";
+    let ttl = "the time to live of a group must be longer than zero; a group without one is made by `create`";
+    let expected = [
+        "()",
+        "group already exists",
+        "()",
+        name,
+        "true",
+        "false",
+        r#"["a"]"#,
+        "()",
+        "member already exists in group",
+        "empty uid",
+        "group not found",
+        r#"["ann"]"#,
+        "1",
+        "group not found",
+        "true",
+        "false",
+        "member not found in the group",
+        "()",
+        "()",
+        r#"["a"]"#,
+        "()",
+        "()",
+        "0",
+        "memory group TTL not found",
+        "()",
+        "group not found",
+        ttl,
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_each_member_once_and_nobody_else() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let outsider = connect(&app).await;
+    let (ann, bob) = (enter(&app, "ann").await, enter(&app, "bob").await);
+    let mut streams = [ann.pushes(), bob.pushes(), outsider.pushes()];
+    for text in ["one", "two"] {
+        ann.request_json::<Value>("game.club.shout", text).await.expect("all are reached");
+    }
+    app.push("onEnd", &1, &["ann", "bob"]).expect("here");
+    app.sessions().get(1).expect("the outsider").push("onEnd", &1).expect("here");
+    for (stream, expected) in streams.iter_mut().zip([&["one", "two"][..], &["one", "two"], &[]]) {
+        for text in expected {
+            let push = timeout(SOON, stream.recv()).await.expect("in time").expect("open");
+            assert_eq!((&*push.route, push.json::<String>().expect("a text")), ("onShout", (*text).to_owned()));
+        }
+        assert_eq!(&*timeout(SOON, stream.recv()).await.expect("in time").expect("open").route, "onEnd");
+    }
+    let nowhere = ann.request_json::<Value>("game.club.shout_nowhere", &()).await.expect_err("no such group");
+    assert_eq!(nowhere.to_string(), "PIT-000: group not found");
+}
+
+#[tokio::test]
+async fn a_broadcast_names_whom_it_did_not_reach_and_a_filter_chooses() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let (ann, bob) = (enter(&app, "ann").await, enter(&app, "bob").await);
+    app.groups().add_member("all", "cid").await.expect("added");
+    let (mut anns, mut bobs) = (ann.pushes(), bob.pushes());
+    match app.groups().broadcast("all", "onNews", &1).await {
+        Err(BroadcastError::Push(PushError::Unreached(uids))) => assert_eq!(uids, ["cid"]),
+        other => panic!("{other:?}"),
+    }
+    let push = Push::raw("onSecret", "x").expect("fits");
+    app.groups().multicast("all", &push, |uid| uid == "bob").await.expect("reached");
+    assert!(app.groups().multicast("all", &push, |uid| uid == "cid").await.is_err());
+    app.push("onEnd", &1, &["ann", "bob"]).expect("here");
+    for (stream, expected) in [(&mut anns, &["onNews", "onEnd"][..]), (&mut bobs, &["onNews", "onSecret", "onEnd"])] {
+        for route in expected {
+            assert_eq!(&*timeout(SOON, stream.recv()).await.expect("in time").expect("open").route, *route);
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_leave_with_their_session_where_the_app_wants_it() {
+    let app = serve(Builder::new("game").handlers(Club).leave_groups_on_close()).await;
+    let (ann, _bob) = (enter(&app, "ann").await, enter(&app, "bob").await);
+    ann.close().await;
+    for group in ["all", "other"] {
+        let since = Instant::now();
+        while app.groups().members(group).await.expect("there") != ["bob".into()] {
+            assert!(since.elapsed() < SOON, "ann is still in {group}");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    enter(&app, "ann").await.close().await;
+    eventually("she is gone", || app.sessions().count() == 0).await;
+    app.shutdown().await;
+    assert!(app.groups().contains_member("all", "ann").await.expect("there"));
+}
+
+/// The newer session's uid is still here when the older one goes.
+#[tokio::test]
+async fn a_replaced_session_does_not_take_its_uid_out_of_the_groups() {
+    struct Lobby;
+    #[handler]
+    impl Lobby {
+        pub async fn enter(&self, session: &Session, groups: &Groups, uid: String) -> Result<()> {
+            session.bind(&uid).await?;
+            groups.ensure("all").await?;
+            match groups.contains_member("all", &uid).await? {
+                true => Ok(()),
+                false => Ok(groups.add_member("all", &uid).await?),
+            }
+        }
+    }
+    let app = serve(Builder::new("game").handlers(Lobby).leave_groups_on_close()).await;
+    let (old, new) = (connect(&app).await, connect(&app).await);
+    for client in [&old, &new] {
+        client.request_json::<Value>("game.lobby.enter", "ann").await.expect("entered");
+    }
+    old.closed().await;
+    eventually("the older one is closed", || app.counts().closed("replaced") == 1).await;
+    // Everything that was to be done about it has been done when the app has stopped.
+    assert!(app.groups().contains_member("all", "ann").await.expect("there"));
+    let mut pushes = new.pushes();
+    app.groups().broadcast("all", "onNews", &1).await.expect("reached");
+    assert_eq!(&*timeout(SOON, pushes.recv()).await.expect("in time").expect("open").route, "onNews");
+}
+
+#[tokio::test]
+async fn a_group_with_a_time_to_live_ends_unless_it_is_renewed() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let (groups, ttl) = (app.groups(), Duration::from_millis(300));
+    groups.create_with_ttl("short", ttl).await.expect("made");
+    groups.create_with_ttl("long", ttl).await.expect("made");
+    let renewed = Instant::now();
+    while renewed.elapsed() < ttl * 2 {
+        groups.renew_ttl("long").await.expect("there");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!groups.exists("short").await.expect("known"));
+    assert_eq!(told(groups.add_member("short", "ann").await), "group not found");
+    assert!(groups.exists("long").await.expect("known"));
+    sleep(ttl * 2).await;
+    assert!(!groups.exists("long").await.expect("known"));
+}
+
+#[tokio::test]
+async fn a_member_that_does_not_read_delays_nobody() {
+    let app = serve(Builder::new("game").handlers(Club).configure(|config| {
+        config.handler.messages.compression = false;
+        config.limits.outbox = "256KiB".parse().expect("a size");
+        // What is too much is too much at once, not when this is over.
+        config.buffer.agent.conntimeout = SOON * 6;
+    }))
+    .await;
+    let honest = enter(&app, "ann").await;
+    let mut pushes = honest.pushes();
+    let mut paused = RawClient::open(&app).await;
+    assert_eq!(paused.ask(1, "game.club.enter", "\"bob\"").await, crate::raw::answer(1, "{}"));
+    let text = "x".repeat(60_000);
+    // More than the system buffers for both ends of a connection.
+    for round in 0..1_000 {
+        let begun = Instant::now();
+        let unreached = app.groups().broadcast("all", "onText", &json!([round, text])).await.is_err();
+        assert!(begun.elapsed() < Duration::from_secs(1), "a broadcast waited");
+        let push = timeout(SOON, pushes.recv()).await.expect("in time").expect("open");
+        assert_eq!(push.json::<(u32, String)>().expect("a pair").0, round);
+        if unreached {
+            break;
+        }
+    }
+    eventually("the paused one is closed", || app.counts().closed("slow_consumer") == 1).await;
+    assert_eq!(app.sessions().count(), 1);
+}
