@@ -181,7 +181,10 @@ async fn the_last_steps_turn_errors_into_answers_and_back() {
         let log = Log::default();
         let mut builder = Builder::new("game").after(swap);
         if raw {
-            builder = builder.before_raw(Bytewise(log.clone(), unchanged));
+            builder = builder.before_raw(Bytewise(log.clone(), |_: &mut Context, body: Bytes| {
+                assert_ne!(body, "bytes", "on purpose");
+                Ok(body)
+            }));
         }
         let (app, client) = room(&log, builder).await;
         for method in ["now", "later"] {
@@ -193,6 +196,10 @@ async fn the_last_steps_turn_errors_into_answers_and_back() {
             assert_eq!(ask(&client, method, "").await.as_deref(), Ok("was PIT-500"), "{method}, raw: {raw}");
         }
         assert_eq!(app.counts().panics, 2);
+        if raw {
+            assert_eq!(ask(&client, "now", "bytes").await.as_deref(), Ok("was PIT-500"));
+            assert_eq!(app.counts().panics, 3);
+        }
     }
 }
 

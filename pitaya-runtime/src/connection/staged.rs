@@ -3,6 +3,7 @@
 use super::outcome::panicked;
 use crate::server::Server;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use pitaya_core::handler::Step;
 use pitaya_core::turn::{Place, Turn};
 use pitaya_core::{BoxFuture, Context, Error, Result};
@@ -24,10 +25,11 @@ enum Stage {
 
 impl Staged {
     pub(super) fn new(server: &Arc<Server>, mut context: Context, route: u32, body: Bytes) -> Self {
-        let pipeline = server.pipeline.clone();
+        let stepping = server.clone();
         let bytes = Box::pin(async move {
-            let body = pipeline.raw(&mut context, body).await;
-            (context, body)
+            let steps = AssertUnwindSafe(stepping.pipeline.raw(&mut context, body));
+            let body = steps.catch_unwind().await;
+            (context, body.unwrap_or_else(|panic| Err(panicked(&stepping, route, &*panic))))
         });
         Self { server: server.clone(), route, stage: Stage::Bytes(bytes) }
     }
