@@ -114,7 +114,16 @@ impl Server {
         out.truncate(at);
         let at = open(out, PacketKind::Data);
         response_head(out, id, true);
-        self.serializer.encode_error(error, out);
+        let body_at = out.len();
+        // A codec of the app's own may panic; its client still gets an answer.
+        if catch_unwind(AssertUnwindSafe(|| self.serializer.encode_error(error, out))).is_err() || out.len() < body_at {
+            tracing::error!("the codec {} panicked over an error", self.serializer.name());
+            count(&self.counters.panics);
+            out.truncate(at);
+            let _ = open(out, PacketKind::Data);
+            response_head(out, id, true);
+            out.extend_from_slice(br#"{"code":"PIT-500","msg":"internal error"}"#);
+        }
         if compress {
             compress_answer(out, at, id);
         }

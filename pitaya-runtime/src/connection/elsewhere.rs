@@ -1,12 +1,11 @@
 //! Calls that leave their connection: concurrent ones, and those whose client is gone.
 
 use super::Connection;
-use super::outcome::{after, panicked, unheard};
+use super::outcome::{after, overdue, panicked, unheard};
 use super::turn::{Call, Turn};
 use crate::accept::Framing;
 use crate::agent::Agent;
 use crate::counters::count;
-use pitaya_core::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -87,13 +86,18 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
         Some(limit) => timeout(limit, turn).await,
         None => Ok(turn.await),
     };
+    call.warn_if_slow(&agent.server);
+    let ended = outcome.is_err();
     let outcome = outcome.unwrap_or_else(|_| {
         count(&agent.server.counters.overdue_handlers);
-        Err(Error::new(pitaya_core::codes::TIMEOUT, "the handler took too long"))
+        Err(overdue())
     });
     let pipeline = &agent.server.pipeline;
     let outcome = match &call.context {
-        Some(context) if !pipeline.has_raw() => after(pipeline, context, &mut out, 0, outcome, &agent.server, head),
+        // Behind steps on bytes the call has run the last steps itself, unless it was ended.
+        Some(context) if ended || !pipeline.has_raw() => {
+            after(pipeline, context, &mut out, 0, outcome, &agent.server, head)
+        }
         _ => outcome,
     };
     match &outcome {

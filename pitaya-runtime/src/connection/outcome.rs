@@ -30,6 +30,12 @@ pub(super) fn after(
     Ok(())
 }
 
+/// What a client gets for a call that `pitaya.limits.handler.hard` ended.
+#[cold]
+pub(super) fn overdue() -> Error {
+    Error::new(pitaya_core::codes::TIMEOUT, "the handler took too long")
+}
+
 /// The error of a notify, or of a request whose client is gone.
 #[cold]
 pub(super) fn unheard(agent: &Agent, route: u32, error: &Error) {

@@ -1,7 +1,9 @@
 //! What a connection can be busy with.
 
 use crate::agent::answer_head;
+use crate::counters::count;
 use crate::handshake::Refusal;
+use crate::server::Server;
 use pitaya_core::{BoxFuture, Context};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -23,6 +25,20 @@ pub(super) struct Call {
     pub(super) warned: bool,
     /// For the steps after it, when there are any.
     pub(super) context: Option<Context>,
+}
+
+impl Call {
+    /// Counts it, once, when it takes longer than a handler should. Looked at with each heartbeat and at its end.
+    pub(super) fn warn_if_slow(&mut self, server: &Server) {
+        let Some(soft) = server.settings.handler_soft.filter(|_| !self.warned) else { return };
+        let took = self.started.elapsed();
+        if took >= soft {
+            self.warned = true;
+            count(&server.counters.slow_handlers);
+            let route = server.names.get(self.head.route as usize).map_or("", |name| name);
+            tracing::warn!(route, "a handler runs for {took:?}, longer than pitaya.limits.handler.soft");
+        }
+    }
 }
 
 /// Whose answer it will be.

@@ -1,13 +1,13 @@
 //! Turns: one at a time, each to its answer.
 
-use super::outcome::{after, panicked, unheard};
+use super::outcome::{after, overdue, panicked, unheard};
 use super::turn::{Head, Turn};
 use super::{Connection, Work};
 use crate::accept::Framing;
 use crate::counters::count;
 use crate::handshake::Refusal;
 use crate::server::answer_overhead;
-use pitaya_core::{CloseReason, Context, Error, Result};
+use pitaya_core::{CloseReason, Context, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{self, Poll};
@@ -47,6 +47,7 @@ where
             Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(panicked(&self.server, call.head.route, &*panic)),
         };
+        call.warn_if_slow(&self.server);
         let (head, context) = (call.head, call.context.take());
         self.turn = None;
         self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
@@ -112,22 +113,21 @@ where
     /// Warns of a turn that takes long, and ends one that takes too long: then it is true.
     pub(super) fn look_at_the_turn(&mut self, now: Instant, work: &mut Work) -> Result<bool, CloseReason> {
         let Some(Turn::Call(call)) = &mut self.turn else { return Ok(false) };
-        let settings = &self.server.settings;
-        let took = now - call.started;
-        if !call.warned && settings.handler_soft.is_some_and(|soft| took >= soft) {
-            call.warned = true;
-            count(&self.server.counters.slow_handlers);
-            let route = self.server.names.get(call.head.route as usize).map_or("", |name| name);
-            tracing::warn!(route, session = self.session.id(), "a handler has been running for {took:?}");
+        call.warn_if_slow(&self.server);
+        let server = &*self.server;
+        if server.settings.handler_hard.is_none_or(|hard| now - call.started < hard) {
+            return Ok(false);
         }
-        if settings.handler_hard.is_some_and(|hard| took >= hard) {
-            let head = call.head;
-            self.turn = None;
-            count(&self.server.counters.overdue_handlers);
-            let at = head.open(&mut work.out);
-            let error = Error::new(pitaya_core::codes::TIMEOUT, "the handler took too long");
-            return self.finish(work, at, head, Err(error), None).map(|()| true);
+        let (head, context) = (call.head, call.context.take());
+        self.turn = None;
+        count(&server.counters.overdue_handlers);
+        let at = head.open(&mut work.out);
+        let mut outcome = Err(overdue());
+        if let Some(context) = context.as_ref().filter(|_| server.pipeline.has_raw()) {
+            // Behind steps on bytes the call runs the last steps itself, and it is gone.
+            let body_at = work.out.len();
+            outcome = after(&server.pipeline, context, &mut work.out, body_at, outcome, server, head);
         }
-        Ok(false)
+        self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
     }
 }
