@@ -12,9 +12,11 @@ pub use check::{assert_unique, check};
 pub use returned::{Answer, Nothing, Plain, Returned};
 
 use crate::lifecycle::Hook;
+use serde::{Deserialize, Serialize};
 
 /// Whether a route answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The client waits for an answer.
     Request,
@@ -41,13 +43,32 @@ pub struct Route {
     pub code: u16,
     /// The doc comment.
     pub docs: &'static str,
+    /// The type of the payload as its author wrote it, when there is one.
+    pub payload: Option<&'static str>,
+    /// The type of the answer as its author wrote it: the `T` of a `Result<T, E>`, or the whole type where the `Result`
+    /// hides behind an alias. None for a notify.
+    pub answer: Option<&'static str>,
+    /// The line of the method, in the file of the block; 0 when it is not known.
+    pub line: u32,
 }
 
 impl Route {
     /// A route with no options.
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, is_async: false, concurrent: false, cancel: false, internal: false, code: 0, docs: "" }
+        Self {
+            name,
+            kind,
+            is_async: false,
+            concurrent: false,
+            cancel: false,
+            internal: false,
+            code: 0,
+            docs: "",
+            payload: None,
+            answer: None,
+            line: 0,
+        }
     }
 
     /// The method is an `async fn`.
@@ -91,6 +112,27 @@ impl Route {
         self.docs = docs;
         self
     }
+
+    /// The type of the payload.
+    #[must_use]
+    pub const fn payload(mut self, payload: &'static str) -> Self {
+        self.payload = Some(payload);
+        self
+    }
+
+    /// The type of the answer.
+    #[must_use]
+    pub const fn answer(mut self, answer: &'static str) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
+    /// The line of the method.
+    #[must_use]
+    pub const fn line(mut self, line: u32) -> Self {
+        self.line = line;
+        self
+    }
 }
 
 /// What is known of a block of handlers without an instance: it does not depend on type parameters, so generic
@@ -107,6 +149,17 @@ pub struct Service {
     pub routes: &'static [Route],
     /// `file:line` of the attribute.
     pub location: &'static str,
+}
+
+impl Service {
+    /// `file:line` of the method behind one of its routes.
+    #[must_use]
+    pub fn place(&self, route: &Route) -> String {
+        match (route.line, self.location.rsplit_once(':')) {
+            (line @ 1.., Some((file, _))) => format!("{file}:{line}"),
+            _ => self.location.to_owned(),
+        }
+    }
 }
 
 /// The rows and hooks of a component, beside its description.

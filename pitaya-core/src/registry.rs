@@ -35,6 +35,18 @@ impl Entry {
         self.route
     }
 
+    /// The description of its component.
+    #[must_use]
+    pub fn service(&self) -> &'static Service {
+        self.component.service()
+    }
+
+    /// `file:line` of its method.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.service().place(self.route)
+    }
+
     /// Calls it: the answer is appended to `out`, or its future lies in `place`.
     #[inline]
     pub fn call(&self, cx: &mut Context, body: &[u8], out: &mut Vec<u8>, place: &mut Place) -> Step {
@@ -59,10 +71,10 @@ pub enum MountError {
     Duplicate {
         /// The full route.
         route: String,
-        /// `file:line` of the block that was mounted first.
-        first: &'static str,
+        /// `file:line` of the method that was mounted first.
+        first: String,
         /// `file:line` of the other.
-        second: &'static str,
+        second: String,
     },
     /// The block was not compiled for the app's serializer.
     #[error(
@@ -130,8 +142,8 @@ impl Registry {
                 continue;
             }
             if let Some(first) = self.find(full.as_bytes()) {
-                let first = self.entries[first as usize].component.service().location;
-                problems.push(MountError::Duplicate { route: full, first, second: location });
+                let (first, second) = (self.entries[first as usize].place(), table.service.place(route));
+                problems.push(MountError::Duplicate { route: full, first, second });
                 continue;
             }
             // 65,535 codes bound the dictionary, not the table; more routes than u32 holds do not fit into memory.

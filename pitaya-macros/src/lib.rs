@@ -165,8 +165,12 @@ use quote::{ToTokens, quote};
 ///     use ::pitaya_runtime::__private as __pitaya;
 ///     use __pitaya::Plain as _;
 ///     type __Codecs = (::pitaya_runtime::Json,);
-///     const __ROUTES: &[__pitaya::Route] =
-///         &[__pitaya::Route::new("join", __pitaya::Kind::Request).is_async().docs("Joins the room.")];
+///     const __ROUTES: &[__pitaya::Route] = &[__pitaya::Route::new("join", __pitaya::Kind::Request)
+///         .line(::core::line!())
+///         .payload("Join")
+///         .answer("Joined")
+///         .is_async()
+///         .docs("Joins the room.")];
 ///     const _: () = __pitaya::check(__ROUTES);
 ///     static __SERVICE: __pitaya::Service = __pitaya::Service {
 ///         name: "room",

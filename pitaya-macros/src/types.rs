@@ -2,7 +2,7 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::Type;
+use syn::{GenericArgument, PathArguments, Type};
 
 /// The type itself: a `$t:ty` of a `macro_rules!` arrives in an invisible group, `&(dyn A + B)` in parentheses.
 pub(crate) fn peel(mut ty: &Type) -> &Type {
@@ -40,6 +40,30 @@ pub(crate) fn shown(tokens: impl ToTokens) -> String {
         text = text.replace(spaced, tight);
     }
     text
+}
+
+/// A type as the description of a route names it: on one line, and the same however its author spaced it.
+pub(crate) fn noted(ty: &Type) -> String {
+    if matches!(name(ty), Some(ident) if ident == "Raw") {
+        return "Raw".to_owned();
+    }
+    let line = shown(ty).split_whitespace().collect::<Vec<_>>().join(" ");
+    line.replace(',', ", ").replace(",  ", ", ").replace(", >", ">").replace(", )", ",)")
+}
+
+/// The type of an answer: the `T` of what is spelled `Result<T, ..>`. An alias is named as it stands: only types could
+/// tell what is behind it.
+pub(crate) fn answered(output: &Type) -> String {
+    let Type::Path(path) = peel(output) else { return noted(output) };
+    let result = path.path.segments.last().filter(|last| last.ident == "Result");
+    let value = result.and_then(|result| match &result.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.first(),
+        _ => None,
+    });
+    match value {
+        Some(GenericArgument::Type(value)) => noted(peel(value)),
+        _ => noted(output),
+    }
 }
 
 /// The first of `names` in these tokens.
@@ -144,6 +168,33 @@ mod tests {
         {
             let tokens: TokenStream = text.parse().expect("tokens");
             assert_eq!(shown(tokens), text);
+        }
+    }
+
+    #[test]
+    fn descriptions_name_a_type_the_same_however_it_is_spaced() {
+        for (ty, text) in [
+            ("HashMap<u8,Vec<Join>>", "HashMap<u8, Vec<Join>>"),
+            ("HashMap < u8 , Vec\n< Join >, >", "HashMap<u8, Vec<Join>>"),
+            ("(u8,)", "(u8,)"),
+            ("[u8;4]", "[u8; 4]"),
+            ("::pitaya::Raw", "Raw"),
+        ] {
+            assert_eq!(noted(&syn::parse_str(ty).expect("a type")), text);
+        }
+    }
+
+    #[test]
+    fn the_answer_is_what_a_visible_result_holds() {
+        for (ty, text) in [
+            ("Result<Joined, Error>", "Joined"),
+            ("std::io::Result<Vec<u8>>", "Vec<u8>"),
+            ("Result<()>", "()"),
+            ("Reply<Joined>", "Reply<Joined>"),
+            ("Result", "Result"),
+            ("(u8, Result<Joined>)", "(u8, Result<Joined>)"),
+        ] {
+            assert_eq!(answered(&syn::parse_str(ty).expect("a type")), text);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::sessions::Sessions;
 use crate::timers::Timers;
 use parking_lot::Mutex;
 use pitaya_core::codec::Writes;
+use pitaya_core::describe::Description;
 use pitaya_core::registry::{Moment, Registry};
 use pitaya_core::session::Push;
 use pitaya_core::wire::Dictionary;
@@ -275,6 +276,13 @@ impl App {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.0.server.registry
+    }
+
+    /// Everything that is mounted, as data and, printed, as a table.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        let Server { kind, registry, dictionary, .. } = &*self.0.server;
+        Description::mounted(kind, registry, dictionary)
     }
 
     /// The route dictionary that the handshake announces.

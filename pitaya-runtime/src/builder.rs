@@ -1,8 +1,13 @@
 //! What an app is made of, and whether it is valid: all problems at once.
 
+mod error;
+
+pub use error::{BuildError, Problem};
+
 use crate::accept::{Acceptor, Admission, Listen, erase};
 use crate::app::{App, Start};
 use crate::config::{Config, SerializerType};
+use crate::dictionary::Codes;
 use crate::groups::Groups;
 use crate::groups::memory::MemoryGroups;
 use crate::handshake::{Validator, Validators};
@@ -11,15 +16,17 @@ use crate::sessions::Sessions;
 use crate::timers::Timers;
 use parking_lot::Mutex;
 use pitaya_core::codec::{Codec, Serializer, serializer};
-use pitaya_core::handler::{Handlers, declared};
+use pitaya_core::describe::Description;
+use pitaya_core::handler::Handlers;
 use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
 use pitaya_core::registry::{MountError, Registry};
 use pitaya_core::route::is_legal_part;
-use pitaya_core::wire::{Dictionary, DictionaryError, HandshakeReply};
+use pitaya_core::wire::{Dictionary, HandshakeReply};
 use pitaya_core::{CloseReason, Json, Protobuf, Result, Session, State};
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,7 +56,8 @@ pub struct Builder {
     acceptors: Vec<Box<dyn Listen>>,
     mounts: Vec<Mount>,
     pipeline: Pipeline,
-    dictionary: Words,
+    codes: Codes,
+    update_lock: Option<bool>,
     validators: Validators,
     callbacks: Callbacks,
     state: State,
@@ -57,13 +65,6 @@ pub struct Builder {
 }
 
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
-
-/// Which routes get codes.
-enum Words {
-    None,
-    Generated,
-    Given(std::result::Result<Dictionary, DictionaryError>),
-}
 
 impl Builder {
     /// An app of this server type, with the default config.
@@ -75,7 +76,8 @@ impl Builder {
             acceptors: Vec::new(),
             mounts: Vec::new(),
             pipeline: Pipeline::default(),
-            dictionary: Words::None,
+            codes: Codes::None,
+            update_lock: None,
             validators: Validators::default(),
             callbacks: Callbacks::default(),
             state: State::default(),
@@ -154,13 +156,52 @@ impl Builder {
     /// Gives every mounted route a code and announces them in the handshake: pinned ones (`#[route(code = 7)]`) keep
     /// theirs, the others get the free codes from 1 on in the order of their names.
     pub fn generate_dictionary(mut self) -> Self {
-        self.dictionary = Words::Generated;
+        self.codes = Codes::Generated;
+        self
+    }
+
+    /// Gives every mounted route the code that this file says, and announces them in the handshake: codes that stay the
+    /// same from one release to the next. The file is committed, and is there when the server starts; a path that is
+    /// not absolute starts at the working directory.
+    ///
+    /// A route that is not in the file, and one in the file that is gone, is a [`BuildError`]. With
+    /// `PITAYA_UPDATE_ROUTES_LOCK=1` in the environment [`build`](Self::build) writes the file instead: new routes get
+    /// free codes, and the codes of removed ones stay taken. Lines for pushes and for routes of other server types are
+    /// written by hand and announced as they stand.
+    ///
+    /// ```
+    /// # use pitaya_runtime::prelude::*;
+    /// # struct Room;
+    /// # #[handler]
+    /// # impl Room {
+    /// #     pub fn join(&self) -> u8 { 1 }
+    /// # }
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("routes.lock");
+    /// std::fs::write(&path, "7 chat.room.join\n258 onMessage\n")?;
+    /// let app = Builder::new("chat")
+    ///     .acceptor(Tcp::bind("127.0.0.1:0"))
+    ///     .handlers(Room)
+    ///     .dictionary_lock(path)
+    ///     .build()?;
+    /// assert_eq!(app.dictionary().code("chat.room.join"), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dictionary_lock(mut self, path: impl Into<PathBuf>) -> Self {
+        self.codes = Codes::Locked(path.into());
+        self
+    }
+
+    /// Whether [`build`](Self::build) writes the lock file or compares with it, whatever the environment says: for a
+    /// flag of one's own.
+    pub fn update_dictionary_lock(mut self, update: bool) -> Self {
+        self.update_lock = Some(update);
         self
     }
 
     /// Announces these codes. Keys are routes as clients write them, and names of pushes.
     pub fn dictionary<R: Into<String>>(mut self, codes: impl IntoIterator<Item = (R, u16)>) -> Self {
-        self.dictionary = Words::Given(Dictionary::new(codes.into_iter().map(|(route, code)| (route.into(), code))));
+        self.codes = Codes::Given(Dictionary::new(codes.into_iter().map(|(route, code)| (route.into(), code))));
         self
     }
 
@@ -234,16 +275,8 @@ impl Builder {
         for mount in self.mounts {
             problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
         }
-        let dictionary = match self.dictionary {
-            Words::None => Ok(Dictionary::default()),
-            Words::Given(given) => given,
-            Words::Generated => Dictionary::generated(registry.entries().iter().map(|entry| {
-                let code = entry.route().code;
-                (entry.name().to_string(), (code != 0).then_some(code))
-            })),
-        };
-        let dictionary = dictionary.unwrap_or_else(|e| {
-            problems.push(Problem::Dictionary(e));
+        let dictionary = self.codes.resolve(&self.kind, &registry, self.update_lock).unwrap_or_else(|found| {
+            problems.extend(found);
             Dictionary::default()
         });
         if !problems.is_empty() {
@@ -335,72 +368,15 @@ fn connections(configured: usize) -> usize {
 
 /// A component that is linked and never mounted is most often one that was forgotten.
 fn unmounted(registry: &Registry) -> Vec<String> {
-    let mounted = |service: &pitaya_core::Service| registry.services().any(|known| known.location == service.location);
-    let forgotten = declared().into_iter().filter(|service| !mounted(service));
+    let forgotten = Description::unmounted(registry).services.into_iter();
     forgotten
         .map(|service| {
-            let (type_name, location, routes) = (service.type_name, service.location, service.routes.len());
-            format!("`{type_name}` ({location}) declares {routes} routes but was not mounted: add `.handlers(..)`")
+            let routes: Vec<_> = service.routes.iter().map(|route| &*route.route).collect();
+            let (type_name, location, routes) = (service.type_name, service.location, routes.join(", "));
+            format!("`{type_name}` ({location}) was not mounted: add `.handlers(..)`, or nobody reaches {routes}")
         })
         .collect()
 }
-
-/// Why an app cannot be built: every reason there is.
-#[derive(Debug)]
-pub struct BuildError {
-    problems: Vec<Problem>,
-}
-
-/// One reason.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// The server type cannot be a part of a route.
-    #[error("`{0}` cannot be a server type: letters, digits, `_` and `-` only")]
-    ServerType(String),
-    /// Nobody could come in.
-    #[error("there is no acceptor: add one, such as `.acceptor(Tcp::bind(\"0.0.0.0:3250\"))`")]
-    NoAcceptor,
-    /// An acceptor cannot work.
-    #[error("{acceptor}: {cause}")]
-    Acceptor {
-        /// The acceptor, as `protocol://address`.
-        acceptor: String,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// A component cannot be mounted.
-    #[error("{0}")]
-    Mount(MountError),
-    /// The route dictionary is not one.
-    #[error("dictionary: {0}")]
-    Dictionary(DictionaryError),
-    /// A setting cannot work.
-    #[error("{0}")]
-    Config(String),
-}
-
-impl BuildError {
-    /// The reasons.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.problems {
-            [only] => write!(f, "the app cannot be built: {only}"),
-            many => {
-                write!(f, "the app cannot be built, for {} reasons:", many.len())?;
-                many.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,6 +38,7 @@ mod builder;
 pub mod config;
 mod connection;
 mod counters;
+mod dictionary;
 pub mod groups;
 mod handshake;
 mod outbox;

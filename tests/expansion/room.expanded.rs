@@ -24,12 +24,21 @@ const _: () = {
     type __Codecs = (::pitaya_runtime::Json,);
     const __ROUTES: &[__pitaya::Route] = &[
         __pitaya::Route::new("join", __pitaya::Kind::Request)
+            .line(18u32)
+            .payload("Join")
+            .answer("String")
             .is_async()
             .docs("Joins the room."),
         __pitaya::Route::new("say", __pitaya::Kind::Notify)
+            .line(25u32)
+            .payload("Join")
             .docs("No answer: a notify.")
             .concurrent(),
-        __pitaya::Route::new("ping", __pitaya::Kind::Request).code(7),
+        __pitaya::Route::new("ping", __pitaya::Kind::Request)
+            .line(30u32)
+            .payload("Raw")
+            .answer("Raw")
+            .code(7),
     ];
     const _: () = __pitaya::check(__ROUTES);
     static __SERVICE: __pitaya::Service = __pitaya::Service {

@@ -15,6 +15,7 @@
 //! | [`varint`] | the number a request and its response share |
 //! | [`compress`] | zlib both ways, bounded on the way in |
 //! | [`dictionary`] | routes that travel as two bytes |
+//! | [`lock`] | codes that stay the same from one release to the next |
 //! | [`handshake`] | the JSON both sides open with |
 //!
 //! Decoders are total: every byte string gives a value or a typed error, nothing is allocated for a length that was
@@ -27,6 +28,7 @@ pub mod compress;
 pub mod dictionary;
 pub mod handshake;
 mod kick;
+pub mod lock;
 pub mod message;
 pub mod packet;
 pub mod varint;
@@ -36,6 +38,7 @@ pub use self::{
     dictionary::{Dictionary, DictionaryError},
     handshake::{HandshakeData, HandshakeError, HandshakeLimits, HandshakeReply, HandshakeResponse},
     kick::kick,
+    lock::{CodeError, Coded, RoutesLock, UPDATE_VARIABLE, pinned_twice},
     message::{Message, MessageError, MessageKind, RouteRef},
     packet::{Packet, PacketError, PacketKind},
 };

@@ -4,6 +4,7 @@ mod handler;
 mod lifecycle;
 
 use crate::model::{Arg, Component, Kind, Method, Route};
+use crate::types;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -53,15 +54,22 @@ pub(crate) fn component(component: &Component) -> TokenStream {
 fn route(route: &Route) -> TokenStream {
     let Route { method, name, kind, docs, code, flags, .. } = route;
     let cfg = &method.cfg;
-    let kind = match kind {
-        Kind::Request => quote!(Request),
-        Kind::Notify => quote!(Notify),
+    let (kind, answer) = match kind {
+        Kind::Request => (quote!(Request), method.output.as_ref().map(types::answered)),
+        Kind::Notify => (quote!(Notify), None),
     };
+    let payload = method.payload().map(types::noted).map(|ty| quote!(.payload(#ty)));
+    let answer = answer.map(|ty| quote!(.answer(#ty)));
+    // With the user's own span: `line!()` looks for the outermost expansion, which would be the attribute.
+    let line = quote_spanned!(method.ident.span()=> ::core::line!());
     let is_async = method.is_async.then(|| quote!(.is_async()));
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
     let code = code.map(|(code, _)| proc_macro2::Literal::u16_unsuffixed(code)).map(|code| quote!(.code(#code)));
     let flags = flags.iter().map(ours);
-    quote!(#(#cfg)* __pitaya::Route::new(#name, __pitaya::Kind::#kind) #is_async #docs #code #(.#flags())*)
+    quote! {
+        #(#cfg)*
+        __pitaya::Route::new(#name, __pitaya::Kind::#kind).line(#line) #payload #answer #is_async #docs #code #(.#flags())*
+    }
 }
 
 /// The body of a row or a hook: borrow, call, hand over what was returned.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config::{FileFormat, Format, ValueKind};
+use pitaya_core::wire::UPDATE_VARIABLE;
 use serde_json::{Map, Value};
 
 use super::{
@@ -94,7 +95,8 @@ impl Loading {
 
     /// Takes a variable of the environment.
     pub(super) fn variable(&mut self, variable: &str, value: &str) {
-        if !variable.starts_with("PITAYA_") || value.is_empty() {
+        // The one variable that is an order for this run, not a setting.
+        if !variable.starts_with("PITAYA_") || variable == UPDATE_VARIABLE || value.is_empty() {
             return;
         }
         // Exact, since no key contains an underscore.
