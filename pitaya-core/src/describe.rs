@@ -9,6 +9,7 @@ use crate::handler::{Kind, Route, Service, declared};
 use crate::registry::Registry;
 use crate::wire::Dictionary;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Every handler and remote. Its [`Display`](std::fmt::Display) is a table with one line a route.
 ///
@@ -66,6 +67,12 @@ pub struct RouteDescription {
     /// The type of the answer as its author wrote it: see [`Route::answer`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// The JSON Schema of the payload, where the app is known and the block was written with `#[handler(schema)]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_schema: Option<Value>,
+    /// The JSON Schema of the answer, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_schema: Option<Value>,
     /// The doc comment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
@@ -112,12 +119,12 @@ impl Description {
                 services.push(ServiceDescription::of(Side::Handler, name, service));
             }
             let Some(last) = services.last_mut() else { continue };
-            last.routes.push(RouteDescription::of(
-                entry.name().to_string(),
-                dictionary.code(entry.name()),
-                service,
-                route,
-            ));
+            let schemas = entry.schemas();
+            last.routes.push(RouteDescription {
+                payload_schema: schemas.payload.map(|make| make()),
+                answer_schema: schemas.answer.map(|make| make()),
+                ..RouteDescription::of(entry.name().to_string(), dictionary.code(entry.name()), service, route)
+            });
         }
         Self { server_type: Some(server_type.to_owned()), services }.sorted()
     }
@@ -176,6 +183,8 @@ impl RouteDescription {
             kind,
             payload: payload.map(str::to_owned),
             answer: answer.map(str::to_owned),
+            payload_schema: None,
+            answer_schema: None,
             docs: docs.to_owned(),
             location: service.place(route),
             is_async,

@@ -12,6 +12,7 @@ pub use check::{assert_unique, check};
 pub use returned::{Answer, Nothing, Plain, Returned};
 
 use crate::lifecycle::Hook;
+use crate::schema::Schemas;
 use serde::{Deserialize, Serialize};
 
 /// Whether a route answers.
@@ -187,6 +188,8 @@ impl<S> std::fmt::Debug for Table<S> {
 pub trait Handlers: Send + Sync + Sized + 'static {
     /// The table of the block.
     const HANDLERS: Table<Self>;
+    /// The schemas of its routes, in the same order; empty without the option `schema`.
+    const SCHEMAS: &'static [Schemas] = &[];
 }
 
 /// A service that is linked into the program, mounted or not. Submitted by the macros.

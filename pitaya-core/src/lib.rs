@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod pipeline;
 pub mod registry;
 pub mod route;
+pub mod schema;
 pub mod session;
 pub mod turn;
 pub mod wire;
@@ -44,5 +45,6 @@ pub mod __private {
     pub use crate::error::Result;
     pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Table, check};
     pub use crate::lifecycle::{boxed, on};
+    pub use crate::{__needs_schema as needs_schema, schema};
     pub use inventory::submit;
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::handler::{Call, Handlers, Route, Service, Step, Table};
 use crate::lifecycle::Hook;
 use crate::route::{MAX_ROUTE, is_legal_part};
+use crate::schema::Schemas;
 use crate::turn::Place;
 use crate::{BoxFuture, codes};
 use rustc_hash::FxHashMap;
@@ -39,6 +40,12 @@ impl Entry {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         self.component.service()
+    }
+
+    /// The schemas of its payload and answer.
+    #[must_use]
+    pub fn schemas(&self) -> Schemas {
+        self.component.schemas().get(self.row).copied().unwrap_or_default()
     }
 
     /// `file:line` of its method.
@@ -131,7 +138,7 @@ impl Registry {
         let Some(codec) = codecs.iter().position(|known| *known == codec) else {
             return vec![MountError::Codec { type_name, location, has: codecs.join(" and "), wants: codec }];
         };
-        let mounted: Arc<dyn Mounted> = Arc::new(Mount { component, table });
+        let mounted: Arc<dyn Mounted> = Arc::new(Mount { component, table, schemas: S::SCHEMAS });
         self.components.push(mounted.clone());
         let mut problems = Vec::new();
         for (row, route) in routes.iter().enumerate() {
@@ -265,6 +272,7 @@ trait Mounted: Send + Sync {
         place: &mut Place,
     ) -> Step;
     fn service(&self) -> &'static Service;
+    fn schemas(&self) -> &'static [Schemas];
     fn app(&self, moment: Moment, event: AppEvent) -> BoxFuture<'_, Result<()>>;
     fn session(&self, moment: SessionMoment, event: SessionEvent) -> BoxFuture<'_, Result<()>>;
     fn hears_sessions(&self) -> bool;
@@ -273,6 +281,7 @@ trait Mounted: Send + Sync {
 struct Mount<S: 'static> {
     component: Arc<S>,
     table: &'static Table<S>,
+    schemas: &'static [Schemas],
 }
 
 impl<S: Send + Sync + 'static> Mounted for Mount<S> {
@@ -291,6 +300,10 @@ impl<S: Send + Sync + 'static> Mounted for Mount<S> {
 
     fn service(&self) -> &'static Service {
         self.table.service
+    }
+
+    fn schemas(&self) -> &'static [Schemas] {
+        self.schemas
     }
 
     fn app(&self, moment: Moment, event: AppEvent) -> BoxFuture<'_, Result<()>> {

@@ -13,19 +13,20 @@ use syn::{
     punctuated::Punctuated,
 };
 
-/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `crate = path`; any order, each at most once.
+/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `schema`, `crate = path`; any order, each at most once.
 #[derive(Default)]
 pub(crate) struct BlockArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) rename_all: Option<Rule>,
     pub(crate) codecs: Option<Vec<Type>>,
+    pub(crate) schema: Option<Ident>,
     pub(crate) krate: Option<Path>,
     /// `crate` was given and is no path: whatever is emitted would be about the wrong crate.
     pub(crate) crate_is_lost: bool,
 }
 
 impl BlockArgs {
-    const OPTIONS: [&'static str; 4] = ["name", "rename_all", "codec", "crate"];
+    const OPTIONS: [&'static str; 5] = ["name", "rename_all", "codec", "schema", "crate"];
 
     /// What could be read; the rest is in `errors`.
     pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -39,6 +40,7 @@ impl BlockArgs {
                     once(&mut args.rename_all, &key, known_rule(&rule)?)
                 }
                 "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
+                "schema" => once(&mut args.schema, &key, key.clone()),
                 "crate" => {
                     args.crate_is_lost = true;
                     let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;

@@ -50,6 +50,7 @@ pub(crate) fn component(side: Side, args: BlockArgs, block: Block, errors: &mut 
         side,
         krate,
         codecs,
+        schema: args.schema.map(|option| option.span()),
         service,
         type_name,
         cfg: parse::cfgs(&item.attrs),

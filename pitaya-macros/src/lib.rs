@@ -80,6 +80,7 @@ use quote::{ToTokens, quote};
 /// | `rename_all = "lowercase"` | how method names become route names: `lowercase`, `UPPERCASE`, `snake_case`, `SCREAMING_SNAKE_CASE`, `camelCase`, `PascalCase`, `kebab-case` | as written |
 /// | `codec = Json` | the serializer of payloads and answers, a type | `Json` |
 /// | `codec(Json, Protobuf)` | several serializers, at most three; the app chooses one when it mounts the component | |
+/// | `schema` | descriptions of the routes carry JSON Schemas of payloads and answers, which implement `schemars::JsonSchema`; needs the feature `schema` of `pitaya-runtime` | |
 /// | `crate = path` | where `pitaya_runtime` is found | `::pitaya_runtime` |
 ///
 /// ```ignore

@@ -48,6 +48,8 @@ pub(crate) struct Component {
     pub(crate) krate: Path,
     /// What the table may be mounted with; never empty.
     pub(crate) codecs: Vec<Type>,
+    /// Where the user asked for the schemas of the types, if so.
+    pub(crate) schema: Option<Span>,
     pub(crate) service: String,
     pub(crate) ty: Type,
     pub(crate) type_name: String,

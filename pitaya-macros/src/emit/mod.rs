@@ -2,6 +2,7 @@
 
 mod handler;
 mod lifecycle;
+mod schema;
 
 use crate::model::{Arg, Component, Kind, Method, Route};
 use crate::types;
@@ -22,6 +23,7 @@ pub(crate) fn component(component: &Component) -> TokenStream {
     let routes = component.routes.iter().map(route);
     let rows = component.routes.iter().map(handler::row);
     let hooks = component.hooks.iter().map(lifecycle::hook);
+    let schemas = component.schema.map(|option| schema::schemas(option, &component.routes));
     quote! {
         #(#cfg)*
         #allowed
@@ -44,6 +46,7 @@ pub(crate) fn component(component: &Component) -> TokenStream {
                     rows: &[#(#rows),*],
                     hooks: &[#(#hooks),*],
                 };
+                #schemas
             }
             __pitaya::submit! { __pitaya::Declared(&__SERVICE) }
         };

@@ -61,6 +61,12 @@ cases! {
         impl Room { pub fn join(&self, msg: Join) -> Joined { msg.into() } }"#;
     own_codec: "codec = Loud", r#"
         impl Room { pub fn join(&self, msg: Join) -> Joined { msg.into() } }"#;
+    schemas: "schema", r#"
+        impl<S: Store> Shelf<S> {
+            pub async fn get(&self, key: S::Key) -> Answer<S::Item> { self.0.get(key) }
+            #[cfg(unix)] pub fn put(&self, item: S::Item) {}
+            pub fn all(&self) -> impl Items { self.0.all() }
+        }"#;
     crate_path: "crate = crate::reexported::pitaya", r#"
         impl Room { pub async fn join(&self, session: &Session, msg: Join) -> Joined { msg.into() } #[on(init)] fn open(&self) {} }"#;
     route_options: "", r#"

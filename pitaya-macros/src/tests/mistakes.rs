@@ -89,7 +89,7 @@ fn a_block_without_routes() {
 
 #[test]
 fn unknown_options() {
-    let known = "expected one of `name`, `rename_all`, `codec`, `crate`";
+    let known = "expected one of `name`, `rename_all`, `codec`, `schema`, `crate`";
     assert_eq!(about_args(r#"nmae = "x""#), [format!("unknown option `nmae`, {known}\nhelp: did you mean `name`?")]);
     assert_eq!(
         about_args("rename = 7, zzz(a, b)"),
