@@ -88,7 +88,7 @@ impl ConnectOptions {
         self
     }
 
-    /// How long a request waits for its answer, 5 seconds by default. [`Client::with_timeout`] overrides it.
+    /// How long a request waits for its answer, 5 seconds by default. [`Client::with_timeout`](crate::Client::with_timeout) overrides it.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
