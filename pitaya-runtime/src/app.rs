@@ -149,6 +149,10 @@ impl App {
         for moment in [Moment::Init, Moment::AfterInit] {
             server.registry.app(moment, event).await.map_err(|e| StartError::Component(e.to_string()))?;
         }
+        for acceptor in &mut bound {
+            let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
+            acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
+        }
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());

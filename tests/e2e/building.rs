@@ -5,7 +5,7 @@ use crate::support::{connect, serve};
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::{Problem, StartError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -153,4 +153,34 @@ async fn the_app_keeps_a_handle_to_a_shared_component() {
     let app = serve(Builder::new("game").shared_handlers(counter.clone())).await;
     connect(&app).await.request_raw("game.counter.add", "12345").await.expect("served");
     assert_eq!(counter.total.load(Relaxed), 5);
+}
+
+/// Tries to connect while the app is still being initialised.
+struct Early {
+    address: std::net::SocketAddr,
+    refused: Arc<AtomicBool>,
+}
+
+#[handler]
+impl Early {
+    #[on(after_init)]
+    async fn knock(&self) {
+        let knock = tokio::net::TcpStream::connect(self.address).await;
+        self.refused.store(knock.is_err(), Relaxed);
+    }
+}
+
+/// The port is taken from the beginning, and open only when every component is ready.
+#[tokio::test]
+async fn nobody_gets_in_before_the_app_is_ready() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    let refused = Arc::new(AtomicBool::new(false));
+    let builder = Builder::new("game").handlers(Early { address, refused: refused.clone() });
+    let app = builder.acceptor(Tcp::bind(address.to_string())).build().expect("valid");
+    app.start().await.expect("started");
+    assert!(refused.load(Relaxed), "a client could connect during after_init");
+    connect(&app).await;
+    app.shutdown().await;
 }

@@ -29,6 +29,8 @@ pub(crate) trait Listen: Send + Sync {
 pub(crate) trait Bound: Send {
     fn protocol(&self) -> &'static str;
     fn address(&self) -> SocketAddr;
+    /// Lets clients connect.
+    fn listen(&mut self) -> io::Result<()>;
     /// Accepts until the app stops.
     fn run(self: Box<Self>, server: Arc<Server>, admission: Arc<Admission>) -> BoxFuture<'static, ()>;
 }
@@ -69,6 +71,10 @@ impl<A: Acceptor> Bound for Ready<A> {
 
     fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    fn listen(&mut self) -> io::Result<()> {
+        self.acceptor.listen(&mut self.listener)
     }
 
     fn run(self: Box<Self>, server: Arc<Server>, admission: Arc<Admission>) -> BoxFuture<'static, ()> {

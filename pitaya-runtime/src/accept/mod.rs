@@ -22,7 +22,7 @@ mod tls;
 mod websocket;
 
 pub use framing::{Framing, Plain};
-pub use tcp::Tcp;
+pub use tcp::{Tcp, TcpAddress};
 pub use tls::Tls;
 pub use websocket::{Page, WebSocket, WebSocketFraming};
 
@@ -62,8 +62,17 @@ pub trait Acceptor: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Binds the socket. Nothing is accepted before the app is ready.
+    /// Takes the address, so that a busy one is known before anything else has been done. Nobody can connect yet.
     fn bind(&self) -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
+
+    /// Lets clients connect: the app is ready.
+    ///
+    /// # Errors
+    /// When somebody else listens there by now.
+    fn listen(&self, listener: &mut Self::Listener) -> io::Result<()> {
+        let _ = listener;
+        Ok(())
+    }
 
     /// Waits for the next connection.
     fn accept(&self, listener: &mut Self::Listener)

@@ -4,7 +4,7 @@ use super::{Acceptor, Established, Plain, Tls};
 use crate::config::Config;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
@@ -26,6 +26,15 @@ struct Options {
     vanished: Option<Duration>,
 }
 
+/// An address of this machine: taken, and later open for clients.
+#[derive(Debug)]
+pub enum TcpAddress {
+    /// Nobody else can have it, and nobody can connect.
+    Taken(Socket),
+    /// Clients connect.
+    Open(TcpListener),
+}
+
 impl Tcp {
     /// Listens on `host:port`; port 0 takes a free one, which [`App::addresses`](crate::App::addresses) tells.
     pub fn bind(address: impl Into<String>) -> Self {
@@ -39,7 +48,7 @@ impl Tcp {
 }
 
 impl Acceptor for Tcp {
-    type Listener = TcpListener;
+    type Listener = TcpAddress;
     type Raw = TcpStream;
     type Stream = TcpStream;
     type Framing = Plain;
@@ -59,22 +68,30 @@ impl Acceptor for Tcp {
         Ok(())
     }
 
-    async fn bind(&self) -> io::Result<(TcpListener, SocketAddr)> {
+    async fn bind(&self) -> io::Result<(TcpAddress, SocketAddr)> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no such address");
         for address in lookup_host(&self.address).await? {
-            match listen(address, self.options).and_then(TcpListener::from_std) {
-                Ok(listener) => {
-                    let address = listener.local_addr()?;
-                    return Ok((listener, address));
-                }
+            match bind(address, self.options) {
+                Ok((socket, address)) => return Ok((TcpAddress::Taken(socket), address)),
                 Err(e) => last = e,
             }
         }
         Err(last)
     }
 
-    async fn accept(&self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        listener.accept().await
+    fn listen(&self, listener: &mut TcpAddress) -> io::Result<()> {
+        if let TcpAddress::Taken(socket) = listener {
+            socket.listen(BACKLOG)?;
+            *listener = TcpAddress::Open(TcpListener::from_std(socket.try_clone()?.into())?);
+        }
+        Ok(())
+    }
+
+    async fn accept(&self, listener: &mut TcpAddress) -> io::Result<(TcpStream, SocketAddr)> {
+        match listener {
+            TcpAddress::Open(listener) => listener.accept().await,
+            TcpAddress::Taken(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     async fn establish(&self, raw: TcpStream, remote: SocketAddr) -> io::Result<Option<Established<TcpStream, Plain>>> {
@@ -87,7 +104,7 @@ impl Acceptor for Tcp {
 /// A backlog for login storms: tokio's own is fixed at 1024.
 const BACKLOG: i32 = 4096;
 
-fn listen(address: SocketAddr, options: Options) -> io::Result<StdListener> {
+fn bind(address: SocketAddr, options: Options) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Only lets a restarted server have its port back; two servers on one port still fail.
     #[cfg(unix)]
@@ -102,6 +119,6 @@ fn listen(address: SocketAddr, options: Options) -> io::Result<StdListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, address))
 }

@@ -51,6 +51,10 @@ impl<A: Acceptor> Acceptor for Tls<A> {
         self.inner.bind().await
     }
 
+    fn listen(&self, listener: &mut A::Listener) -> io::Result<()> {
+        self.inner.listen(listener)
+    }
+
     async fn accept(&self, listener: &mut A::Listener) -> io::Result<(A::Raw, SocketAddr)> {
         self.inner.accept(listener).await
     }

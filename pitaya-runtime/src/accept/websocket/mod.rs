@@ -101,6 +101,10 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.inner.bind().await
     }
 
+    fn listen(&self, listener: &mut A::Listener) -> io::Result<()> {
+        self.inner.listen(listener)
+    }
+
     async fn accept(&self, listener: &mut A::Listener) -> io::Result<(A::Raw, SocketAddr)> {
         self.inner.accept(listener).await
     }
