@@ -132,9 +132,20 @@ impl Context {
     pub fn pipeline(&self) -> &Arc<Pipeline> {
         &self.shared.pipeline
     }
+}
 
+/// What surrounds a call, as far as a row has to know: [`Context`] and [`RemoteContext`](crate::RemoteContext).
+pub trait Source: Clone + Send + Sync + 'static {
+    /// Runs the steps over payloads.
+    ///
+    /// # Errors
+    /// The first one's that fails; the method does not run.
+    fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()>;
+}
+
+impl Source for Context {
     #[inline]
-    pub(crate) fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
+    fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
         if !self.has_before {
             return Ok(());
         }
@@ -176,12 +187,12 @@ pub struct SessionEvent {
 /// }
 /// ```
 ///
-/// `X` is the source: [`Context`] for a message, [`AppEvent`] and [`SessionEvent`] for `#[on(..)]` methods.
+/// `X` is the source: [`Context`] for a message, [`RemoteContext`](crate::RemoteContext) for a call of another server, [`AppEvent`] and [`SessionEvent`] for `#[on(..)]` methods.
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` is not something that can be borrowed from `{X}`",
     label = "the framework cannot lend this here",
     note = "borrowed comes from the framework, owned from the wire: a payload is written without `&`",
-    note = "a message lends `&Context` and `&Session`, an app hook `&AppEvent`, a session hook `&SessionEvent` and `&Session`; whatever else is lent implements `FromContext<{X}>`"
+    note = "a message lends `&Context` and `&Session`, a remote `&RemoteContext`, an app hook `&AppEvent`, a session hook `&SessionEvent` and `&Session`; whatever else is lent implements `FromContext<{X}>`"
 )]
 pub trait FromContext<X = Context> {
     /// Borrows it.

@@ -5,8 +5,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::handler::Side;
+
 use crate::handler::{Kind, Route, Service, declared};
-use crate::registry::Registry;
+use crate::registry::{Entry, Registry};
 use crate::wire::Dictionary;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,37 +97,16 @@ pub struct RouteDescription {
     pub code: Option<u16>,
 }
 
-/// Who may call a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// Clients.
-    Handler,
-    /// Other servers.
-    Remote,
-}
-
 impl Description {
     /// What is mounted, with the codes of the app's dictionary.
     #[must_use]
     pub fn mounted(server_type: &str, registry: &Registry, dictionary: &Dictionary) -> Self {
-        let mut services: Vec<ServiceDescription> = Vec::new();
-        for entry in registry.entries() {
-            let (service, route) = (entry.service(), entry.route());
-            let short = entry.name().strip_prefix(server_type).unwrap_or(entry.name()).trim_start_matches('.');
-            let name = short.strip_suffix(route.name).unwrap_or(short).trim_end_matches('.');
-            // The routes of one mount follow each other.
-            if services.last().is_none_or(|last| last.name != name) {
-                services.push(ServiceDescription::of(Side::Handler, name, service));
-            }
-            let Some(last) = services.last_mut() else { continue };
-            let schemas = entry.schemas();
-            last.routes.push(RouteDescription {
-                payload_schema: schemas.payload.map(|make| make()),
-                answer_schema: schemas.answer.map(|make| make()),
-                ..RouteDescription::of(entry.name().to_string(), dictionary.code(entry.name()), service, route)
-            });
-        }
+        let (handlers, remotes) = (registry.entries(), registry.remotes().entries());
+        let mut services = described(handlers, |entry| {
+            let name = entry.name().strip_prefix(server_type).unwrap_or(entry.name());
+            (name.trim_start_matches('.'), entry.name().to_string(), dictionary.code(entry.name()))
+        });
+        services.extend(described(remotes, |entry| (entry.name(), format!("{server_type}.{}", entry.name()), None)));
         Self { server_type: Some(server_type.to_owned()), services }.sorted()
     }
 
@@ -143,7 +124,7 @@ impl Description {
 
     fn declared(wanted: impl Fn(&Service) -> bool) -> Self {
         let services = declared().into_iter().filter(|service| wanted(service)).map(|service| {
-            let mut description = ServiceDescription::of(Side::Handler, service.name, service);
+            let mut description = ServiceDescription::of(service.side, service.name, service);
             description.routes.extend(service.routes.iter().map(|route| {
                 let name = format!("{}.{}", service.name, route.name);
                 RouteDescription::of(name, (route.code != 0).then_some(route.code), service, route)
@@ -160,6 +141,31 @@ impl Description {
         }
         self
     }
+}
+
+/// The services of one side. `named` gives `service.method`, the full route, and the code of an entry.
+fn described<X>(
+    entries: &[Entry<X>],
+    named: impl Fn(&Entry<X>) -> (&str, String, Option<u16>),
+) -> Vec<ServiceDescription> {
+    let mut services: Vec<ServiceDescription> = Vec::new();
+    for entry in entries {
+        let (service, route) = (entry.service(), entry.route());
+        let (short, full, code) = named(entry);
+        let name = short.strip_suffix(route.name).unwrap_or(short).trim_end_matches('.');
+        // The routes of one mount follow each other.
+        if services.last().is_none_or(|last| last.name != name) {
+            services.push(ServiceDescription::of(service.side, name, service));
+        }
+        let Some(last) = services.last_mut() else { continue };
+        let schemas = entry.schemas();
+        last.routes.push(RouteDescription {
+            payload_schema: schemas.payload.map(|make| make()),
+            answer_schema: schemas.answer.map(|make| make()),
+            ..RouteDescription::of(full, code, service, route)
+        });
+    }
+    services
 }
 
 impl ServiceDescription {

@@ -71,6 +71,18 @@ impl Error {
         Self::new(codes::NOT_FOUND, format!("pitaya/handler: {route} not found"))
     }
 
+    /// No remote mounted under `service.method`, in Go's words, which name the route in the metadata.
+    #[must_use]
+    pub fn remote_not_found(route: &str) -> Self {
+        Self::new(codes::NOT_FOUND, "route not found").with("route", route)
+    }
+
+    /// No answer from another server in time, in Go's words: the call *may have run*.
+    #[must_use]
+    pub fn rpc_timeout(route: &str) -> Self {
+        Self::new(codes::TIMEOUT, "rpc client: request timeout").with("route", route)
+    }
+
     /// An error of the server's making: [`codes::INTERNAL`].
     pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(codes::INTERNAL, message)

@@ -1,4 +1,4 @@
-//! The tables that `#[handler]` emits, and the few functions its rows are made of.
+//! The tables that `#[handler]` and `#[remote]` emit, and the few functions its rows are made of.
 //!
 //! A row is one closure of three statements: read the payload, call the method, hand over what it returned. Everything
 //! such a row *does* is a generic function here; generated code only names types and methods.
@@ -11,6 +11,7 @@ pub use call::{Call, Read, Row, Step};
 pub use check::{assert_unique, check};
 pub use returned::{Answer, Nothing, Plain, Returned};
 
+use crate::context::Context;
 use crate::lifecycle::Hook;
 use crate::schema::Schemas;
 use serde::{Deserialize, Serialize};
@@ -136,10 +137,22 @@ impl Route {
     }
 }
 
-/// What is known of a block of handlers without an instance: it does not depend on type parameters, so generic
+/// Who may call a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Clients.
+    Handler,
+    /// Other servers.
+    Remote,
+}
+
+/// What is known of a block of handlers or remotes without an instance: it does not depend on type parameters, so generic
 /// components have one too.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
+    /// Who may call it.
+    pub side: Side,
     /// The component's part of the route.
     pub name: &'static str,
     /// The type, as its author wrote it.
@@ -150,30 +163,32 @@ pub struct Service {
     pub routes: &'static [Route],
     /// `file:line` of the attribute.
     pub location: &'static str,
+    /// `file:line` of the contract, where this is a server of one: its routes are written there.
+    pub contract: Option<&'static str>,
 }
 
 impl Service {
-    /// `file:line` of the method behind one of its routes.
+    /// `file:line` of the method behind one of its routes; of the block, for the server of a contract.
     #[must_use]
     pub fn place(&self, route: &Route) -> String {
         match (route.line, self.location.rsplit_once(':')) {
-            (line @ 1.., Some((file, _))) => format!("{file}:{line}"),
+            (line @ 1.., Some((file, _))) if self.contract.is_none() => format!("{file}:{line}"),
             _ => self.location.to_owned(),
         }
     }
 }
 
-/// The rows and hooks of a component, beside its description.
-pub struct Table<S: 'static> {
+/// The rows and hooks of a component, beside its description. `X` is what its methods borrow from.
+pub struct Table<S: 'static, X: 'static = Context> {
     /// The description.
     pub service: &'static Service,
     /// One row a route, in the same order.
-    pub rows: &'static [Row<S>],
+    pub rows: &'static [Row<S, X>],
     /// The lifecycle methods.
     pub hooks: &'static [Hook<S>],
 }
 
-impl<S> std::fmt::Debug for Table<S> {
+impl<S, X> std::fmt::Debug for Table<S, X> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("service", self.service).finish_non_exhaustive()
     }

@@ -22,6 +22,7 @@ pub mod handler;
 pub mod lifecycle;
 pub mod pipeline;
 pub mod registry;
+pub mod remote;
 pub mod route;
 pub mod schema;
 pub mod session;
@@ -32,6 +33,7 @@ pub use codec::{Codec, Decode, Encode, Json, Protobuf, Raw, SerdeCodec};
 pub use context::{AppEvent, Context, FromContext, SessionEvent, State};
 pub use error::{Error, Result, codes};
 pub use handler::{Handlers, Route, Service, declared};
+pub use remote::{RemoteContext, Remotes, Rpc};
 pub use session::{CloseReason, Session};
 
 /// A boxed future that may borrow: what object-safe traits of this crate return.
@@ -43,8 +45,13 @@ pub mod __private {
     pub use crate::codec::{Codecs, Reads, Writes};
     pub use crate::context::{Context, FromContext};
     pub use crate::error::Result;
-    pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Table, check};
+    pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Side, Table, check};
     pub use crate::lifecycle::{boxed, on};
+    pub use crate::remote::{Answered, Callee, RemoteContext, Remotes, Rpc};
     pub use crate::{__needs_schema as needs_schema, schema};
     pub use inventory::submit;
+    pub use std::future::Future;
+    pub use std::marker::{Send, Sized, Sync};
+    pub use std::time::Duration;
+    pub type Name = std::sync::Arc<str>;
 }

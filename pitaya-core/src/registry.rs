@@ -1,72 +1,28 @@
-//! Which method is behind a route: the tables of all mounted components, flattened once.
+//! Which method is behind a route: the tables of all mounted components, flattened once for each side.
 
 use crate::context::{AppEvent, Context, SessionEvent};
 use crate::error::{Error, Result};
-use crate::handler::{Call, Handlers, Route, Service, Step, Table};
+use crate::handler::{Handlers, Service};
 use crate::lifecycle::Hook;
-use crate::route::{MAX_ROUTE, is_legal_part};
-use crate::schema::Schemas;
-use crate::turn::Place;
+use crate::remote::{RemoteContext, Remotes};
+use crate::route::MAX_ROUTE;
 use crate::{BoxFuture, codes};
-use rustc_hash::FxHashMap;
+use routes::{Mount, Place};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-/// One mounted route.
-pub struct Entry {
-    component: Arc<dyn Mounted>,
-    row: usize,
-    codec: usize,
-    route: &'static Route,
-    name: Arc<str>,
-}
+mod routes;
 
-impl Entry {
-    /// Its full name, `server.service.method`.
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
+pub use routes::{Entry, Routes};
 
-    /// Its description.
-    #[must_use]
-    pub fn route(&self) -> &'static Route {
-        self.route
-    }
-
-    /// The description of its component.
-    #[must_use]
-    pub fn service(&self) -> &'static Service {
-        self.component.service()
-    }
-
-    /// The schemas of its payload and answer.
-    #[must_use]
-    pub fn schemas(&self) -> Schemas {
-        self.component.schemas().get(self.row).copied().unwrap_or_default()
-    }
-
-    /// `file:line` of its method.
-    #[must_use]
-    pub fn place(&self) -> String {
-        self.service().place(self.route)
-    }
-
-    /// Calls it: the answer is appended to `out`, or its future lies in `place`.
-    #[inline]
-    pub fn call(&self, cx: &mut Context, body: &[u8], out: &mut Vec<u8>, place: &mut Place) -> Step {
-        self.component.call(self.row, self.codec, cx, body, out, place)
-    }
-}
-
-/// Every mounted route, by name and by number.
+/// Everything that is mounted: the routes clients call, those other servers call, and the components behind them.
 #[derive(Default)]
 pub struct Registry {
-    index: FxHashMap<Box<[u8]>, u32>,
-    entries: Vec<Entry>,
-    components: Vec<Arc<dyn Mounted>>,
+    handlers: Routes<Context>,
+    remotes: Routes<RemoteContext>,
+    components: Vec<Arc<dyn Component>>,
 }
 
 /// Why a component cannot be mounted.
@@ -129,57 +85,50 @@ impl Registry {
         codec: &'static str,
         component: Arc<S>,
     ) -> Vec<MountError> {
-        let table: &'static Table<S> = const { &S::HANDLERS };
-        let Service { type_name, location, codecs, routes, .. } = *table.service;
-        let name = name.unwrap_or(table.service.name);
-        if !is_legal_part(name) || name == "sys" {
-            return vec![MountError::Name { name: name.to_owned(), type_name, location }];
-        }
-        let Some(codec) = codecs.iter().position(|known| *known == codec) else {
-            return vec![MountError::Codec { type_name, location, has: codecs.join(" and "), wants: codec }];
-        };
-        let mounted: Arc<dyn Mounted> = Arc::new(Mount { component, table, schemas: S::SCHEMAS });
-        self.components.push(mounted.clone());
         let mut problems = Vec::new();
-        for (row, route) in routes.iter().enumerate() {
-            let short = format!("{name}.{}", route.name);
-            let full = format!("{server}.{short}");
-            if full.len() > MAX_ROUTE {
-                problems.push(MountError::TooLong { route: full, location });
-                continue;
-            }
-            if let Some(first) = self.find(full.as_bytes()) {
-                let (first, second) = (self.entries[first as usize].place(), table.service.place(route));
-                problems.push(MountError::Duplicate { route: full, first, second });
-                continue;
-            }
-            // 65,535 codes bound the dictionary, not the table; more routes than u32 holds do not fit into memory.
-            let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-            self.index.insert(short.into_bytes().into(), number);
-            self.index.insert(full.clone().into_bytes().into(), number);
-            self.entries.push(Entry { component: mounted.clone(), row, codec, route, name: full.into() });
-        }
+        let mounted = self.handlers.mount(
+            Place { server: Some(server), name, codec: Some(codec) },
+            Mount { component, table: const { &S::HANDLERS }, schemas: S::SCHEMAS },
+            &mut problems,
+        );
+        self.components.extend(mounted.map(|mount| mount as Arc<dyn Component>));
         problems
     }
 
-    /// The number of a route as a client writes it, with or without the server type.
+    /// Mounts a component for other servers, under the name of its `#[remote]` block: its callers know no other. Reports
+    /// every problem, and mounts what has none.
+    pub fn mount_remotes<S: Remotes>(&mut self, component: Arc<S>) -> Vec<MountError> {
+        let mut problems = Vec::new();
+        let mount = Mount { component, table: const { &S::REMOTES }, schemas: &[] };
+        let mounted = self.remotes.mount(Place::default(), mount, &mut problems);
+        self.components.extend(mounted.map(|mount| mount as Arc<dyn Component>));
+        problems
+    }
+
+    /// What other servers may call, by `service.method`.
+    #[must_use]
+    pub fn remotes(&self) -> &Routes<RemoteContext> {
+        &self.remotes
+    }
+
+    /// The number of a handler, by its route as a client writes it, with or without the server type.
     #[inline]
     #[must_use]
     pub fn find(&self, route: &[u8]) -> Option<u32> {
-        self.index.get(route).copied()
+        self.handlers.find(route)
     }
 
-    /// The entry of a number that [`find`](Self::find) gave.
+    /// The handler of a number that [`find`](Self::find) gave.
     #[inline]
     #[must_use]
     pub fn entry(&self, number: u32) -> Option<&Entry> {
-        self.entries.get(number as usize)
+        self.handlers.entry(number)
     }
 
-    /// All entries, in the order of mounting.
+    /// All handlers, in the order of mounting.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        self.handlers.entries()
     }
 
     /// The descriptions of what is mounted, in the order of mounting.
@@ -260,50 +209,17 @@ pub enum SessionMoment {
     Closed,
 }
 
-/// A component without its type. The table is typed and the mount is erased: no downcast that could fail.
-trait Mounted: Send + Sync {
-    fn call(
-        &self,
-        row: usize,
-        codec: usize,
-        cx: &mut Context,
-        body: &[u8],
-        out: &mut Vec<u8>,
-        place: &mut Place,
-    ) -> Step;
+/// What a component is besides its routes: its life.
+trait Component: Send + Sync {
     fn service(&self) -> &'static Service;
-    fn schemas(&self) -> &'static [Schemas];
     fn app(&self, moment: Moment, event: AppEvent) -> BoxFuture<'_, Result<()>>;
     fn session(&self, moment: SessionMoment, event: SessionEvent) -> BoxFuture<'_, Result<()>>;
     fn hears_sessions(&self) -> bool;
 }
 
-struct Mount<S: 'static> {
-    component: Arc<S>,
-    table: &'static Table<S>,
-    schemas: &'static [Schemas],
-}
-
-impl<S: Send + Sync + 'static> Mounted for Mount<S> {
-    #[inline]
-    fn call(
-        &self,
-        row: usize,
-        codec: usize,
-        cx: &mut Context,
-        body: &[u8],
-        out: &mut Vec<u8>,
-        place: &mut Place,
-    ) -> Step {
-        self.table.rows[row](Call { service: &self.component, cx, codec, body, out, place })
-    }
-
+impl<S: Send + Sync + 'static, X: 'static> Component for Mount<S, X> {
     fn service(&self) -> &'static Service {
         self.table.service
-    }
-
-    fn schemas(&self) -> &'static [Schemas] {
-        self.schemas
     }
 
     fn app(&self, moment: Moment, event: AppEvent) -> BoxFuture<'_, Result<()>> {
@@ -342,14 +258,8 @@ impl<S: Send + Sync + 'static> Mounted for Mount<S> {
     }
 }
 
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("name", &self.name).field("route", self.route).finish_non_exhaustive()
-    }
-}
-
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|entry| &entry.name)).finish()
+        f.debug_struct("Registry").field("handlers", &self.handlers).field("remotes", &self.remotes).finish()
     }
 }

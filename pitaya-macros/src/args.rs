@@ -1,19 +1,21 @@
-//! The grammar of the attributes: `#[handler(..)]`, `#[route(..)]` and `#[on(..)]`.
+//! The grammar of the attributes: `#[handler(..)]`, `#[remote(..)]`, `#[route(..)]` and `#[on(..)]`.
 
 use crate::{
     errors::{Errors, unknown},
+    model::Side,
     rename::Rule,
 };
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Error, LitInt, LitStr, Meta, Path, Result, Token, Type,
+    Attribute, Error, LitBool, LitInt, LitStr, Meta, Path, Result, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
 };
 
-/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `schema`, `crate = path`; any order, each at most once.
+/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `crate = path`, for handlers `schema`, and for
+/// remotes `client = Name` or `client = false`; any order, each at most once.
 #[derive(Default)]
 pub(crate) struct BlockArgs {
     pub(crate) name: Option<LitStr>,
@@ -21,18 +23,33 @@ pub(crate) struct BlockArgs {
     pub(crate) codecs: Option<Vec<Type>>,
     pub(crate) schema: Option<Ident>,
     pub(crate) krate: Option<Path>,
+    pub(crate) client: Option<Client>,
+    /// The keys, as written.
+    pub(crate) keys: Vec<Ident>,
     /// `crate` was given and is no path: whatever is emitted would be about the wrong crate.
     pub(crate) crate_is_lost: bool,
 }
 
+/// What becomes of the typed stub.
+pub(crate) enum Client {
+    None,
+    Named(Ident),
+}
+
 impl BlockArgs {
-    const OPTIONS: [&'static str; 5] = ["name", "rename_all", "codec", "schema", "crate"];
+    fn options(side: Side) -> [&'static str; 5] {
+        match side {
+            Side::Handler => ["name", "rename_all", "codec", "schema", "crate"],
+            Side::Remote => ["name", "rename_all", "codec", "client", "crate"],
+        }
+    }
 
     /// What could be read; the rest is in `errors`.
-    pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
+    pub(crate) fn read(side: Side, tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
         entries(tokens, errors, |input| {
             let key = input.call(Ident::parse_any)?;
+            args.keys.push(key.clone());
             match key.to_string().as_str() {
                 "name" => once(&mut args.name, &key, value(&key, input, NAME)?),
                 "rename_all" => {
@@ -40,14 +57,17 @@ impl BlockArgs {
                     once(&mut args.rename_all, &key, known_rule(&rule)?)
                 }
                 "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
-                "schema" => once(&mut args.schema, &key, key.clone()),
+                "schema" if side == Side::Handler => once(&mut args.schema, &key, key.clone()),
                 "crate" => {
                     args.crate_is_lost = true;
                     let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;
                     args.crate_is_lost = false;
                     once(&mut args.krate, &key, path)
                 }
-                other => Err(Error::new(key.span(), unknown("option", other, &Self::OPTIONS))),
+                "client" if side == Side::Remote => {
+                    once(&mut args.client, &key, value_with(&key, input, CLIENT, client)?)
+                }
+                other => Err(Error::new(key.span(), unknown("option", other, &Self::options(side)))),
             }
         });
         args
@@ -140,6 +160,7 @@ const NAME: &str = "`name` takes a string\nhelp: write `name = \"room\"`";
 const RENAME_ALL: &str = "`rename_all` takes a string\nhelp: write `rename_all = \"lowercase\"`";
 const CODEC: &str = "`codec` takes a type or a list of types\nhelp: write `codec = Json` or `codec(Json, Protobuf)`";
 const CRATE: &str = "`crate` takes a path\nhelp: write `crate = my_game::pitaya`";
+const CLIENT: &str = "`client` takes a name for the stub, or `false` for none\nhelp: write `client = Rooms`";
 const CODE: &str = "`code` takes a number from 1 to 65535\nhelp: write `code = 7`";
 
 /// Reads `entry, entry, ..`. A broken entry is reported and skipped, so that the next one is still read.
@@ -182,6 +203,14 @@ fn value_with<T>(
     }
     let at = input.span();
     parse(input).map_err(|_| Error::new(at, usage))
+}
+
+fn client(input: ParseStream<'_>) -> Result<Client> {
+    if !input.peek(LitBool) {
+        return input.parse().map(Client::Named);
+    }
+    let wanted: LitBool = input.parse()?;
+    if wanted.value { Err(input.error("there is a stub unless it says `false`")) } else { Ok(Client::None) }
 }
 
 fn codecs(key: &Ident, input: ParseStream<'_>) -> Result<Vec<Type>> {

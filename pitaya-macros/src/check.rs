@@ -1,34 +1,45 @@
 //! The rules. Each looks at what was written and either adds an error or contributes to the model.
 
+mod client;
+mod contract;
 mod names;
 mod signature;
+
+pub(crate) use contract::{contract, server};
 
 use crate::{
     args::BlockArgs,
     errors::{Errors, unknown},
-    model::{Component, HOOKS, Hook, Kind, Route, Side},
-    parse::{self, Block, Helper, Written},
+    model::{Component, HOOKS, Hook, Kind, Route, Side, Table},
+    parse::{self, Helper, Written},
     rename::Rule,
     types,
 };
 use proc_macro2::Ident;
-use quote::{ToTokens, format_ident};
-use syn::{Error, GenericParam, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
+use quote::{ToTokens, format_ident, quote};
+use syn::{Error, GenericParam, Generics, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
 
 /// The core has sets of up to three.
 const MOST_CODECS: usize = 3;
 
 /// The component with all methods that are right; `None` if nothing can be emitted for the block as a whole.
-pub(crate) fn component(side: Side, args: BlockArgs, block: Block, errors: &mut Errors) -> Option<Component> {
-    let Block { item, methods } = block;
+pub(crate) fn component(
+    side: Side,
+    args: BlockArgs,
+    item: &ItemImpl,
+    methods: Vec<Written>,
+    errors: &mut Errors,
+) -> Option<Component> {
+    let ty = &*item.self_ty;
     if methods.iter().all(Written::is_helper) {
-        let (ty, name) = (&item.self_ty, types::shown(&item.self_ty));
+        let name = types::shown(ty);
         errors.at(
             ty,
             format!("`#[{side}] impl {name}` exposes no routes"),
             "mark methods `pub` (or `pub(crate)`), or remove the attribute",
         );
     }
+    let names_deprecated = parse::names_deprecated(&item.attrs) || methods.iter().any(|m| m.names_deprecated);
     let (mut routes, mut hooks) = (Vec::new(), Vec::new());
     for method in methods {
         match method {
@@ -38,28 +49,36 @@ pub(crate) fn component(side: Side, args: BlockArgs, block: Block, errors: &mut 
             _ => {}
         }
     }
-    let type_name = type_name(side, &item.self_ty, errors);
-    let owned = owns_itself(&item, errors);
-    let krate = args.krate.unwrap_or_else(|| parse_quote!(::pitaya_runtime));
-    let codecs = codecs(side, args.codecs, &krate, &item, errors);
+    let type_name = type_name(side, ty, errors);
+    let owned = owns_itself(item, errors);
+    let krate = args.krate.unwrap_or_else(default_crate);
+    let codecs = codecs(side, args.codecs, &krate, &item.generics, errors);
     let type_name = type_name?;
-    let service = names::service(args.name.as_ref(), &item.self_ty, &type_name, errors);
+    let service = names::service(args.name.as_ref(), ty, &type_name, errors);
     let routes = unique(side, names::fitting(&service, routes, errors), errors);
-    let codecs = codecs?;
-    (owned && !args.crate_is_lost).then(|| Component {
+    let mut table = Table {
         side,
         krate,
-        codecs,
+        codecs: codecs?,
         schema: args.schema.map(|option| option.span()),
         service,
         type_name,
-        cfg: parse::cfgs(&item.attrs),
-        names_deprecated: parse::names_deprecated(&item),
-        ty: *item.self_ty,
-        generics: item.generics,
         routes,
         hooks,
-    })
+        owner: quote!(Self),
+        cfg: parse::cfgs(&item.attrs),
+        names_deprecated,
+        stub: None,
+    };
+    if side == Side::Remote {
+        table.stub = client::stub(&table, args.client, &item.generics, errors);
+    }
+    let component = Component { table, ty: ty.clone(), generics: item.generics.clone() };
+    (owned && !args.crate_is_lost).then_some(component)
+}
+
+fn default_crate() -> Path {
+    parse_quote!(::pitaya_runtime)
 }
 
 impl Written {
@@ -70,17 +89,20 @@ impl Written {
 }
 
 fn route(side: Side, rule: Option<Rule>, written: Written, errors: &mut Errors) -> Option<Route> {
-    let Written { sig, route, docs, cfg, .. } = written;
+    let Written { sig, vis, route, docs, cfg, .. } = written;
     let method = signature::route(side, &sig, cfg, errors);
     let args = route.map(|route| route.args).unwrap_or_default();
     let name = names::route(args.name.as_ref(), &sig.ident, rule, errors);
     let method = method.filter(|_| !args.broken)?;
+    if side == Side::Remote {
+        client::only_names(&args, errors)?;
+    }
     if args.notify.is_some() {
         nobody_listens(&method.output, "a notify", "drop the return type or `notify`", errors)?;
     }
     let place = args.name.as_ref().map_or_else(|| sig.ident.span(), syn::LitStr::span);
     let kind = if args.notify.is_some() || method.output.is_none() { Kind::Notify } else { Kind::Request };
-    Some(Route { method, name: name?, place, kind, docs, code: args.code, flags: args.flags })
+    Some(Route { method, vis, name: name?, place, kind, docs, code: args.code, flags: args.flags })
 }
 
 fn hook(written: Written, errors: &mut Errors) -> Option<Hook> {
@@ -191,19 +213,27 @@ fn codecs(
     side: Side,
     given: Option<Vec<Type>>,
     krate: &Path,
-    item: &ItemImpl,
+    generics: &Generics,
     errors: &mut Errors,
 ) -> Option<Vec<Type>> {
     let Some(codecs) = given else {
         let codec = format_ident!("{}", side.codec());
         return Some(vec![parse_quote!(#krate::#codec)]);
     };
-    if let Some(fourth) = codecs.get(MOST_CODECS) {
-        let text = format!("a block speaks at most {MOST_CODECS} serializers");
-        errors.at(fourth, text, "take one out, or expose the routes with a second component");
+    let most = if side == Side::Remote { 1 } else { MOST_CODECS };
+    match codecs.get(most) {
+        Some(second) if side == Side::Remote => {
+            let text = "remotes speak one serializer: a caller has no way to choose";
+            errors.at(second, text, "write `codec = Protobuf`, or expose the others with a second component");
+        }
+        Some(fourth) => {
+            let text = format!("a block speaks at most {most} serializers");
+            errors.at(fourth, text, "take one out, or expose the routes with a second component");
+        }
+        None => {}
     }
-    let codecs: Vec<Type> = codecs.into_iter().take(MOST_CODECS).collect();
-    let mut names: Vec<String> = item.generics.type_params().map(|param| param.ident.to_string()).collect();
+    let codecs: Vec<Type> = codecs.into_iter().take(most).collect();
+    let mut names: Vec<String> = generics.type_params().map(|param| param.ident.to_string()).collect();
     names.push("Self".to_owned());
     let generic = codecs.iter().find_map(|codec| types::mentions(codec.to_token_stream(), &names));
     if let Some(name) = generic {

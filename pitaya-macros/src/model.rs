@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use std::fmt::{self, Display};
-use syn::{Attribute, Generics, Path, Type};
+use syn::{Attribute, Generics, Path, Type, Visibility};
 
 /// Whose messages a block answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,6 @@ pub(crate) enum Side {
     /// Clients, through `#[handler]`.
     Handler,
     /// Other servers, through `#[remote]`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`#[remote]` is the next entry point"))]
     Remote,
 }
 
@@ -42,8 +41,8 @@ impl Display for Side {
     }
 }
 
-/// An `impl` block with its attribute.
-pub(crate) struct Component {
+/// What others may call: the same for a block and for a contract.
+pub(crate) struct Table {
     pub(crate) side: Side,
     pub(crate) krate: Path,
     /// What the table may be mounted with; never empty.
@@ -51,20 +50,48 @@ pub(crate) struct Component {
     /// Where the user asked for the schemas of the types, if so.
     pub(crate) schema: Option<Span>,
     pub(crate) service: String,
-    pub(crate) ty: Type,
     pub(crate) type_name: String,
-    pub(crate) generics: Generics,
-    /// `#[cfg]` of the whole block.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) hooks: Vec<Hook>,
+    /// What the methods belong to: `Self`, or `<Self as RoomApi>`.
+    pub(crate) owner: TokenStream,
+    /// `#[cfg]` of the whole item.
     pub(crate) cfg: Vec<Attribute>,
     /// The user deals with deprecated things here and knows it: the table names them a second time.
     pub(crate) names_deprecated: bool,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) hooks: Vec<Hook>,
+    pub(crate) stub: Option<Stub>,
+}
+
+/// An `impl` block with its attribute.
+pub(crate) struct Component {
+    pub(crate) table: Table,
+    pub(crate) ty: Type,
+    pub(crate) generics: Generics,
+}
+
+/// An `impl` of a contract: the contract has the table.
+pub(crate) struct Server {
+    pub(crate) krate: Path,
+    pub(crate) contract: Path,
+    pub(crate) ty: Type,
+    pub(crate) type_name: String,
+    pub(crate) generics: Generics,
+    pub(crate) cfg: Vec<Attribute>,
+}
+
+/// The type through which other servers call the remotes of a table.
+pub(crate) struct Stub {
+    pub(crate) name: Ident,
+    /// The widest of its methods.
+    pub(crate) vis: Visibility,
+    /// Those of the table's routes that a caller can name, by their place.
+    pub(crate) routes: Vec<usize>,
 }
 
 /// A method that messages reach.
 pub(crate) struct Route {
     pub(crate) method: Method,
+    pub(crate) vis: Visibility,
     pub(crate) name: String,
     /// Where the user wrote it.
     pub(crate) place: Span,

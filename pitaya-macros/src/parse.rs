@@ -8,24 +8,32 @@ use crate::{
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, Lit, Meta, Path, Signature, Visibility};
+use syn::{
+    Attribute, Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, ItemTrait, Lit, Meta, Path, Signature, TraitItem,
+    TraitItemFn, Visibility,
+};
 
-/// An inherent `impl` block.
-pub(crate) struct Block {
-    /// As the compiler gets to see it.
-    pub(crate) item: ItemImpl,
-    pub(crate) methods: Vec<Written>,
+/// What an attribute may stand on. The items are as the compiler gets to see them.
+pub(crate) enum Input {
+    /// An inherent `impl` block.
+    Block(ItemImpl, Vec<Written>),
+    /// A trait whose methods other servers may call.
+    Contract(ItemTrait, Vec<Written>),
+    /// An `impl` of such a trait, named by the path.
+    Server(ItemImpl, Path, Vec<Written>),
 }
 
 /// One method of the block, right or wrong.
 pub(crate) struct Written {
     pub(crate) sig: Signature,
+    pub(crate) vis: Visibility,
     pub(crate) private: bool,
     pub(crate) route: Option<Helper<RouteArgs>>,
     /// Without a name if the attribute could not be read, which has been reported.
     pub(crate) hook: Option<Helper<Option<Ident>>>,
     pub(crate) docs: String,
     pub(crate) cfg: Vec<Attribute>,
+    pub(crate) names_deprecated: bool,
 }
 
 /// An attribute that only this macro understands.
@@ -34,20 +42,26 @@ pub(crate) struct Helper<T> {
     pub(crate) args: T,
 }
 
-/// The block, or, when this is no inherent `impl`, the tokens to give back to the compiler.
-pub(crate) fn block(side: Side, tokens: TokenStream, errors: &mut Errors) -> Result<Block, TokenStream> {
+/// The item taken apart, or, when the attribute has no business here, the tokens to give back to the compiler.
+pub(crate) fn input(side: Side, tokens: TokenStream, errors: &mut Errors) -> Result<Input, TokenStream> {
     match syn::parse2(tokens.clone()) {
         Ok(Item::Impl(mut item)) => {
-            let methods = item.items.iter_mut().filter_map(|item| written(item, errors)).collect();
-            match &item.trait_ {
-                None => Ok(Block { item, methods }),
-                Some((path, _)) => {
-                    let (name, ty) = (types::shown(path), types::shown(&item.self_ty));
+            let methods = item.items.iter_mut().filter_map(|item| method(item, errors)).collect();
+            match item.trait_.as_ref().map(|(path, _)| path.clone()) {
+                None => Ok(Input::Block(item, methods)),
+                Some(path) if side == Side::Remote => Ok(Input::Server(item, path, methods)),
+                Some(path) => {
+                    let (name, ty) = (types::shown(&path), types::shown(&item.self_ty));
                     let message = format!("`#[{side}]` needs an inherent impl; this implements `{name}`");
                     errors.at(path, message, format!("move the routes to `impl {ty} {{ .. }}`"));
                     Err(item.into_token_stream())
                 }
             }
+        }
+        Ok(Item::Trait(mut item)) if side == Side::Remote => {
+            let vis = item.vis.clone();
+            let methods = item.items.iter_mut().filter_map(|item| promise(item, &vis, errors)).collect();
+            Ok(Input::Contract(item, methods))
         }
         Ok(other) => {
             let (what, place) = kind(&other);
@@ -56,7 +70,8 @@ pub(crate) fn block(side: Side, tokens: TokenStream, errors: &mut Errors) -> Res
                 Item::Enum(item) => item.ident.to_string(),
                 _ => "Room".to_owned(),
             };
-            let message = format!("`#[{side}]` goes on an `impl` block, not on {what}");
+            let allowed = if side == Side::Remote { "an `impl` block or a trait" } else { "an `impl` block" };
+            let message = format!("`#[{side}]` goes on {allowed}, not on {what}");
             errors.at(place, message, format!("write `#[{side}] impl {name} {{ .. }}`"));
             Err(tokens)
         }
@@ -80,8 +95,24 @@ fn kind(item: &Item) -> (&'static str, TokenStream) {
     }
 }
 
-fn written(item: &mut ImplItem, errors: &mut Errors) -> Option<Written> {
+fn method(item: &mut ImplItem, errors: &mut Errors) -> Option<Written> {
     let ImplItem::Fn(ImplItemFn { attrs, vis, sig, .. }) = item else { return None };
+    Some(written(attrs, vis, is_private(vis), sig, errors))
+}
+
+/// A method of a trait is as visible as the trait, and a route.
+fn promise(item: &mut TraitItem, vis: &Visibility, errors: &mut Errors) -> Option<Written> {
+    let TraitItem::Fn(TraitItemFn { attrs, sig, .. }) = item else { return None };
+    Some(written(attrs, vis, false, sig, errors))
+}
+
+fn written(
+    attrs: &mut Vec<Attribute>,
+    vis: &Visibility,
+    private: bool,
+    sig: &Signature,
+    errors: &mut Errors,
+) -> Written {
     let (mut route, mut hook) = (None, None);
     attrs.retain(|attr| {
         if attr.path().is_ident("route") {
@@ -96,7 +127,9 @@ fn written(item: &mut ImplItem, errors: &mut Errors) -> Option<Written> {
             true
         }
     });
-    Some(Written { sig: sig.clone(), private: is_private(vis), route, hook, docs: docs(attrs), cfg: cfgs(attrs) })
+    let (sig, vis) = (sig.clone(), vis.clone());
+    let names_deprecated = names_deprecated(attrs);
+    Written { sig, vis, private, route, hook, docs: docs(attrs), cfg: cfgs(attrs), names_deprecated }
 }
 
 fn keep_first<T>(slot: &mut Option<Helper<T>>, attr: &Attribute, args: T, help: &str, errors: &mut Errors) {
@@ -121,14 +154,10 @@ pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
 }
 
-/// Whether `#[deprecated]`, `#[allow(deprecated)]` or `#[expect(deprecated)]` is on the block or on a method.
-pub(crate) fn names_deprecated(item: &ItemImpl) -> bool {
-    let methods = item.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(method) => Some(&method.attrs),
-        _ => None,
-    });
+/// Whether one of these is `#[deprecated]`, `#[allow(deprecated)]` or `#[expect(deprecated)]`.
+pub(crate) fn names_deprecated(attrs: &[Attribute]) -> bool {
     let word = ["deprecated".to_owned()];
-    methods.chain([&item.attrs]).flatten().any(|attr| types::mentions(attr.meta.to_token_stream(), &word).is_some())
+    attrs.iter().any(|attr| types::mentions(attr.meta.to_token_stream(), &word).is_some())
 }
 
 /// The text of the doc comments. Texts that are not written here (`#[doc = include_str!(..)]`) are left out.
@@ -169,7 +198,7 @@ mod tests {
         let mut errors = Errors::default();
         let item: ItemImpl = parse_quote!(impl Room { #method });
         let mut items = item.items;
-        let written = written(&mut items[0], &mut errors).expect("a method");
+        let written = super::method(&mut items[0], &mut errors).expect("a method");
         assert!(!items[0].to_token_stream().to_string().contains("# [route"), "helper attributes are taken off");
         (written, errors.count())
     }
@@ -246,8 +275,10 @@ mod tests {
     fn what_is_no_method_is_left_alone() {
         let mut errors = Errors::default();
         let tokens = quote!(impl Room { const SIZE: usize = 4; members!(); pub fn join(&self) {} });
-        let block = block(Side::Handler, tokens.clone(), &mut errors).expect("a block");
-        assert_eq!((block.methods.len(), errors.count()), (1, 0));
-        assert_eq!(block.item.to_token_stream().to_string(), tokens.to_string());
+        let Ok(Input::Block(item, methods)) = input(Side::Handler, tokens.clone(), &mut errors) else {
+            panic!("a block")
+        };
+        assert_eq!((methods.len(), errors.count()), (1, 0));
+        assert_eq!(item.to_token_stream().to_string(), tokens.to_string());
     }
 }

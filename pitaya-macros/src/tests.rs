@@ -3,6 +3,7 @@
 mod expansion;
 mod hygiene;
 mod mistakes;
+mod remote;
 
 use crate::{expand, model::Side};
 use proc_macro2::TokenStream;
@@ -11,6 +12,11 @@ use syn::{File, ImplItem, Item, ItemImpl};
 /// `#[handler(args)] item`, as a file.
 fn handler(args: &str, item: &str) -> File {
     file(Side::Handler, tokens(args), tokens(item))
+}
+
+/// `#[remote(args)] item`, as a file.
+fn remote(args: &str, item: &str) -> File {
+    file(Side::Remote, tokens(args), tokens(item))
 }
 
 fn file(side: Side, args: TokenStream, item: TokenStream) -> File {

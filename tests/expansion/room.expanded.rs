@@ -42,11 +42,13 @@ const _: () = {
     ];
     const _: () = __pitaya::check(__ROUTES);
     static __SERVICE: __pitaya::Service = __pitaya::Service {
+        side: __pitaya::Side::Handler,
         name: "room",
         type_name: "Room",
         codecs: <__Codecs as __pitaya::Codecs>::NAMES,
         routes: __ROUTES,
         location: "tests/expansion/sample.rs:15",
+        contract: ::core::option::Option::None,
     };
     impl __pitaya::Handlers for Room {
         const HANDLERS: __pitaya::Table<Self> = __pitaya::Table {

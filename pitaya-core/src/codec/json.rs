@@ -10,11 +10,8 @@ pub struct Json;
 
 impl Codec for Json {
     const NAME: &'static str = "json";
+    const NULL: Option<&'static [u8]> = Some(b"null");
     const UNIT: &'static [u8] = b"{}";
-
-    fn is_null(encoded: &[u8]) -> bool {
-        encoded == b"null"
-    }
 }
 
 impl SerdeCodec for Json {

@@ -12,7 +12,7 @@ mod set;
 
 pub use json::Json;
 pub use protobuf::Protobuf;
-pub use raw::{Raw, Silent};
+pub use raw::Raw;
 pub use serializer::{Serializer, serializer};
 pub use set::{Codecs, Reads, Writes};
 
@@ -34,11 +34,9 @@ pub trait Codec: Send + Sync + 'static {
         json::encode_error(error, out);
     }
 
-    /// Whether these bytes are the codec's way to say *nothing*, which a client cannot tell from a missing answer.
+    /// The codec's way to say *nothing*, which a client cannot tell from a missing answer, if it has one.
     #[doc(hidden)]
-    fn is_null(_encoded: &[u8]) -> bool {
-        false
-    }
+    const NULL: Option<&'static [u8]> = None;
 
     /// What `()` is written as, where the codec's own way would be null.
     #[doc(hidden)]
@@ -95,13 +93,21 @@ pub trait Decode<C>: Sized {
     /// # Errors
     /// When the body is not such a value.
     fn decode(body: &[u8]) -> Result<Self>;
+
+    /// Like [`decode`](Self::decode) for an answer, as [`Encode::answer`] writes it.
+    ///
+    /// # Errors
+    /// When the body is not such a value.
+    fn read_answer(body: &[u8]) -> Result<Self> {
+        Self::decode(body)
+    }
 }
 
 /// An answer or a push: can be written with the codec `C`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be answered with the `{C}` serializer",
-    label = "not a valid answer for `{C}`",
-    note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; or return `Raw`"
+    message = "`{Self}` cannot be written with the `{C}` serializer",
+    label = "not a valid answer or argument for `{C}`",
+    note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` is sent untouched"
 )]
 pub trait Encode<C> {
     /// Appends the value to `out`.
@@ -125,6 +131,16 @@ impl<C: SerdeCodec, T: serde::de::DeserializeOwned> Decode<C> for T {
     fn decode(body: &[u8]) -> Result<Self> {
         C::from_slice(body)
     }
+
+    /// A type without a value was written as the codec's empty value where the codec would have said null.
+    fn read_answer(body: &[u8]) -> Result<Self> {
+        match C::NULL {
+            Some(null) if size_of::<Self>() == 0 && body == C::UNIT => {
+                C::from_slice(null).or_else(|_| C::from_slice(body))
+            }
+            _ => C::from_slice(body),
+        }
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -139,7 +155,7 @@ impl<C: SerdeCodec, T: serde::Serialize + ?Sized> Encode<C> for T {
     fn answer(&self, out: &mut Vec<u8>) -> Result<()> {
         let at = out.len();
         C::to_vec(self, out)?;
-        if !C::is_null(&out[at..]) {
+        if C::NULL != Some(&out[at..]) {
             return Ok(());
         }
         out.truncate(at);

@@ -35,15 +35,3 @@ impl<C> Encode<C> for Raw {
         Ok(())
     }
 }
-
-/// No bytes at all, whatever the codec: what a typed stub sends when the remote takes no payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Silent;
-
-#[diagnostic::do_not_recommend]
-impl<C> Encode<C> for Silent {
-    #[inline]
-    fn encode(&self, _: &mut Vec<u8>) -> Result<()> {
-        Ok(())
-    }
-}

@@ -25,6 +25,12 @@ pub trait Reads<P>: Codecs {
     /// # Errors
     /// PIT-400 unless the codec gave a code of its own.
     fn read(codec: usize, body: &[u8]) -> Result<P>;
+
+    /// Reads an answer with the first codec of the set.
+    ///
+    /// # Errors
+    /// When the body is not such a value.
+    fn read_answer(body: &[u8]) -> Result<P>;
 }
 
 /// A set whose every codec can write `T`.
@@ -60,6 +66,9 @@ macro_rules! sets {
                     _ => Err(no_codec(codec, Self::NAMES)),
                 }
                 .map_err(|e| e.or_code(codes::BAD_REQUEST))
+            }
+            fn read_answer(body: &[u8]) -> Result<P> {
+                <P as Decode<A>>::read_answer(body)
             }
         }
         impl<T: $(Encode<$C> +)+ ?Sized, $($C: Codec),+> Writes<T> for ($($C,)+) {
@@ -106,6 +115,9 @@ mod tests {
         assert_eq!(answer(&Some(1)).unwrap(), b"1");
         assert_eq!(answer(&None::<u32>).unwrap_err(), Error::null_reply());
         assert_eq!(answer(&Raw::from("null")).unwrap(), b"null", "raw bytes are the user's business");
+        assert_eq!(<(Json,) as Reads<()>>::read_answer(b"{}"), Ok(()), "what `()` is answered as is read as `()`");
+        assert_eq!(<(Json,) as Reads<()>>::read_answer(b"null"), Ok(()));
+        assert!(<(Json,) as Reads<()>>::read_answer(b"1").is_err());
         let mut out = vec![];
         <(Protobuf,)>::answer(0, &(), &mut out).unwrap();
         assert!(out.is_empty());

@@ -10,8 +10,15 @@ const ROUTES: &[Route] = &[
         .code(7)
         .docs("Joins.\nMore."),
 ];
-const ROOM: Service =
-    Service { name: "room", type_name: "Room", codecs: &["json"], routes: ROUTES, location: "src/room.rs:3" };
+const ROOM: Service = Service {
+    side: Side::Handler,
+    name: "room",
+    type_name: "Room",
+    codecs: &["json"],
+    routes: ROUTES,
+    location: "src/room.rs:3",
+    contract: None,
+};
 
 fn description() -> Description {
     let mut room = ServiceDescription::of(Side::Handler, "room", &ROOM);
@@ -60,4 +67,6 @@ fn go_reads_its_own_shape() {
 #[test]
 fn a_route_without_a_line_is_in_its_block() {
     assert_eq!(ROOM.place(&Route::new("x", Kind::Notify)), "src/room.rs:3");
+    let server = Service { contract: Some("shared/room.rs:1"), ..ROOM };
+    assert_eq!(server.place(&ROUTES[0]), "src/room.rs:3", "the line is one of the contract's file");
 }

@@ -2,16 +2,19 @@
 
 use super::returned::Answer;
 use crate::codec::Reads;
-use crate::context::Context;
+use crate::context::{Context, Source};
 use crate::error::Result;
 use crate::turn::Place;
 use std::future::Future;
 use std::sync::Arc;
 
 /// What a row is given. Built by the registry; rows take it apart with [`read`](Call::read) or [`empty`](Call::empty).
-pub struct Call<'a, S> {
+///
+/// `X` is what surrounds the call, and what the method borrows from: [`Context`] for a handler,
+/// [`RemoteContext`](crate::RemoteContext) for a remote.
+pub struct Call<'a, S, X = Context> {
     pub(crate) service: &'a Arc<S>,
-    pub(crate) cx: &'a mut Context,
+    pub(crate) cx: &'a mut X,
     pub(crate) codec: usize,
     pub(crate) body: &'a [u8],
     pub(crate) out: &'a mut Vec<u8>,
@@ -19,7 +22,7 @@ pub struct Call<'a, S> {
 }
 
 /// One row of a table.
-pub type Row<S> = for<'a> fn(Call<'a, S>) -> Step;
+pub type Row<S, X = Context> = for<'a> fn(Call<'a, S, X>) -> Step;
 
 /// What became of a call.
 #[derive(Debug)]
@@ -33,16 +36,16 @@ pub enum Step {
 
 /// A call whose payload type is known. The way to read it travels on as a function, so that the bounds on the payload
 /// are checked in one place and a bad payload is one error, not three.
-pub struct Read<'a, S, P> {
-    call: Call<'a, S>,
-    read: fn(usize, &[u8], &mut Context) -> Result<P>,
+pub struct Read<'a, S, P, X = Context> {
+    call: Call<'a, S, X>,
+    read: fn(usize, &[u8], &mut X) -> Result<P>,
 }
 
-impl<'a, S> Call<'a, S> {
+impl<'a, S, X: Source> Call<'a, S, X> {
     /// The payload is a `P`, read with the set of codecs `Cs`.
     #[inline]
     #[must_use]
-    pub fn read<Cs: Reads<P>, P: Send + 'static>(self) -> Read<'a, S, P> {
+    pub fn read<Cs: Reads<P>, P: Send + 'static>(self) -> Read<'a, S, P, X> {
         Read {
             call: self,
             read: |codec, body, cx| {
@@ -56,16 +59,16 @@ impl<'a, S> Call<'a, S> {
     /// There is no payload; whatever the client sent is ignored.
     #[inline]
     #[must_use]
-    pub fn empty(self) -> Read<'a, S, ()> {
+    pub fn empty(self) -> Read<'a, S, (), X> {
         Read { call: self, read: |_, _, cx| cx.before(&mut ()) }
     }
 }
 
 // No bounds here: a method whose impl does not apply is an error about the method, not about the user's type.
-impl<S, P> Read<'_, S, P> {
+impl<S, P, X: Source> Read<'_, S, P, X> {
     /// Decodes from the slice, runs the stages and calls: the answer goes straight into the connection's buffer.
     #[inline]
-    pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &Context, P) -> Result<Answer<T>>) -> Step {
+    pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &X, P) -> Result<Answer<T>>) -> Step {
         let call = self.call;
         Step::Done(
             (self.read)(call.codec, call.body, call.cx)
@@ -75,7 +78,7 @@ impl<S, P> Read<'_, S, P> {
 
     /// Decodes *before* the future exists: no copy of the body, and the future owns all it needs.
     #[inline]
-    pub fn later<T, F>(self, method: impl FnOnce(Arc<S>, Context, P) -> F) -> Step
+    pub fn later<T, F>(self, method: impl FnOnce(Arc<S>, X, P) -> F) -> Step
     where
         F: Future<Output = Result<Answer<T>>> + Send + 'static,
         T: 'static,
@@ -91,13 +94,13 @@ impl<S, P> Read<'_, S, P> {
     }
 }
 
-impl<S> std::fmt::Debug for Call<'_, S> {
+impl<S, X> std::fmt::Debug for Call<'_, S, X> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call").field("codec", &self.codec).field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
-impl<S, P> std::fmt::Debug for Read<'_, S, P> {
+impl<S, P, X> std::fmt::Debug for Read<'_, S, P, X> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Read").field("call", &self.call).finish_non_exhaustive()
     }

@@ -67,9 +67,9 @@ pub const fn check(routes: &[Route]) {
 /// Fails the build when two services share a name, for those who want to know before the program starts.
 ///
 /// ```
-/// # use pitaya_core::handler::{Service, assert_unique};
+/// # use pitaya_core::handler::{Service, Side, assert_unique};
 /// # const fn service(name: &'static str) -> Service {
-/// #     Service { name, type_name: "", codecs: &[], routes: &[], location: "" }
+/// #     Service { side: Side::Handler, name, type_name: "", codecs: &[], routes: &[], location: "", contract: None }
 /// # }
 /// const ROOM: Service = service("room");
 /// const LOBBY: Service = service("lobby");

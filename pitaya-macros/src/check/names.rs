@@ -3,16 +3,19 @@
 use crate::{errors::Errors, model::Route, rename::Rule};
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{LitStr, Type, ext::IdentExt};
+use syn::{LitStr, ext::IdentExt};
 
 /// A route is `service.method` here and `server.service.method` on the wire, where one byte holds its length.
 const LONGEST_ROUTE: usize = 255;
 
-pub(super) fn service(given: Option<&LitStr>, ty: &Type, type_name: &str, errors: &mut Errors) -> String {
+pub(super) fn service(given: Option<&LitStr>, ty: impl ToTokens, type_name: &str, errors: &mut Errors) -> String {
     let name = given.map_or_else(|| Rule::Snake.apply(type_name), LitStr::value);
     if let Some(wrong) = wrong(&name) {
         let help = format!("write `name = \"{}\"`", mended(&name, "room"));
         errors.at(place(given, ty), format!("a service name cannot {wrong}"), help);
+    } else if name == "sys" {
+        let text = "the service `sys` is the framework's own";
+        errors.at(place(given, ty), text, "give it another `name = \"..\"`");
     } else if name.len() >= LONGEST_ROUTE - 1 {
         let text = format!(
             "this service name is {} bytes, the wire allows {LONGEST_ROUTE} for service and method",

@@ -83,6 +83,8 @@ impl Rules<'_> {
         let Some(receiver) = sig.receiver() else {
             let help = if self.hook.is_some() {
                 "write `(&self)`"
+            } else if self.noun == "remote" {
+                "write `(&self)`, or move it to where the attribute is not"
             } else {
                 "constructors belong in a plain `impl` block, or make it private"
             };
@@ -142,10 +144,13 @@ impl Rules<'_> {
                 format!("borrow what it needs, for example `{lent}`"),
             );
         } else if is_second {
+            let derive = if noun == "remote" { "prost::Message" } else { "Deserialize" };
             errors.at(
                 ty,
                 format!("a {noun} takes at most one payload; `{name}` is the second"),
-                "put both fields in one struct that derives `Deserialize`, or borrow what comes from the framework",
+                format!(
+                    "put both fields in one struct that derives `{derive}`, or borrow what comes from the framework"
+                ),
             );
         } else if let Some(place) = types::borrows(text) {
             errors.at_span(

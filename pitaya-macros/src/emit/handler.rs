@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-pub(super) fn row(route: &Route) -> TokenStream {
+pub(super) fn row(owner: &TokenStream, route: &Route) -> TokenStream {
     let method = &route.method;
     let cfg = &method.cfg;
     let (read, payload) = match method.payload() {
@@ -19,10 +19,10 @@ pub(super) fn row(route: &Route) -> TokenStream {
     };
     let (name, cx) = (at(method.ident.span()), context(method));
     let run = if method.is_async {
-        let body = body(method, quote!(&__this), &hand_over);
+        let body = body(owner, method, quote!(&__this), &hand_over);
         quote_spanned!(name=> later(|__this, #cx, #payload| async move { #body }))
     } else {
-        let body = body(method, quote!(__this), &hand_over);
+        let body = body(owner, method, quote!(__this), &hand_over);
         quote_spanned!(name=> sync(|__this, #cx, #payload| { #body }))
     };
     quote!(#(#cfg)* |__call| __call.#read.#run)

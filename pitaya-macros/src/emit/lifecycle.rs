@@ -9,7 +9,7 @@ pub(super) fn hook(hook: &Hook) -> TokenStream {
     let Hook { method, event } = hook;
     let (cfg, event) = (&method.cfg, ours(event));
     let silent = quote_spanned!(answer(method)=> silent());
-    let (body, cx) = (body(method, quote!(&__this), &silent), context(method));
+    let (body, cx) = (body(&quote!(Self), method, quote!(&__this), &silent), context(method));
     let run = quote_spanned!(at(method.ident.span())=> |__this, #cx| __pitaya::boxed(async move { #body }));
     quote!(#(#cfg)* __pitaya::on::#event(#run))
 }

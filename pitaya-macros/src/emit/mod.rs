@@ -1,56 +1,90 @@
 //! From the model to code. Whatever a route *does* is a generic function of the core; here are names and types only.
 
+mod client;
+mod contract;
 mod handler;
 mod lifecycle;
 mod schema;
 
-use crate::model::{Arg, Component, Kind, Method, Route};
+pub(crate) use contract::{contract, server};
+
+use crate::model::{Arg, Component, Kind, Method, Route, Side, Table};
 use crate::types;
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-/// What goes next to the user's block: one `const _`, so that nothing in it has a name outside.
+/// What goes next to the user's block: the stub, if there is one, and one `const _`, so that nothing else has a name
+/// outside.
 pub(crate) fn component(component: &Component) -> TokenStream {
-    let Component { krate, service, type_name, ty, generics, cfg, .. } = component;
-    let (table, constant) = component.side.table();
-    let (table, constant) = (format_ident!("{table}"), format_ident!("{constant}"));
+    let Component { table, ty, generics } = component;
+    let Table { side, cfg, .. } = table;
+    let (carrier, constant) = side.table();
+    let (carrier, constant) = (format_ident!("{carrier}"), format_ident!("{constant}"));
     let (impl_generics, _, bounds) = generics.split_for_impl();
-    let codecs = &component.codecs;
-    let codecs = quote!(#(#codecs,)*);
-    let names = quote_spanned!(at(codecs.span())=> <__Codecs as __pitaya::Codecs>::NAMES);
-    let allowed = component.names_deprecated.then(|| quote!(#[allow(deprecated)]));
-    let routes = component.routes.iter().map(route);
-    let rows = component.routes.iter().map(handler::row);
-    let hooks = component.hooks.iter().map(lifecycle::hook);
-    let schemas = component.schema.map(|option| schema::schemas(option, &component.routes));
+    let (stub, allowed) = (client::stub(table), allowed(table));
+    let (description, typed, rows) = (description(table), typed(*side), rows(table));
+    let schemas = table.schema.map(|option| schema::schemas(option, &table.routes));
     quote! {
+        #stub
         #(#cfg)*
         #allowed
         const _: () = {
-            use #krate::__private as __pitaya;
-            use __pitaya::Plain as _;
-            type __Codecs = (#codecs);
-            const __ROUTES: &[__pitaya::Route] = &[#(#routes),*];
-            const _: () = __pitaya::check(__ROUTES);
-            static __SERVICE: __pitaya::Service = __pitaya::Service {
-                name: #service,
-                type_name: #type_name,
-                codecs: #names,
-                routes: __ROUTES,
-                location: ::core::concat!(::core::file!(), ":", ::core::line!()),
-            };
-            impl #impl_generics __pitaya::#table for #ty #bounds {
-                const #constant: __pitaya::Table<Self> = __pitaya::Table {
-                    service: &__SERVICE,
-                    rows: &[#(#rows),*],
-                    hooks: &[#(#hooks),*],
-                };
+            #description
+            impl #impl_generics __pitaya::#carrier for #ty #bounds {
+                const #constant: #typed = #rows;
                 #schemas
             }
             __pitaya::submit! { __pitaya::Declared(&__SERVICE) }
         };
     }
+}
+
+fn allowed(table: &Table) -> Option<TokenStream> {
+    table.names_deprecated.then(|| quote!(#[allow(deprecated)]))
+}
+
+/// `__SERVICE`, and the names that it and the rows use.
+fn description(table: &Table) -> TokenStream {
+    let Table { krate, service, type_name, codecs, .. } = table;
+    let codecs = quote!(#(#codecs,)*);
+    let names = quote_spanned!(at(codecs.span())=> <__Codecs as __pitaya::Codecs>::NAMES);
+    let routes = table.routes.iter().map(route);
+    let side = match table.side {
+        Side::Handler => quote!(Handler),
+        Side::Remote => quote!(Remote),
+    };
+    quote! {
+        use #krate::__private as __pitaya;
+        use __pitaya::Plain as _;
+        type __Codecs = (#codecs);
+        const __ROUTES: &[__pitaya::Route] = &[#(#routes),*];
+        const _: () = __pitaya::check(__ROUTES);
+        static __SERVICE: __pitaya::Service = __pitaya::Service {
+            side: __pitaya::Side::#side,
+            name: #service,
+            type_name: #type_name,
+            codecs: #names,
+            routes: __ROUTES,
+            location: ::core::concat!(::core::file!(), ":", ::core::line!()),
+            contract: ::core::option::Option::None,
+        };
+    }
+}
+
+/// The type of the table: what a remote borrows from is not what a handler borrows from.
+fn typed(side: Side) -> TokenStream {
+    match side {
+        Side::Handler => quote!(__pitaya::Table<Self>),
+        Side::Remote => quote!(__pitaya::Table<Self, __pitaya::RemoteContext>),
+    }
+}
+
+/// The table itself.
+fn rows(table: &Table) -> TokenStream {
+    let rows = table.routes.iter().map(|route| handler::row(&table.owner, route));
+    let hooks = table.hooks.iter().map(lifecycle::hook);
+    quote!(__pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*] })
 }
 
 /// What is known about a route without its component: `Route::new("join", Kind::Request).is_async()`.
@@ -79,7 +113,7 @@ fn route(route: &Route) -> TokenStream {
 ///
 /// `Self::join(..)` and not `__this.join(..)`: a route may be named `clone`. What is borrowed has a `let` of its own,
 /// for the temporaries of a `?` inside the call would live in the future as long as the call does.
-fn body(method: &Method, this: TokenStream, hand_over: &TokenStream) -> TokenStream {
+fn body(owner: &TokenStream, method: &Method, this: TokenStream, hand_over: &TokenStream) -> TokenStream {
     let ident = &method.ident;
     let (mut lends, mut args) = (TokenStream::new(), vec![this]);
     for (i, arg) in method.args.iter().enumerate() {
@@ -93,7 +127,7 @@ fn body(method: &Method, this: TokenStream, hand_over: &TokenStream) -> TokenStr
         }
     }
     let wait = method.is_async.then(|| quote!(.await));
-    let call = quote_spanned!(at(ident.span())=> Self::#ident(#(#args),*) #wait);
+    let call = quote_spanned!(at(ident.span())=> #owner::#ident(#(#args),*) #wait);
     quote_spanned!(answer(method)=> #lends __pitaya::Returned(#call).#hand_over)
 }
 
@@ -111,6 +145,18 @@ fn context(method: &Method) -> TokenStream {
 /// that a `macro_rules!` made.
 fn at(place: Span) -> Span {
     Span::call_site().located_at(place)
+}
+
+/// Tokens that keep their hygiene and are shown at another place.
+fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let each = tokens.into_iter().map(|mut tree| {
+        if let TokenTree::Group(group) = &tree {
+            tree = Group::new(group.delimiter(), located(group.stream(), place)).into();
+        }
+        tree.set_span(tree.span().located_at(place));
+        tree
+    });
+    each.collect()
 }
 
 /// A word of the user's as a name of ours.

@@ -9,7 +9,9 @@ macro_rules! cases {
     ($($(#[$about:meta])* $name:ident: $args:literal, $item:literal;)*) => {
         /// Each case: name, arguments of the attribute, item.
         pub(super) const CASES: &[(&str, &str, &str)] = &[$((stringify!($name), $args, $item)),*];
-        $($(#[$about])* #[test] fn $name() { snapshot(stringify!($name), $args, &handler($args, $item)); })*
+        $($(#[$about])* #[test] fn $name() {
+            snapshot(stringify!($name), concat!("handler(", $args, ")"), &handler($args, $item));
+        })*
     };
 }
 
@@ -130,22 +132,16 @@ fn made_by_a_macro() {
             #vis fn helper(&self) {}
         }
     };
-    snapshot("made_by_a_macro", "name = $name", &file(Side::Handler, quote!(name = #name), item));
+    snapshot("made_by_a_macro", "handler(name = $name)", &file(Side::Handler, quote!(name = #name), item));
 }
 
-/// The same model serves the other side.
-#[test]
-fn remote_table() {
-    let item = quote!(impl Room { pub async fn members(&self, room: Name) -> Answer<Members> { self.all(room) } });
-    snapshot("remote_table", "", &file(Side::Remote, quote!(), item));
-}
-
-fn snapshot(name: &str, args: &str, output: &syn::File) {
+/// `attr` is the attribute as it stands there.
+pub(super) fn snapshot(name: &str, attr: &str, output: &syn::File) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.set_description(format!("#[handler({args})]"));
+    settings.set_description(format!("#[{attr}]"));
     settings.bind(|| insta::assert_snapshot!(name, prettyplease::unparse(output)));
 }
 
@@ -166,7 +162,7 @@ fn a_row_is_short() {
     assert!(with - without <= 15 + 3, "{} lines", with - without);
 }
 
-fn lines(file: &syn::File) -> usize {
+pub(super) fn lines(file: &syn::File) -> usize {
     let generated = super::generated(file).iter().map(|item| item.to_token_stream()).collect();
     prettyplease::unparse(&syn::parse2(generated).expect("items")).lines().count()
 }

@@ -1,8 +1,9 @@
 //! The generated code means the same whatever the user has in scope.
 
-use super::{expansion::CASES, generated, handler, users};
+use super::{expansion, generated, handler, remote};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::{File, Item};
 
 /// Names of the prelude and of crates, which a user may have redefined.
 const AMBIGUOUS: [&str; 18] = [
@@ -26,6 +27,16 @@ const AMBIGUOUS: [&str; 18] = [
     "pitaya_runtime",
 ];
 
+/// Every case of both attributes with what it becomes, `more` added to its arguments.
+fn cases(more: &str) -> impl Iterator<Item = (&'static str, &'static str, File)> {
+    let handlers =
+        expansion::CASES.iter().map(move |(case, args, item)| (*case, *args, handler(&format!("{more}{args}"), item)));
+    let remotes = super::remote::CASES
+        .iter()
+        .map(move |(case, args, item)| (*case, *args, remote(&format!("{more}{args}"), item)));
+    handlers.chain(remotes)
+}
+
 /// Identifiers that no `::` stands before, at any depth. `crate::core` is a path of the user's own.
 fn bare(tokens: TokenStream, found: &mut Vec<String>) {
     let mut qualified = false;
@@ -39,12 +50,17 @@ fn bare(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
+/// What was generated, and the trait of a contract: its table is inside.
+fn made(file: &File) -> TokenStream {
+    let contract = file.items.first().filter(|item| matches!(item, Item::Trait(_)));
+    contract.into_iter().chain(generated(file)).map(ToTokens::to_token_stream).collect()
+}
+
 #[test]
 fn no_name_depends_on_what_is_in_scope() {
-    for (case, args, item) in CASES {
-        let file = handler(args, item);
+    for (case, _, file) in cases("") {
         let mut names = Vec::new();
-        generated(&file).into_iter().for_each(|item| bare(item.to_token_stream(), &mut names));
+        bare(made(&file), &mut names);
         let found: Vec<_> = names.iter().filter(|name| AMBIGUOUS.contains(&name.as_str())).collect();
         assert!(found.is_empty(), "{case}: {found:?}");
     }
@@ -52,12 +68,10 @@ fn no_name_depends_on_what_is_in_scope() {
 
 #[test]
 fn another_crate_path_replaces_every_trace_of_the_default() {
-    for (case, args, item) in CASES.iter().filter(|(_, args, _)| !args.contains("crate =")) {
-        let args = format!("crate = foo, {args}");
-        let file = handler(&args, item);
-        let text: String = generated(&file).iter().map(|item| item.to_token_stream().to_string()).collect();
+    for (case, _, file) in cases("crate = foo, ").filter(|(_, args, _)| !args.contains("crate =")) {
+        let text = made(&file).to_string();
         assert!(!text.contains("pitaya_runtime"), "{case}: {text}");
-        assert!(text.is_empty() || text.contains("use foo :: __private as __pitaya"), "{case}: {text}");
+        assert!(!text.contains("__") || text.contains("use foo :: __private as __pitaya"), "{case}: {text}");
     }
 }
 
@@ -72,8 +86,8 @@ fn the_finder_of_bare_names_finds() {
 /// The compiler knows neither `#[route]` nor `#[on]`.
 #[test]
 fn helper_attributes_never_reach_the_compiler() {
-    for (case, args, item) in CASES.iter().filter(|(_, _, item)| item.contains("impl")) {
-        let text = users(&handler(args, item)).to_token_stream().to_string();
+    for (case, _, file) in cases("").filter(|(.., file)| matches!(file.items[0], Item::Impl(_) | Item::Trait(_))) {
+        let text = file.items[0].to_token_stream().to_string();
         assert!(!text.contains("# [route") && !text.contains("# [on"), "{case}: {text}");
     }
 }

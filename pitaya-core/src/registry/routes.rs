@@ -1,0 +1,201 @@
+//! The routes of one side, flattened: by name and by number.
+
+use super::MountError;
+use crate::context::Context;
+use crate::handler::{Call, Route, Service, Step, Table};
+use crate::route::{MAX_ROUTE, is_legal_part};
+use crate::schema::Schemas;
+use crate::turn;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// One mounted route.
+pub struct Entry<X: 'static = Context> {
+    component: Arc<dyn Mounted<X>>,
+    row: usize,
+    codec: usize,
+    route: &'static Route,
+    name: Arc<str>,
+}
+
+impl<X> Entry<X> {
+    /// Its full name: `server.service.method` of a handler, `service.method` of a remote.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its description.
+    #[must_use]
+    pub fn route(&self) -> &'static Route {
+        self.route
+    }
+
+    /// The description of its component.
+    #[must_use]
+    pub fn service(&self) -> &'static Service {
+        self.component.service()
+    }
+
+    /// The schemas of its payload and answer.
+    #[must_use]
+    pub fn schemas(&self) -> Schemas {
+        self.component.schemas().get(self.row).copied().unwrap_or_default()
+    }
+
+    /// `file:line` of its method.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.service().place(self.route)
+    }
+
+    /// Calls it: the answer is appended to `out`, or its future lies in `place`.
+    #[inline]
+    pub fn call(&self, cx: &mut X, body: &[u8], out: &mut Vec<u8>, place: &mut turn::Place) -> Step {
+        self.component.call(self.row, self.codec, cx, body, out, place)
+    }
+}
+
+/// Every mounted route of one side, by name and by number.
+pub struct Routes<X: 'static = Context> {
+    index: FxHashMap<Box<[u8]>, u32>,
+    entries: Vec<Entry<X>>,
+}
+
+impl<X> Default for Routes<X> {
+    fn default() -> Self {
+        Self { index: FxHashMap::default(), entries: Vec::new() }
+    }
+}
+
+impl<X: 'static> Routes<X> {
+    /// The number of a route; that of a handler is found with and without the server type.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, route: &[u8]) -> Option<u32> {
+        self.index.get(route).copied()
+    }
+
+    /// The entry of a number that [`find`](Self::find) gave.
+    #[inline]
+    #[must_use]
+    pub fn entry(&self, number: u32) -> Option<&Entry<X>> {
+        self.entries.get(number as usize)
+    }
+
+    /// All entries, in the order of mounting.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry<X>] {
+        &self.entries
+    }
+
+    /// Adds the routes of a component, and gives it back unless nothing of it can be mounted.
+    pub(super) fn mount<S: Send + Sync + 'static>(
+        &mut self,
+        Place { server, name, codec }: Place<'_>,
+        mount: Mount<S, X>,
+        problems: &mut Vec<MountError>,
+    ) -> Option<Arc<Mount<S, X>>> {
+        let service = mount.table.service;
+        let Service { type_name, location, codecs, routes, .. } = *service;
+        let name = name.unwrap_or(service.name);
+        if !is_legal_part(name) || name == "sys" {
+            problems.push(MountError::Name { name: name.to_owned(), type_name, location });
+            return None;
+        }
+        let position = codec.map_or(Some(0), |wanted| codecs.iter().position(|known| *known == wanted));
+        let Some(position) = position else {
+            let wants = codec.unwrap_or_default();
+            problems.push(MountError::Codec { type_name, location, has: codecs.join(" and "), wants });
+            return None;
+        };
+        let mount = Arc::new(mount);
+        for (row, route) in routes.iter().enumerate() {
+            let short = format!("{name}.{}", route.name);
+            let full = server.map_or_else(|| short.clone(), |server| format!("{server}.{short}"));
+            if full.len() > MAX_ROUTE {
+                problems.push(MountError::TooLong { route: full, location });
+                continue;
+            }
+            if let Some(first) = self.find(full.as_bytes()) {
+                let (first, second) = (self.entries[first as usize].place(), service.place(route));
+                problems.push(MountError::Duplicate { route: full, first, second });
+                continue;
+            }
+            // 65,535 codes bound the dictionary, not the table; more routes than u32 holds do not fit into memory.
+            let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+            self.index.insert(short.into_bytes().into(), number);
+            self.index.insert(full.clone().into_bytes().into(), number);
+            self.entries.push(Entry { component: mount.clone(), row, codec: position, route, name: full.into() });
+        }
+        Some(mount)
+    }
+}
+
+/// A component without its type. The table is typed and the mount is erased: no downcast that could fail.
+trait Mounted<X>: Send + Sync {
+    fn call(
+        &self,
+        row: usize,
+        codec: usize,
+        cx: &mut X,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        place: &mut turn::Place,
+    ) -> Step;
+    fn service(&self) -> &'static Service;
+    fn schemas(&self) -> &'static [Schemas];
+}
+
+/// A component beside its table.
+pub(super) struct Mount<S: 'static, X: 'static> {
+    pub(super) component: Arc<S>,
+    pub(super) table: &'static Table<S, X>,
+    pub(super) schemas: &'static [Schemas],
+}
+
+/// Where a component goes.
+#[derive(Default)]
+pub(super) struct Place<'a> {
+    /// With a server type the full names begin with it.
+    pub(super) server: Option<&'a str>,
+    /// In place of the block's.
+    pub(super) name: Option<&'a str>,
+    /// The name of the codec; `None` for the only one there is.
+    pub(super) codec: Option<&'static str>,
+}
+
+impl<S: Send + Sync + 'static, X: 'static> Mounted<X> for Mount<S, X> {
+    #[inline]
+    fn call(
+        &self,
+        row: usize,
+        codec: usize,
+        cx: &mut X,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        place: &mut turn::Place,
+    ) -> Step {
+        self.table.rows[row](Call { service: &self.component, cx, codec, body, out, place })
+    }
+
+    fn service(&self) -> &'static Service {
+        self.table.service
+    }
+
+    fn schemas(&self) -> &'static [Schemas] {
+        self.schemas
+    }
+}
+
+impl<X> std::fmt::Debug for Entry<X> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).field("route", self.route).finish_non_exhaustive()
+    }
+}
+
+impl<X> std::fmt::Debug for Routes<X> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|entry| &entry.name)).finish()
+    }
+}

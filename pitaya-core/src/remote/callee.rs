@@ -1,0 +1,133 @@
+//! Whom a stub calls, and one call on its way out.
+
+use crate::codec::{Reads, Writes};
+use crate::error::{Error, Result};
+use crate::remote::{Rpc, RpcCall, Target};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whom to call, in which codec (the first one of the set), and how long to wait: what a stub is made of, and the way to
+/// remotes that have none.
+///
+/// ```no_run
+/// use pitaya_core::remote::Rpc;
+/// use pitaya_core::{Protobuf, Result};
+///
+/// #[derive(Clone, PartialEq, prost::Message)]
+/// struct Members {
+///     #[prost(string, repeated, tag = "1")]
+///     names: Vec<String>,
+/// }
+///
+/// /// A remote of a server that is not written in Rust.
+/// async fn members(rpc: &Rpc) -> Result<Members> {
+///     rpc.any::<(Protobuf,)>("chat").empty("room.members").request().await
+/// }
+/// ```
+pub struct Callee<Cs> {
+    rpc: Rpc,
+    target: Target,
+    timeout: Option<Duration>,
+    codec: PhantomData<fn() -> Cs>,
+}
+
+/// A call whose argument is encoded: sent when its answer is asked for.
+#[must_use = "nothing is sent before `request` or `notify`"]
+pub struct Sent<Cs> {
+    rpc: Rpc,
+    call: Result<RpcCall>,
+    codec: PhantomData<fn() -> Cs>,
+}
+
+impl<Cs> Callee<Cs> {
+    /// Calls this target.
+    #[must_use]
+    pub fn new(rpc: &Rpc, target: Target) -> Self {
+        Self { rpc: rpc.clone(), target, timeout: None, codec: PhantomData }
+    }
+
+    /// The same on another server.
+    #[must_use]
+    pub fn on(&self, id: impl Into<Arc<str>>) -> Self {
+        Self { target: Target::Server(id.into()), ..self.clone() }
+    }
+
+    /// The same, waiting no longer than this.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self.clone() }
+    }
+
+    /// The remote `service.method` with this argument.
+    pub fn send<P: ?Sized>(&self, route: impl Into<Cow<'static, str>>, argument: &P) -> Sent<Cs>
+    where
+        Cs: Writes<P>,
+    {
+        let mut body = Vec::new();
+        let mut sent = self.empty(route);
+        match Cs::write(0, argument, &mut body) {
+            Ok(()) => sent.call = sent.call.map(|call| RpcCall { body: body.into(), ..call }),
+            Err(e) => sent.call = Err(e),
+        }
+        sent
+    }
+
+    /// The remote `service.method` without an argument.
+    pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
+        let call = RpcCall {
+            timeout: self.timeout,
+            metadata: self.rpc.metadata().clone(),
+            ..RpcCall::new(self.target.clone(), route)
+        };
+        Sent { rpc: self.rpc.clone(), call: Ok(call), codec: PhantomData }
+    }
+}
+
+impl<Cs> Sent<Cs> {
+    /// Waits for the answer, and reads it.
+    ///
+    /// # Errors
+    /// The remote's own and those of [`RpcClient::call`](super::RpcClient::call); PIT-500 when the answer cannot be read.
+    pub async fn request<R>(self) -> Result<R>
+    where
+        Cs: Reads<R>,
+    {
+        let call = self.call?;
+        let route = call.route.clone();
+        let answer = self.rpc.call(call).await?;
+        Cs::read_answer(&answer)
+            .map_err(|e| Error::internal(format!("the answer of {route} cannot be read: {}", e.message())))
+    }
+
+    /// Waits until the call is on its way; whatever comes of it stays with the other server.
+    ///
+    /// # Errors
+    /// When it could not be sent.
+    pub async fn notify(self) -> Result<()> {
+        let call = RpcCall { answer: false, ..self.call? };
+        let _: Bytes = self.rpc.call(call).await?;
+        Ok(())
+    }
+}
+
+impl<Cs> Clone for Callee<Cs> {
+    fn clone(&self) -> Self {
+        Self { rpc: self.rpc.clone(), target: self.target.clone(), timeout: self.timeout, codec: PhantomData }
+    }
+}
+
+impl<Cs> fmt::Debug for Callee<Cs> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callee").field("target", &self.target).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl<Cs> fmt::Debug for Sent<Cs> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").field("call", &self.call).finish_non_exhaustive()
+    }
+}
