@@ -13,7 +13,7 @@ use pitaya_core::describe::Description;
 use pitaya_core::registry::{Moment, Registry};
 use pitaya_core::session::Push;
 use pitaya_core::wire::Dictionary;
-use pitaya_core::{AppEvent, BoxFuture, CloseReason, Context, FromContext, Result, SessionEvent, State};
+use pitaya_core::{AppEvent, BoxFuture, CloseReason, Result, Rpc, State};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +31,7 @@ struct Inner {
     admission: Arc<Admission>,
     groups: Groups,
     timers: Timers,
+    rpc: Rpc,
     shutdown_timeout: Duration,
     /// What is needed once, to start.
     start: Mutex<Option<Start>>,
@@ -64,6 +65,9 @@ pub enum StartError {
     /// An `init` or `after_init` method of a component failed.
     #[error("{0}")]
     Component(String),
+    /// A server with this id is in the cluster already.
+    #[error("a server with the id `{0}` is in the cluster already: give each its own with `.server_id(..)`")]
+    ServerId(Arc<str>),
     /// An app runs once.
     #[error("the app has been started before")]
     Again,
@@ -83,6 +87,7 @@ impl App {
         admission: Arc<Admission>,
         groups: Groups,
         timers: Timers,
+        rpc: Rpc,
         shutdown_timeout: Duration,
         start: Start,
     ) -> Self {
@@ -91,6 +96,7 @@ impl App {
             admission,
             groups,
             timers,
+            rpc,
             shutdown_timeout,
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
@@ -116,7 +122,8 @@ impl App {
             tracing::warn!("{warning}");
         }
         let server = &self.0.server;
-        let state = start.state.with(self.clone()).with(self.0.groups.clone()).with(self.0.timers.clone());
+        let Inner { groups, timers, rpc, .. } = &*self.0;
+        let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
         let state = Arc::new(state);
         *server.state.lock() = state.clone();
         let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
@@ -153,6 +160,7 @@ impl App {
             let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
             acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
         }
+        server.cluster.join(server).map_err(StartError::ServerId)?;
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
@@ -216,6 +224,8 @@ impl App {
 
     async fn finish(&self) {
         let Inner { server, timers, shutdown_timeout, .. } = &*self.0;
+        // Nobody calls a server that is not there any more; what was called before is finished with the rest.
+        server.cluster.leave(server);
         server.stopping.cancel();
         for session in server.sessions.all() {
             session.close_for(CloseReason::Shutdown);
@@ -256,6 +266,18 @@ impl App {
     #[must_use]
     pub fn server_type(&self) -> &str {
         &self.0.server.kind
+    }
+
+    /// The name of this server among all: unique, and chosen at random unless the builder was given one.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        &self.0.server.id
+    }
+
+    /// The way to the remotes of other servers, and of this one.
+    #[must_use]
+    pub fn rpc(&self) -> &Rpc {
+        &self.0.rpc
     }
 
     /// Who is here.
@@ -348,30 +370,6 @@ impl App {
         if failed.is_empty() { Ok(()) } else { Err(PushError::Unreached(failed)) }
     }
 }
-
-macro_rules! lent_from_state {
-    ($($type:ty),*) => { $(
-        #[diagnostic::do_not_recommend]
-        impl FromContext for $type {
-            fn from_context(cx: &Context) -> Result<&Self> {
-                cx.state()
-            }
-        }
-        #[diagnostic::do_not_recommend]
-        impl FromContext<AppEvent> for $type {
-            fn from_context(event: &AppEvent) -> Result<&Self> {
-                event.state.get()
-            }
-        }
-        #[diagnostic::do_not_recommend]
-        impl FromContext<SessionEvent> for $type {
-            fn from_context(event: &SessionEvent) -> Result<&Self> {
-                event.state.get()
-            }
-        }
-    )* };
-}
-lent_from_state!(App, Groups, Timers);
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

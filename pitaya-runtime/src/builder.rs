@@ -6,28 +6,31 @@ pub use error::{BuildError, Problem};
 
 use crate::accept::{Acceptor, Admission, Listen, erase};
 use crate::app::{App, Start};
+use crate::cluster::LocalCluster;
 use crate::config::{Config, SerializerType};
 use crate::dictionary::Codes;
 use crate::groups::Groups;
 use crate::groups::memory::MemoryGroups;
 use crate::handshake::{Validator, Validators};
-use crate::server::{Callbacks, Server, Settings};
+use crate::server::{Callbacks, Server};
 use crate::sessions::Sessions;
+use crate::settings::{Settings, connections};
 use crate::timers::Timers;
 use parking_lot::Mutex;
 use pitaya_core::codec::{Codec, Serializer, serializer};
-use pitaya_core::describe::Description;
+use pitaya_core::describe::{Description, Side};
 use pitaya_core::handler::Handlers;
 use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
 use pitaya_core::registry::{MountError, Registry};
 use pitaya_core::route::is_legal_part;
 use pitaya_core::wire::{Dictionary, HandshakeReply};
-use pitaya_core::{CloseReason, Json, Protobuf, Result, Session, State};
+use pitaya_core::{CloseReason, Json, Protobuf, Remotes, Result, Session, State};
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +54,8 @@ use tokio_util::task::TaskTracker;
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     kind: String,
+    id: Option<String>,
+    cluster: LocalCluster,
     config: Config,
     serializer: Option<Serializer>,
     acceptors: Vec<Box<dyn Listen>>,
@@ -71,6 +76,8 @@ impl Builder {
     pub fn new(server_type: impl Into<String>) -> Self {
         Self {
             kind: server_type.into(),
+            id: None,
+            cluster: LocalCluster::default(),
             config: Config::default(),
             serializer: None,
             acceptors: Vec::new(),
@@ -83,6 +90,19 @@ impl Builder {
             state: State::default(),
             leave_groups: false,
         }
+    }
+
+    /// The name of this server among all of its cluster, in place of a random one.
+    pub fn server_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Joins the servers of this process that are given the same cluster: each calls the remotes of the others, and no
+    /// service is needed. Without it the app calls its own remotes only.
+    pub fn local_cluster(mut self, cluster: &LocalCluster) -> Self {
+        self.cluster = cluster.clone();
+        self
     }
 
     /// Settings in place of the defaults: see [`Config::load`].
@@ -126,6 +146,23 @@ impl Builder {
         let component = Arc::new(component);
         self.mounts.push(Box::new(move |registry, kind, codec| registry.mount(kind, Some(&name), codec, component)));
         self
+    }
+
+    /// Mounts a component for other servers, under the name of its `#[remote]` block.
+    pub fn remotes<S: Remotes>(self, component: S) -> Self {
+        self.shared_remotes(Arc::new(component))
+    }
+
+    /// Mounts a component for other servers that the app keeps a handle to.
+    pub fn shared_remotes<S: Remotes>(mut self, component: Arc<S>) -> Self {
+        self.mounts.push(Box::new(move |registry, _, _| registry.mount_remotes(component)));
+        self
+    }
+
+    /// Mounts a component for clients and for other servers: one instance, with a `#[handler]` and a `#[remote]` block.
+    pub fn component<S: Handlers + Remotes>(self, component: S) -> Self {
+        let component = Arc::new(component);
+        self.shared_handlers(component.clone()).shared_remotes(component)
     }
 
     /// A value that components borrow, through [`Context::state`](pitaya_core::Context::state) or a `FromContext` of
@@ -253,6 +290,10 @@ impl Builder {
         if !is_legal_part(&self.kind) {
             problems.push(Problem::ServerType(self.kind.clone()));
         }
+        let id = self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        if !is_legal_part(&id) {
+            problems.push(Problem::ServerId(id.clone()));
+        }
         if self.config.acceptor.proxyprotocol {
             // Accepting without it would take the proxy's address for everybody's.
             let text = "pitaya.acceptor.proxyprotocol: the PROXY protocol is not built yet; set it to false";
@@ -263,9 +304,6 @@ impl Builder {
             SerializerType::Json => serializer::<Json>(),
             SerializerType::Protobuf => serializer::<Protobuf>(),
         });
-        if self.acceptors.is_empty() {
-            problems.push(Problem::NoAcceptor);
-        }
         for acceptor in &mut self.acceptors {
             let name = acceptor.name();
             problems
@@ -274,6 +312,10 @@ impl Builder {
         let mut registry = Registry::default();
         for mount in self.mounts {
             problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
+        }
+        // Whom only other servers call needs none.
+        if self.acceptors.is_empty() && registry.remotes().entries().is_empty() {
+            problems.push(Problem::NoAcceptor);
         }
         let dictionary = self.codes.resolve(&self.kind, &registry, self.update_lock).unwrap_or_else(|found| {
             problems.extend(found);
@@ -307,6 +349,8 @@ impl Builder {
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let server = Server {
             kind: self.kind.into(),
+            id: id.into(),
+            cluster: self.cluster,
             settings,
             serializer,
             names: registry.entries().iter().map(|entry| entry.name().clone()).collect(),
@@ -319,51 +363,17 @@ impl Builder {
             sessions,
             leave_groups: self.leave_groups.then(|| groups.clone()),
             counters: Default::default(),
+            calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
             stopping,
             aborting: CancellationToken::new(),
         };
         let start = Start { acceptors: self.acceptors, state: self.state, sweeper: Box::pin(sweeper), warnings };
-        Ok(App::new(Arc::new(server), Arc::new(admission), groups, timers, limits.shutdown.timeout, start))
+        let rpc = server.cluster.rpc(&server, self.config.cluster.rpc.client.nats.requesttimeout);
+        let (server, admission) = (Arc::new(server), Arc::new(admission));
+        Ok(App::new(server, admission, groups, timers, rpc, limits.shutdown.timeout, start))
     }
-}
-
-impl From<&Config> for Settings {
-    fn from(config: &Config) -> Self {
-        let limits = &config.limits;
-        let packet = limits.packet.size.bytes();
-        let inflate = limits.inflate.size.bytes();
-        let on = |limit: std::time::Duration| (!limit.is_zero()).then_some(limit);
-        Self {
-            heartbeat: config.heartbeat.interval,
-            compress: config.handler.messages.compression,
-            handshake_timeout: limits.handshake.timeout,
-            handshake_size: limits.handshake.size.bytes(),
-            packet_initial: limits.packet.initial.bytes(),
-            packet,
-            inflate: if inflate == 0 { packet } else { inflate },
-            inflate_ratio: limits.inflate.ratio as usize,
-            outbox: limits.outbox.bytes(),
-            write_timeout: config.buffer.agent.conntimeout,
-            inflight: limits.inflight,
-            handler_soft: on(limits.handler.soft),
-            handler_hard: on(limits.handler.hard),
-        }
-    }
-}
-
-/// The limit on connections: without one, 80 % of the files the process may open, so that it can still do its work
-/// when the sockets are all taken.
-fn connections(configured: usize) -> usize {
-    if configured > 0 {
-        return configured;
-    }
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits.lines().find(|line| line.starts_with("Max open files"));
-    let soft = files.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
-    // Elsewhere than on Linux, or without a limit: none of ours either.
-    soft.map_or(0, |soft| soft / 5 * 4)
 }
 
 /// A component that is linked and never mounted is most often one that was forgotten.
@@ -373,7 +383,11 @@ fn unmounted(registry: &Registry) -> Vec<String> {
         .map(|service| {
             let routes: Vec<_> = service.routes.iter().map(|route| &*route.route).collect();
             let (type_name, location, routes) = (service.type_name, service.location, routes.join(", "));
-            format!("`{type_name}` ({location}) was not mounted: add `.handlers(..)`, or nobody reaches {routes}")
+            let mount = match service.side {
+                Side::Handler => ".handlers(..)",
+                Side::Remote => ".remotes(..)",
+            };
+            format!("`{type_name}` ({location}) was not mounted: add `{mount}`, or nobody reaches {routes}")
         })
         .collect()
 }

@@ -62,6 +62,12 @@ counters! {
     slow_handlers;
     /// Handlers ended by `limits.handler.hard`.
     overdue_handlers;
+    /// Calls of other servers that reached a remote's route.
+    calls;
+    /// Calls of other servers refused because `limits.calls` of them were in work.
+    refused_calls;
+    /// Calls of other servers that ended at their deadline.
+    overdue_calls;
     /// Bodies refused because they would inflate past `limits.inflate`.
     refused_inflates;
 }

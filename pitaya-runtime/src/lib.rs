@@ -35,16 +35,19 @@ pub mod accept;
 mod agent;
 mod app;
 mod builder;
+pub mod cluster;
 pub mod config;
 mod connection;
 mod counters;
 mod dictionary;
 pub mod groups;
 mod handshake;
+mod lent;
 mod outbox;
 mod push;
 mod server;
 mod sessions;
+mod settings;
 pub mod shutdown;
 pub mod timers;
 #[cfg(feature = "validation")]
@@ -56,18 +59,19 @@ pub use counters::Counts;
 pub use groups::Groups;
 pub use handshake::{Refusal, Validator};
 pub use pitaya_core::*;
-pub use pitaya_macros::handler;
+pub use pitaya_macros::{handler, remote};
 pub use push::PushError;
 pub use sessions::Sessions;
 
 /// What most applications import.
 pub mod prelude {
     pub use crate::accept::{Page, Tcp, WebSocket};
+    pub use crate::cluster::LocalCluster;
     pub use crate::config::Config;
     pub use crate::groups::Groups;
     pub use crate::timers::Timers;
     pub use crate::{
-        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Protobuf, Raw, Result,
-        Session, SessionEvent, handler,
+        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Protobuf, Raw,
+        RemoteContext, Result, Rpc, Session, SessionEvent, handler, remote,
     };
 }

@@ -1,9 +1,11 @@
 //! What all connections of one app share, and what is decided once for all of them.
 
+use crate::cluster::LocalCluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
 use crate::sessions::Sessions;
+use crate::settings::Settings;
 use parking_lot::Mutex;
 use pitaya_core::codec::Serializer;
 use pitaya_core::pipeline::Pipeline;
@@ -15,7 +17,7 @@ use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,26 +34,11 @@ pub(crate) struct Callbacks {
     pub(crate) on_closed: Vec<OnClosed>,
 }
 
-/// The part of the config that a connection reads, flat.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) heartbeat: Duration,
-    pub(crate) compress: bool,
-    pub(crate) handshake_timeout: Duration,
-    pub(crate) handshake_size: usize,
-    pub(crate) packet_initial: usize,
-    pub(crate) packet: usize,
-    pub(crate) inflate: usize,
-    pub(crate) inflate_ratio: usize,
-    pub(crate) outbox: usize,
-    pub(crate) write_timeout: Duration,
-    pub(crate) inflight: usize,
-    pub(crate) handler_soft: Option<Duration>,
-    pub(crate) handler_hard: Option<Duration>,
-}
-
 pub(crate) struct Server {
-    pub(crate) kind: Box<str>,
+    pub(crate) kind: Arc<str>,
+    pub(crate) id: Arc<str>,
+    /// The servers of this process that call each other.
+    pub(crate) cluster: LocalCluster,
     pub(crate) settings: Settings,
     pub(crate) serializer: Serializer,
     pub(crate) registry: Registry,
@@ -64,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,
+    /// Places for the calls of other servers.
+    pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.
     pub(crate) leave_groups: Option<Groups>,
     /// What components borrow, from start to end. It holds the app, which holds this: it is taken away at the end.
@@ -78,6 +67,19 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.lock().clone()
+    }
+
+    /// What a caller gets for a panic says nothing of it; the log does.
+    #[cold]
+    pub(crate) fn panicked(&self, route: Option<&str>, panic: &(dyn std::any::Any + Send)) -> Error {
+        count(&self.counters.panics);
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("(not a text)");
+        match route {
+            Some(route) => tracing::error!(route, "it panicked: {text}"),
+            None => tracing::error!("a check of the handshake panicked: {text}"),
+        }
+        Error::internal("internal error")
     }
 
     /// Completes the answer that begins at `at`: seals it, or puts the error in its place.

@@ -111,6 +111,57 @@ impl r#struct {
     }
 }
 
+#[remote(codec = Json)]
+#[allow(clippy::should_implement_trait, clippy::wrong_self_convention, reason = "that is the point")]
+impl Table {
+    pub fn clone(&self) -> Result<u32> {
+        Ok(1)
+    }
+    pub async fn fmt(&self, argument: u32) -> Result<u32> {
+        Ok(argument)
+    }
+    pub fn into(&self) -> Result<u32> {
+        Ok(2)
+    }
+    pub async fn send(&self, __cx: &RemoteContext, __call: u32) {
+        let _ = (__cx, __call);
+    }
+    pub fn request(&self) {}
+    pub fn r#type(&self) -> Result<u32> {
+        Ok(3)
+    }
+    #[route("new")]
+    pub fn rpc(&self) -> Result<u32> {
+        Ok(4)
+    }
+}
+
+/// The methods of a contract beside those of what it is built on.
+#[remote(codec = Json)]
+pub trait Copies: Clone {
+    fn clone(&self) -> Result<u32>;
+    async fn service(&self, rows: u32) -> Result<u32>;
+}
+
+#[remote]
+impl Copies for Room {
+    fn clone(&self) -> Result<u32> {
+        Ok(1)
+    }
+    async fn service(&self, rows: u32) -> Result<u32> {
+        Ok(rows)
+    }
+}
+
+#[test]
+fn every_name_is_a_remote() {
+    use pitaya_runtime::Remotes;
+    let names: Vec<_> = Table::REMOTES.service.routes.iter().map(|route| route.name).collect();
+    assert_eq!(names, ["clone", "fmt", "into", "send", "request", "type", "new"]);
+    assert_eq!(Room::REMOTES.rows.len(), 2);
+    let _ = (TableClient::clone, TableClient::fmt, TableClient::into, TableClient::r#type, CopiesClient::service);
+}
+
 #[test]
 fn every_name_is_a_route() {
     let names: Vec<_> = Room::HANDLERS.service.routes.iter().map(|route| route.name).collect();

@@ -98,10 +98,46 @@ impl Elsewhere {
     async fn close(&self) {}
 }
 
+#[::pitaya_runtime::remote]
+impl Room {
+    /// Documented.
+    #[route("hello")]
+    pub async fn reply(
+        &self,
+        rpc: &::pitaya_runtime::Rpc,
+        raw: ::pitaya_runtime::Raw,
+    ) -> ::pitaya_runtime::Result<::pitaya_runtime::Raw> {
+        let _ = rpc;
+        ::pitaya_runtime::Result::Ok(raw)
+    }
+    pub fn hush(self: &::std::sync::Arc<Self>) {}
+}
+
+/// A contract from the renamed crate, and who serves it.
+#[my::game::remote(crate = crate::my::game, codec = my::game::Json)]
+pub trait Api {
+    /// Documented.
+    async fn reply(&self, raw: my::game::Raw) -> my::game::Result<my::game::Raw>;
+    async fn later(&self) {}
+    fn hush(&self);
+}
+
+#[my::game::remote(crate = crate::my::game)]
+impl Api for Elsewhere {
+    async fn reply(&self, raw: my::game::Raw) -> my::game::Result<my::game::Raw> {
+        my::game::Result::Ok(raw)
+    }
+    fn hush(&self) {}
+}
+
 #[::std::prelude::v1::test]
 fn both_have_their_tables() {
     use ::pitaya_runtime::Handlers as _;
     let (room, elsewhere) = (Room::HANDLERS, Elsewhere::HANDLERS);
     ::std::assert_eq!((room.service.routes[0].name, room.rows.len(), room.hooks.len()), ("hello", 2, 2));
     ::std::assert_eq!((elsewhere.service.codecs, elsewhere.hooks.len()), (&["json", "protobuf"][..], 1));
+    use ::pitaya_runtime::Remotes as _;
+    let (room, elsewhere) = (Room::REMOTES, Elsewhere::REMOTES);
+    ::std::assert_eq!((room.rows.len(), elsewhere.rows.len()), (2, 3));
+    let _ = (RoomClient::reply, RoomClient::hush, ApiClient::reply, ApiClient::later, ApiClient::hush);
 }

@@ -184,6 +184,112 @@ mod private {
     }
 }
 
+#[remote]
+impl Room {
+    /// Who is here, as a message.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub async fn members(&self, rpc: &Rpc, of: Join) -> Result<Join> {
+        self.step(0);
+        rpc.any::<(Protobuf,)>("room").send("room.members", &of).request().await
+    }
+
+    /// Counts.
+    pub fn touch(&self, cx: &RemoteContext) {
+        self.step(i64::from(cx.caller().is_some()));
+    }
+
+    /// Old.
+    ///
+    /// # Errors
+    /// Never.
+    #[deprecated = "ask `members`"]
+    #[route("forget", notify)]
+    pub fn forget_all(&self) -> Result<()> {
+        self.step(0);
+        Ok(())
+    }
+
+    /// Not here.
+    #[cfg(any())]
+    pub fn gone(&self, gone: NoSuchType) -> Result<NoSuchType> {}
+}
+
+/// What a shelf does for other servers.
+#[remote(name = "shelf_of_any")]
+pub trait ShelfApi {
+    /// Fetches.
+    async fn fetch_any(&self, key: Join) -> Result<Join>;
+    /// Touches.
+    fn touch(&self);
+    /// Has an answer of its own.
+    async fn greeting(&self) -> Result<Join> {
+        Ok(Join { name: String::new() })
+    }
+}
+
+/// Writes a server of the contract.
+macro_rules! shelf_api {
+    ($api:path, $t:ty, $s:ident) => {
+        #[remote]
+        impl<$s: Store> $api for $t {
+            async fn fetch_any(&self, key: Join) -> Result<Join> {
+                drop(self.0.get(&key));
+                Ok(key)
+            }
+            fn touch(&self) {}
+        }
+    };
+}
+shelf_api!(ShelfApi, Shelf<S>, S);
+
+/// Another server of it.
+#[derive(Debug)]
+pub struct Rack;
+
+#[remote]
+impl ShelfApi for Rack {
+    async fn fetch_any(&self, key: Join) -> Result<Join> {
+        Ok(key)
+    }
+    fn touch(&self) {}
+}
+
+/// Remotes of a binary, with types that nobody else sees, and a stub that nobody uses.
+#[expect(clippy::redundant_pub_crate, reason = "it wants what `unreachable_pub` forbids")]
+mod unused {
+    use pitaya_runtime::prelude::{Error, Result, remote};
+
+    /// Inside.
+    #[derive(Debug)]
+    struct Inside(u8);
+
+    /// Inside.
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    struct Hidden {}
+
+    #[remote]
+    impl Inside {
+        /// Touches.
+        pub(super) fn touch(&self, hidden: Hidden) -> Result<Hidden> {
+            if self.0 < 9 { Ok(hidden) } else { Err(Error::new("IN-1", "no")) }
+        }
+    }
+
+    /// Keeps it alive.
+    pub(super) const fn size() -> usize {
+        size_of::<Inside>()
+    }
+}
+
+#[test]
+fn the_stubs_compile_without_a_warning() {
+    use pitaya_runtime::Remotes;
+    assert_eq!((Room::REMOTES.rows.len(), Rack::REMOTES.rows.len(), unused::size()), (3, 3, 1));
+    let _ = (RoomClient::members, ShelfApiClient::fetch_any);
+}
+
 #[test]
 fn it_compiles_without_a_warning() {
     use pitaya_runtime::Handlers;

@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod contract;
 pub mod process;
 pub mod vectors;
 pub mod websocket;

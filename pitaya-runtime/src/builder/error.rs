@@ -18,7 +18,10 @@ pub enum Problem {
     /// The server type cannot be a part of a route.
     #[error("`{0}` cannot be a server type: letters, digits, `_` and `-` only")]
     ServerType(String),
-    /// Nobody could come in.
+    /// The server id cannot be a part of a subject or a key.
+    #[error("`{0}` cannot be a server id: letters, digits, `_` and `-` only")]
+    ServerId(String),
+    /// Nobody could come in: there is no acceptor, and there are no remotes.
     #[error("there is no acceptor: add one, such as `.acceptor(Tcp::bind(\"0.0.0.0:3250\"))`")]
     NoAcceptor,
     /// An acceptor cannot work.

@@ -73,6 +73,7 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     }
     for (key, value) in [
         ("pitaya.limits.inflight", &config.limits.inflight),
+        ("pitaya.limits.calls", &config.limits.calls),
         ("pitaya.cluster.rpc.server.nats.services", &config.cluster.rpc.server.nats.services),
         ("pitaya.cluster.rpc.server.nats.buffer.messages", &config.cluster.rpc.server.nats.buffer.messages),
         ("pitaya.cluster.rpc.server.nats.buffer.push", &config.cluster.rpc.server.nats.buffer.push),

@@ -44,15 +44,8 @@ pub(super) fn unheard(agent: &Agent, route: u32, error: &Error) {
     tracing::debug!(route, "an error that no client is told: {error}");
 }
 
-/// What a client gets for a panic says nothing of it; the log does.
+/// A panic in the handler of a route, or in a step around it.
 #[cold]
 pub(super) fn panicked(server: &Server, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
-    count(&server.counters.panics);
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("(not a text)");
-    match server.names.get(route as usize) {
-        Some(route) => tracing::error!(route = &**route, "a handler panicked: {text}"),
-        None => tracing::error!("a check of the handshake panicked: {text}"),
-    }
-    Error::internal("internal error")
+    server.panicked(server.names.get(route as usize).map(|name| &**name), panic)
 }

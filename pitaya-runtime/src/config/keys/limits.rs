@@ -20,6 +20,9 @@ section! {
         /// Messages of one session in work or waiting. When so many are there, its connection is not read.
         #[go = "has queues of 20 for all sessions together."]
         inflight: usize = 64,
+        /// Calls of other servers in work. A call beyond is refused at once with PIT-503.
+        #[go = "works on 30 and lets 75 wait."]
+        calls: usize = 4096,
         handshake: HandshakeLimits,
         packet: PacketLimits,
         inflate: InflateLimits,

@@ -1,0 +1,7 @@
+//! Where calls between servers go.
+
+mod local;
+mod serve;
+
+pub use local::LocalCluster;
+pub use pitaya_core::cluster::*;

@@ -1,0 +1,59 @@
+//! What a connection reads of the config, flat.
+
+use crate::config::Config;
+use std::time::Duration;
+
+/// The part of the config that a connection reads, flat.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) heartbeat: Duration,
+    pub(crate) compress: bool,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_size: usize,
+    pub(crate) packet_initial: usize,
+    pub(crate) packet: usize,
+    pub(crate) inflate: usize,
+    pub(crate) inflate_ratio: usize,
+    pub(crate) outbox: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) inflight: usize,
+    pub(crate) handler_soft: Option<Duration>,
+    pub(crate) handler_hard: Option<Duration>,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        let limits = &config.limits;
+        let packet = limits.packet.size.bytes();
+        let inflate = limits.inflate.size.bytes();
+        let on = |limit: std::time::Duration| (!limit.is_zero()).then_some(limit);
+        Self {
+            heartbeat: config.heartbeat.interval,
+            compress: config.handler.messages.compression,
+            handshake_timeout: limits.handshake.timeout,
+            handshake_size: limits.handshake.size.bytes(),
+            packet_initial: limits.packet.initial.bytes(),
+            packet,
+            inflate: if inflate == 0 { packet } else { inflate },
+            inflate_ratio: limits.inflate.ratio as usize,
+            outbox: limits.outbox.bytes(),
+            write_timeout: config.buffer.agent.conntimeout,
+            inflight: limits.inflight,
+            handler_soft: on(limits.handler.soft),
+            handler_hard: on(limits.handler.hard),
+        }
+    }
+}
+
+/// The limit on connections: without one, 80 % of the files the process may open, so that it can still do its work
+/// when the sockets are all taken.
+pub(crate) fn connections(configured: usize) -> usize {
+    if configured > 0 {
+        return configured;
+    }
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
+    // Elsewhere than on Linux, or without a limit: none of ours either.
+    soft.map_or(0, |soft| soft / 5 * 4)
+}

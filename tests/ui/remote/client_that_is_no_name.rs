@@ -1,0 +1,10 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[remote(client = "Rooms")]
+impl Room {
+    pub fn ping(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use pitaya_runtime::prelude::*;
+
+#[remote]
+pub trait RoomApi {
+    #[on(init)]
+    fn open(&self);
+    fn ping(&self);
+}
+
+fn main() {}

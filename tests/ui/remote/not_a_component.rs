@@ -1,0 +1,7 @@
+use pitaya_runtime::prelude::*;
+
+struct Lobby;
+
+fn main() {
+    let _ = Builder::new("chat").remotes(Lobby);
+}

@@ -1,0 +1,6 @@
+use pitaya_runtime::prelude::*;
+
+#[remote]
+struct Room;
+
+fn main() {}
