@@ -122,6 +122,12 @@ impl UserCrate {
             let _ = writeln!(root, "pub mod component{number};");
             file(&format!("src/component{number}.rs"), &component(number, attribute))?;
         }
+        // Rows become machine code where their component is mounted.
+        root.push_str("\npub fn app() -> pitaya_runtime::Builder {\n    pitaya_runtime::Builder::new(\"game\")\n");
+        for number in (0..COMPONENTS).filter(|_| attribute) {
+            let _ = writeln!(root, "        .handlers(component{number}::Component{number})");
+        }
+        root.push_str("}\n");
         file("src/lib.rs", &root)?;
         Ok(Self { name, dir, target: home.join("target") })
     }
