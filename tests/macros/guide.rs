@@ -44,22 +44,21 @@ fn message(stderr: &str) -> String {
     let first = stderr.trim_start().split("\n\n").next().unwrap_or_default();
     let mut lines = first.lines();
     let mut text = lines.next().and_then(|line| line.split_once(": ")).expect("an error").1.to_owned();
-    let (mut advised, mut noted) = (true, false);
+    let mut above_the_place = true;
     for line in lines.map(str::trim) {
-        advised &= !line.starts_with("-->");
-        let note = line.strip_prefix("= note: ").filter(|note| !noted && !is_rustcs_own(note));
-        if advised && line.starts_with("help: ") {
+        above_the_place &= !line.starts_with("-->");
+        if above_the_place && line.starts_with("help: ") {
             text += &format!("<br>{line}");
-        } else if let Some(note) = note {
-            noted = true;
+        } else if let Some(note) = line.strip_prefix("= note: ").filter(|note| !tells_how_rustc_knows(note)) {
             text += &format!("<br>note: {note}");
         }
     }
     text.replace('|', "\\|")
 }
 
-fn is_rustcs_own(note: &str) -> bool {
-    ["required for", "requirement occurs", "this error originates"].iter().any(|start| note.starts_with(start))
+fn tells_how_rustc_knows(note: &str) -> bool {
+    let starts = ["required for", "requirement occurs", "the struct `", "this error originates"];
+    starts.iter().any(|start| note.starts_with(start))
 }
 
 /// A row is `| [mistake](../tests/ui/FOLDER/NAME.rs) | message |`: the link and what stands before the message.
@@ -122,6 +121,6 @@ fn every_mistake_has_one_row() {
 fn the_first_error_and_its_advice_are_found() {
     let own = "error: handler `join` must not be `const`\n       help: remove `const`\n --> a.rs:7:9\n  |\n  = help: no\n\nerror: b\n";
     assert_eq!(message(own), "handler `join` must not be `const`<br>help: remove `const`");
-    let traits = "error[E0277]: `A` cannot\n --> a.rs:9:1\nhelp: the trait `B`\n  = note: required for x\n  = note: write y\n  = note: z\n";
-    assert_eq!(message(traits), "`A` cannot<br>note: write y");
+    let traits = "error[E0277]: `A` cannot\n --> a.rs:9:1\nhelp: the trait `B`\n  = note: required for x\n  = note: write y\n  = note: this error originates\n  = note: or z\n";
+    assert_eq!(message(traits), "`A` cannot<br>note: write y<br>note: or z");
 }
