@@ -67,7 +67,7 @@ fn run() -> Result<(), String> {
     println!("# {}\n", procfs::machine());
     let routes = COMPONENTS * FORMS.len() * TIMES;
     println!("{routes} routes in {COMPONENTS} components, {rounds} rounds, medians and (range) in s:\n");
-    println!("| task | with `#[handler]` | without | ratio | ms a route |\n|---|---|---|---|---|");
+    println!("| task, s | with `#[handler]` | without | ratio | ms a route |\n|---|---|---|---|---|");
     for (title, command, from_nothing) in TASKS {
         // Once unmeasured: compiles the dependencies.
         with.time(command, from_nothing)?;

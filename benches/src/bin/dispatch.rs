@@ -162,7 +162,7 @@ fn run() -> std::result::Result<Vec<String>, String> {
 
     let mut mounted = Mounted::new();
     println!("# {}\n\n{rounds} rounds of {calls} calls, medians and (quartiles), ns a call:\n", procfs::machine());
-    println!("| method | called directly | through its entry | above it | bound |\n|---|---|---|---|---|");
+    println!("| method, ns a call | called directly | through its entry | above it | bound |\n|---|---|---|---|---|");
     let mut broken = Vec::new();
     for case in &CASES {
         let runs = mounted.measure(case, rounds, calls).map_err(|e| format!("{}: {e}", case.route))?;
