@@ -96,6 +96,14 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// Below the first a quarter of the values lie, above the second another; 0 of nothing.
+pub fn quartiles(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let at = |quarter: usize| values.get((values.len().saturating_sub(1) * quarter + 2) / 4).copied().unwrap_or(0.0);
+    (at(1), at(3))
+}
+
 /// The smallest and the largest value.
 pub fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)))
@@ -170,5 +178,7 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert_eq!(median([].into_iter()), 0.0);
+        assert_eq!(quartiles([5.0, 1.0, 900.0, 3.0, 2.0].into_iter()), (2.0, 5.0));
+        assert_eq!(quartiles([].into_iter()), (0.0, 0.0));
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     errors::{Errors, unknown},
     model::Side,
     rename::Rule,
+    types,
 };
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -225,7 +226,8 @@ fn codecs(key: &Ident, input: ParseStream<'_>) -> Result<Vec<Type>> {
         return Err(Error::new(key.span(), CODEC));
     }
     let list: Vec<Type> = list.into_iter().collect();
-    match (1..list.len()).find(|i| list[..*i].contains(&list[*i])) {
+    let texts: Vec<String> = list.iter().map(types::shown).collect();
+    match (1..list.len()).find(|i| texts[..*i].contains(&texts[*i])) {
         Some(twice) => {
             Err(Error::new_spanned(&list[twice], "this codec was already given\nhelp: name each codec once"))
         }

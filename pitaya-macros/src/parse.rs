@@ -165,7 +165,7 @@ fn docs(attrs: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attr in attrs {
         let Meta::NameValue(pair) = &attr.meta else { continue };
-        if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = peel(&pair.value)
+        if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
             && pair.path.is_ident("doc")
         {
             let text = text.value();
@@ -178,14 +178,6 @@ fn docs(attrs: &[Attribute]) -> String {
         }
     }
     lines.join("\n").trim().to_owned()
-}
-
-/// A `$doc:expr` of a `macro_rules!` arrives in an invisible group.
-fn peel(mut expr: &Expr) -> &Expr {
-    while let Expr::Group(group) = expr {
-        expr = &group.expr;
-    }
-    expr
 }
 
 #[cfg(test)]
@@ -230,6 +222,7 @@ mod tests {
             ///     indented
             #[doc = include_str!("join.md")]
             #[doc(hidden)]
+            #[must_use = "no text of ours"]
             /** A block,
              of two lines. */
             fn join(&self) {}
@@ -243,6 +236,17 @@ mod tests {
             .docs,
             ""
         );
+    }
+
+    /// A `$doc:expr` of a `macro_rules!` arrives in an invisible group.
+    #[test]
+    fn docs_that_a_macro_passed_on_are_read() {
+        let text = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!("Joins."));
+        let (written, _) = one(&quote!(
+            #[doc = #text]
+            fn join(&self) {}
+        ));
+        assert_eq!(written.docs, "Joins.");
     }
 
     #[test]

@@ -28,9 +28,45 @@ fn tokens(text: &str) -> TokenStream {
     text.parse().unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-/// The texts of the errors.
+/// The texts of the errors. A user finds each of them in the guide, too.
 fn messages(file: &File) -> Vec<String> {
-    file.items.iter().filter_map(message).collect()
+    let found: Vec<String> = file.items.iter().filter_map(message).collect();
+    for text in &found {
+        let is_first = !text.ends_with("is first declared here");
+        assert!(!is_first || documented(text), "docs/macros.md has no row for {:?}: {text}", claim(text));
+    }
+    found
+}
+
+fn documented(text: &str) -> bool {
+    let rows = include_str!("../../docs/macros.md").lines().filter_map(|line| line.strip_prefix("| ["));
+    rows.filter_map(|row| row.split_once(".rs) | ")).any(|(_, message)| claim(message) == claim(text))
+}
+
+/// What a message says, without the names and the numbers of the case, without its reasons, and whoever it is said of.
+fn claim(text: &str) -> String {
+    let headline = text.split(['\n', '|']).next().unwrap_or_default().split("<br>").next().unwrap_or_default();
+    let headline = headline.replace("hook", "handler").replace("remote", "handler");
+    let (mut claim, mut quoted) = (String::new(), false);
+    for c in headline.chars() {
+        match c {
+            '`' => {
+                quoted = !quoted;
+                claim.push('`');
+            }
+            _ if quoted || c.is_ascii_digit() => {}
+            ',' | ':' | ';' => break,
+            _ => claim.push(c),
+        }
+    }
+    claim.trim_end().to_owned()
+}
+
+#[test]
+fn a_message_is_found_by_what_it_says() {
+    assert_eq!(claim("code 7 is taken by `a, b`; so `c`\nhelp: d"), "code  is taken by ``");
+    assert!(documented("a handler takes at most one payload; `x` is the second\nhelp: y"));
+    assert!(!documented("a handler takes at most two payloads; `x` is the third"));
 }
 
 fn message(item: &Item) -> Option<String> {

@@ -74,6 +74,7 @@ fn a_component_that_borrows() {
     let text = "a component cannot borrow: it lives as long as the app\nhelp: own the data, or share it in an `Arc`";
     assert_eq!(about_item("impl<'a> Room<'a> { pub fn join(&self) { } }"), [text]);
     assert_eq!(about_item("impl Room<'_> { pub fn join(&self) { } }"), [text]);
+    assert_eq!(about_item("impl<'a> Room { pub fn join(&self) { } }"), [text]);
 }
 
 #[test]
@@ -336,6 +337,9 @@ fn hooks() {
 fn too_many_codecs() {
     let text = "a block speaks at most 3 serializers\nhelp: take one out, or expose the routes with a second component";
     assert_eq!(about_args("codec(A, B, C, D)"), [text]);
+    let file = handler("codec(A, B, C, D)", "impl Room { pub fn join(&self) { } }");
+    let table = generated(&file)[0].to_token_stream().to_string();
+    assert!(table.contains("type __Codecs = (A , B , C ,)"), "no second error about a set of four: {table}");
     assert!(about_args("codec(A, B, C)").is_empty());
 }
 

@@ -1,0 +1,188 @@
+//! What the attribute costs the compiler: a crate with 1,000 routes, beside the same crate without the attribute.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use pitaya_benches::args::Args;
+use pitaya_benches::judge::{median, range};
+use pitaya_benches::procfs;
+
+const USAGE: &str = "usage: compile [--rounds 5] [--quick]
+  --quick  1 round: does everything run?";
+
+const COMPONENTS: usize = 50;
+/// Each stands four times in a component. Beside them stand the types of its messages, with their derives.
+const FORMS: [(&str, &str); 5] = [
+    ("", "pub fn FORM(&self, order: Order) -> Receipt { Receipt { id: order.id, note: order.note } }"),
+    (
+        "",
+        "pub async fn FORM(&self, session: &Session, order: Order) -> Result<Receipt> {
+        session.push(\"onOrder\", &order.id)?;
+        Ok(Receipt { id: order.id, note: order.note })
+    }",
+    ),
+    (
+        "#[route(notify)]",
+        "pub async fn FORM(&self, cx: &Context, order: Order) -> Result<()> { cx.session().push(\"onOrder\", &order.note) }",
+    ),
+    ("#[route(concurrent)]", "pub fn FORM(&self, body: Raw) -> Raw { body }"),
+    ("", "pub async fn FORM(&self) -> Receipt { Receipt { id: 7, note: String::new() } }"),
+];
+const TIMES: usize = 4;
+
+/// What is timed. Dependencies are compiled before; the crate itself is compiled from nothing, or after an edit.
+const TASKS: [(&str, &str, bool); 4] = [
+    ("`cargo check`, the crate from nothing", "check", true),
+    ("`cargo check` after an edit in one component", "check", false),
+    ("`cargo build`, the crate from nothing", "build", true),
+    ("`cargo build` after an edit in one component", "build", false),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("compile: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let args =
+        Args::parse(std::env::args().skip(1), &["rounds"], &["help", "quick"]).map_err(|e| format!("{e}\n{USAGE}"))?;
+    if args.given("help") {
+        println!("{USAGE}");
+        return Ok(());
+    }
+    let rounds: usize = args.value("rounds", if args.given("quick") { 1 } else { 5 })?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the workspace is not where it was")?;
+    let home = workspace.join("target/bench/compile");
+    let with = UserCrate::write(workspace, &home, true)?;
+    let without = UserCrate::write(workspace, &home, false)?;
+
+    println!("# {}\n", procfs::machine());
+    let routes = COMPONENTS * FORMS.len() * TIMES;
+    println!("{routes} routes in {COMPONENTS} components, {rounds} rounds, medians and (range) in s:\n");
+    println!("| task, s | with `#[handler]` | without | ratio | ms a route |\n|---|---|---|---|---|");
+    for (title, command, from_nothing) in TASKS {
+        // Once unmeasured: compiles the dependencies.
+        with.time(command, from_nothing)?;
+        without.time(command, from_nothing)?;
+        let mut runs = Vec::new();
+        for round in 1..=rounds {
+            let run = (with.time(command, from_nothing)?, without.time(command, from_nothing)?);
+            eprintln!("round {round}/{rounds}: {title}: {:.2} s, {:.2} s", run.0, run.1);
+            runs.push(run);
+        }
+        let (a, b) = (median(runs.iter().map(|run| run.0)), median(runs.iter().map(|run| run.1)));
+        let ((a_min, a_max), (b_min, b_max)) =
+            (range(runs.iter().map(|run| run.0)), range(runs.iter().map(|run| run.1)));
+        println!(
+            "| {title} | {a:.2} ({a_min:.2}..{a_max:.2}) | {b:.2} ({b_min:.2}..{b_max:.2}) | **{:.2}** | {:.2} |",
+            median(runs.iter().map(|(a, b)| a / b)),
+            (a - b) * 1e3 / routes as f64,
+        );
+    }
+    Ok(())
+}
+
+/// A library as a user writes it, outside of the workspace.
+struct UserCrate {
+    name: &'static str,
+    dir: PathBuf,
+    target: PathBuf,
+}
+
+impl UserCrate {
+    fn write(workspace: &Path, home: &Path, attribute: bool) -> Result<Self, String> {
+        let name = if attribute { "with_handler" } else { "without_handler" };
+        let dir = home.join(name);
+        let file = |path: &str, text: &str| -> Result<(), String> {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().unwrap_or(&dir))
+                .and_then(|()| fs::write(&path, text))
+                .map_err(|e| format!("{}: {e}", path.display()))
+        };
+        file(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+                 pitaya-runtime = {{ path = {:?} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
+                workspace.join("pitaya-runtime")
+            ),
+        )?;
+        let lock = fs::read_to_string(workspace.join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
+        file("Cargo.lock", &lock)?;
+        let mut root = String::from("//! Generated by `benches/run --compile`.\n");
+        for number in 0..COMPONENTS {
+            let _ = writeln!(root, "pub mod component{number};");
+            file(&format!("src/component{number}.rs"), &component(number, attribute))?;
+        }
+        // Rows become machine code where their component is mounted.
+        root.push_str("\npub fn app() -> pitaya_runtime::Builder {\n    pitaya_runtime::Builder::new(\"game\")\n");
+        for number in (0..COMPONENTS).filter(|_| attribute) {
+            let _ = writeln!(root, "        .handlers(component{number}::Component{number})");
+        }
+        root.push_str("}\n");
+        file("src/lib.rs", &root)?;
+        Ok(Self { name, dir, target: home.join("target") })
+    }
+
+    /// Seconds.
+    fn time(&self, command: &str, from_nothing: bool) -> Result<f64, String> {
+        if from_nothing {
+            self.cargo(&["clean", "--quiet", "--offline", "--package", self.name])?;
+        } else {
+            self.edit()?;
+        }
+        let start = Instant::now();
+        self.cargo(&[command, "--quiet", "--offline"])?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Changes what one method does.
+    fn edit(&self) -> Result<(), String> {
+        let path = self.dir.join("src/component7.rs");
+        let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        let (from, to) = if text.contains("id: 7,") { ("id: 7,", "id: 7 + 1,") } else { ("id: 7 + 1,", "id: 7,") };
+        fs::write(&path, text.replacen(from, to, 1)).map_err(failed)
+    }
+
+    fn cargo(&self, args: &[&str]) -> Result<(), String> {
+        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(args)
+            .current_dir(&self.dir)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .output()
+            .map_err(|e| format!("cargo: {e}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("cargo {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+fn component(number: usize, attribute: bool) -> String {
+    let mut text = format!(
+        "use pitaya_runtime::prelude::*;\n\n#[derive(serde::Deserialize)]\npub struct Order {{ id: u32, note: String }}\n\n\
+         #[derive(serde::Serialize)]\npub struct Receipt {{ id: u32, note: String }}\n\npub struct Component{number};\n\n"
+    );
+    if attribute {
+        text.push_str("#[handler]\n");
+    }
+    let _ = writeln!(text, "impl Component{number} {{");
+    for route in 0..TIMES * FORMS.len() {
+        let (options, form) = FORMS[route % FORMS.len()];
+        if attribute {
+            let _ = writeln!(text, "    {options}");
+        }
+        let _ = writeln!(text, "    {}", form.replace("FORM", &format!("route{route}")));
+    }
+    text.push_str("}\n");
+    text
+}

@@ -1,0 +1,4 @@
+//! What the manifest and `docs/macros.md` say of the macros, held against the code.
+
+mod budgets;
+mod guide;

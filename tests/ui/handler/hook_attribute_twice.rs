@@ -1,0 +1,14 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn join(&self) {}
+
+    #[on(init)]
+    #[on(shutdown)]
+    fn open(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn join(&self) {}
+
+    #[on(init)]
+    fn open(&self) -> u32 {
+        7
+    }
+}
+
+fn main() {}

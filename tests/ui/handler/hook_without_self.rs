@@ -1,0 +1,13 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn join(&self) {}
+
+    #[on(init)]
+    fn open() {}
+}
+
+fn main() {}
