@@ -9,7 +9,7 @@ pub const SOON: Duration = Duration::from_secs(10);
 
 /// Whether the long form of a proof was asked for: `./tests/run --long`.
 pub fn long() -> bool {
-    std::env::var_os("PITAYA_LONG").is_some()
+    std::env::var_os("TESTS_LONG").is_some()
 }
 
 /// Builds an app with one TCP acceptor on a free port and starts it.
