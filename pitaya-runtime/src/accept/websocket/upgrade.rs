@@ -48,8 +48,8 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
             );
             stream.write_all(answer.as_bytes()).await?;
             stream.flush().await?;
-            head.drain(..length);
-            return Ok(Some(head));
+            // A copy of what is behind it, most often of nothing: the head's memory must not stay with the connection.
+            return Ok(Some(head.split_off(length)));
         }
         Request::Get { path, head } => match pages.iter().find(|page| page.path == path) {
             Some(page) => answer(stream, "200 OK", &page.media_type, &page.content, head).await?,
