@@ -183,6 +183,7 @@ use quote::quote;
 ///         location: ::core::concat!(::core::file!(), ":", ::core::line!()),
 ///         contract: ::core::option::Option::None,
 ///     };
+///     #[doc(hidden)]
 ///     impl __pitaya::Handlers for Room {
 ///         const HANDLERS: __pitaya::Table<Self> = __pitaya::Table {
 ///             service: &__SERVICE,

@@ -50,6 +50,7 @@ const _: () = {
         location: "tests/expansion/sample.rs:15",
         contract: ::core::option::Option::None,
     };
+    #[doc(hidden)]
     impl __pitaya::Handlers for Room {
         const HANDLERS: __pitaya::Table<Self> = __pitaya::Table {
             service: &__SERVICE,

@@ -60,6 +60,7 @@ pub(crate) fn server(server: &Server) -> TokenStream {
         #(#cfg)*
         const _: () = {
             use #krate::__private as __pitaya;
+            #[doc(hidden)]
             impl #impl_generics __pitaya::Remotes for #ty #bounds {
                 const REMOTES: __pitaya::Table<Self, __pitaya::RemoteContext> = __pitaya::Table {
                     service: &__pitaya::Service {

@@ -31,6 +31,7 @@ pub(crate) fn component(component: &Component) -> TokenStream {
         #allowed
         const _: () = {
             #description
+            #[doc(hidden)]
             impl #impl_generics __pitaya::#carrier for #ty #bounds {
                 const #constant: #typed = #rows;
                 #schemas
