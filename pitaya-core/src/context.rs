@@ -1,7 +1,6 @@
 //! What a method may borrow: the session, the app's state, what a pipeline step left for it.
 
 use crate::error::{Error, Result};
-use crate::pipeline::Pipeline;
 use crate::session::{CloseReason, Session};
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -47,8 +46,20 @@ impl std::fmt::Debug for State {
 pub struct Shared {
     session: Session,
     state: Arc<State>,
-    pipeline: Arc<Pipeline>,
+    steps: Arc<dyn Steps>,
     routes: Arc<[Arc<str>]>,
+}
+
+/// Steps over payloads, as far as a context has to know of them: the [pipeline](crate::pipeline::Pipeline)'s.
+pub trait Steps: std::fmt::Debug + Send + Sync {
+    /// Whether there are any.
+    fn any(&self) -> bool;
+
+    /// Runs them.
+    ///
+    /// # Errors
+    /// The first one's that fails.
+    fn run(&self, cx: &mut Context, payload: &mut (dyn Any + Send)) -> Result<()>;
 }
 
 /// What surrounds one message. Cheap to clone: one counter, and a second one when a pipeline step left something.
@@ -68,9 +79,9 @@ struct Extras(State);
 impl Context {
     /// The context of a session's messages. `routes` are the full names, indexed by registry entry.
     #[must_use]
-    pub fn new(session: Session, state: Arc<State>, pipeline: Arc<Pipeline>, routes: Arc<[Arc<str>]>) -> Self {
-        let has_before = pipeline.has_before();
-        let shared = Arc::new(Shared { session, state, pipeline, routes });
+    pub fn new(session: Session, state: Arc<State>, steps: Arc<dyn Steps>, routes: Arc<[Arc<str>]>) -> Self {
+        let has_before = steps.any();
+        let shared = Arc::new(Shared { session, state, steps, routes });
         Self { shared, route: u32::MAX, id: 0, has_before, extras: None }
     }
 
@@ -126,12 +137,6 @@ impl Context {
     pub async fn closed(&self) {
         self.shared.session.closed().await;
     }
-
-    /// The steps around this message's handler.
-    #[must_use]
-    pub fn pipeline(&self) -> &Arc<Pipeline> {
-        &self.shared.pipeline
-    }
 }
 
 /// What surrounds a call, as far as a row has to know: [`Context`] and [`RemoteContext`](crate::RemoteContext).
@@ -149,8 +154,8 @@ impl Source for Context {
         if !self.has_before {
             return Ok(());
         }
-        let pipeline = self.shared.pipeline.clone();
-        pipeline.before(self, payload)
+        let steps = self.shared.steps.clone();
+        steps.run(self, payload)
     }
 }
 

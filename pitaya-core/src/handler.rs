@@ -5,11 +5,10 @@
 
 mod call;
 mod check;
-mod returned;
 
+pub use crate::answer::{Answer, Nothing, Plain, Returned};
 pub use call::{Call, Read, Row, Step};
 pub use check::{assert_unique, check};
-pub use returned::{Answer, Nothing, Plain, Returned};
 
 use crate::context::Context;
 use crate::lifecycle::Hook;

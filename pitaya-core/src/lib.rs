@@ -13,6 +13,7 @@
 //! bytes ◀─ wire::packet ◀─ wire::message ◀─────────────────────── codec: answer ─▶ body
 //! ```
 
+pub mod answer;
 pub mod cluster;
 pub mod codec;
 pub mod context;

@@ -1,9 +1,9 @@
 //! The methods of a component that no client calls: `#[on(init)]` and its like.
 
 use crate::BoxFuture;
+use crate::answer::Answer;
 use crate::context::{AppEvent, SessionEvent};
 use crate::error::Result;
-use crate::handler::Answer;
 use std::future::Future;
 use std::sync::Arc;
 

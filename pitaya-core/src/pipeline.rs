@@ -9,7 +9,7 @@
 //! An error of the first two stages ends the turn: the method does not run, the third stage does.
 
 use crate::BoxFuture;
-use crate::context::Context;
+use crate::context::{Context, Steps};
 use crate::error::Result;
 use bytes::Bytes;
 use std::any::Any;
@@ -132,16 +132,22 @@ impl Pipeline {
         Ok(body)
     }
 
-    pub(crate) fn before(&self, cx: &mut Context, payload: &mut (dyn Any + Send)) -> Result<()> {
-        self.before.iter().try_for_each(|step| step.before(cx, payload))
-    }
-
     /// Runs the steps on the outcome.
     ///
     /// # Errors
     /// The outcome's own.
     pub fn after(&self, cx: &Context, outcome: Outcome) -> Outcome {
         self.after.iter().fold(outcome, |outcome, step| step.after(cx, outcome))
+    }
+}
+
+impl Steps for Pipeline {
+    fn any(&self) -> bool {
+        self.has_before()
+    }
+
+    fn run(&self, cx: &mut Context, payload: &mut (dyn Any + Send)) -> Result<()> {
+        self.before.iter().try_for_each(|step| step.before(cx, payload))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A turn: a call in progress, polled in place by whoever owns the session.
 
+use crate::answer::Answer;
 use crate::error::Result;
-use crate::handler::Answer;
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
 //! One call: from the bytes of a body to a step of the turn.
 
-use super::returned::Answer;
+use crate::answer::Answer;
 use crate::codec::Reads;
 use crate::context::{Context, Source};
 use crate::error::Result;
