@@ -94,7 +94,7 @@ impl Server {
     ) {
         match outcome {
             Ok(()) => {
-                if out.len() < at + answer_overhead(id) {
+                if out.len() < at + HEADER + 2 {
                     let error = Error::internal("the codec took away what it had not written");
                     return self.error_answer(out, at, id, &error, false);
                 }
