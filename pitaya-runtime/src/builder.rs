@@ -1,6 +1,7 @@
 //! What an app is made of, and whether it is valid: all problems at once.
 
 mod error;
+mod unmounted;
 
 pub use error::{BuildError, Problem};
 
@@ -18,7 +19,6 @@ use crate::settings::{Settings, connections};
 use crate::timers::Timers;
 use parking_lot::Mutex;
 use pitaya_core::codec::{Codec, Serializer, serializer};
-use pitaya_core::describe::{Description, Side};
 use pitaya_core::handler::Handlers;
 use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
 use pitaya_core::registry::{MountError, Registry};
@@ -33,6 +33,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use unmounted::unmounted;
 
 /// Collects what an app is made of. Nothing is checked before [`build`](Self::build), which reports everything.
 ///
@@ -374,22 +375,6 @@ impl Builder {
         let (server, admission) = (Arc::new(server), Arc::new(admission));
         Ok(App::new(server, admission, groups, timers, rpc, limits.shutdown.timeout, start))
     }
-}
-
-/// A component that is linked and never mounted is most often one that was forgotten.
-fn unmounted(registry: &Registry) -> Vec<String> {
-    let forgotten = Description::unmounted(registry).services.into_iter();
-    forgotten
-        .map(|service| {
-            let routes: Vec<_> = service.routes.iter().map(|route| &*route.route).collect();
-            let (type_name, location, routes) = (service.type_name, service.location, routes.join(", "));
-            let mount = match service.side {
-                Side::Handler => ".handlers(..)",
-                Side::Remote => ".remotes(..)",
-            };
-            format!("`{type_name}` ({location}) was not mounted: add `{mount}`, or nobody reaches {routes}")
-        })
-        .collect()
 }
 
 impl fmt::Debug for Builder {
