@@ -72,6 +72,7 @@ async fn a_million_numbered_messages_on_100_sessions_rise_strictly() {
     let _clients = senders.join_all().await;
     tokio::time::timeout(SOON * 6, counter.done.notified()).await.expect("all messages arrive");
     assert_eq!(counter.wrong.load(Relaxed), 0, "messages out of order");
-    assert_eq!(app.counts().messages, SESSIONS * MESSAGES);
+    // Counted when a read is done with, which may be a little after its last handler.
     app.shutdown().await;
+    assert_eq!(app.counts().messages, SESSIONS * MESSAGES);
 }
