@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod codec;
 pub mod context;
 pub mod describe;
+pub mod duration;
 pub mod error;
 pub mod handler;
 pub mod lifecycle;

@@ -1,6 +1,21 @@
-//! What a transport or a store must do: the traits between an app and what lies outside of its process.
+//! What a transport, a discovery or a store must do: the traits between an app and what lies outside of its process,
+//! and the bytes they exchange with others. Nothing here assumes a broker.
 
+pub mod binding;
+pub mod discovery;
+pub mod envelope;
+pub mod forward;
 pub mod groups;
+pub mod metadata;
+pub mod router;
+pub mod server;
+pub mod transport;
 
 pub use crate::BoxFuture;
+pub use binding::BindingStorage;
+pub use discovery::{Discovery, DiscoveryError, Registrar};
+pub use forward::{Back, Forward, Forwarder, IncomingMessage, Sink};
 pub use groups::{GroupError, GroupStore};
+pub use router::{Message, Router};
+pub use server::ServerInfo;
+pub use transport::{Callee, IncomingCall, OutgoingCall, Reply, Transport};

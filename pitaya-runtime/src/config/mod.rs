@@ -34,7 +34,6 @@
 //!
 //! All keys are listed in `docs/config.md`, which [`reference()`] writes.
 
-pub mod duration;
 mod keys;
 mod load;
 mod nearest;
@@ -51,6 +50,7 @@ mod validate;
 use std::{env, path::Path};
 
 pub use keys::*;
+pub use pitaya_core::duration;
 pub use problem::{ConfigErrors, ConfigProblem, Origin, Warning};
 pub use reference::reference;
 pub use setting::{Secret, SerializerType};

@@ -5,7 +5,7 @@
 //! ```
 //! #[derive(serde::Deserialize)]
 //! struct Match {
-//!     #[serde(with = "pitaya_runtime::config::duration")]
+//!     #[serde(with = "pitaya_core::duration")]
 //!     countdown: std::time::Duration,
 //! }
 //! let own: Match = serde_json::from_str(r#"{"countdown": "1m30s"}"#)?;
@@ -154,7 +154,10 @@ fn decimal(nanos: u128, scale: u128) -> String {
 }
 
 /// Reads what a file may hold: a text, or an integer that counts nanoseconds, as Go does.
-pub(super) fn from_value(value: &Value) -> Result<Duration, String> {
+///
+/// # Errors
+/// A text that says what would be accepted.
+pub fn from_value(value: &Value) -> Result<Duration, String> {
     match value {
         Value::String(text) => parse(text).map_err(|error| error.to_string()),
         Value::Number(number) => match number.as_u64() {
@@ -171,12 +174,12 @@ pub(super) fn from_value(value: &Value) -> Result<Duration, String> {
     }
 }
 
-/// For `#[serde(with = "pitaya_runtime::config::duration")]`: writes what [`format()`] gives.
+/// For `#[serde(with = "pitaya_core::duration")]`: writes what [`format()`] gives.
 pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format(*duration))
 }
 
-/// For `#[serde(with = "pitaya_runtime::config::duration")]`: a text as for [`parse`], or an integer of nanoseconds.
+/// For `#[serde(with = "pitaya_core::duration")]`: a text as for [`parse`], or an integer of nanoseconds.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     from_value(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
 }

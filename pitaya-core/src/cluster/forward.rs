@@ -1,0 +1,134 @@
+//! A client's message on its way to the server that handles it, and what comes back.
+
+use super::ServerInfo;
+use crate::error::{Error, Result};
+use crate::remote::{Metadata, Peer};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One message of a client, as its frontend forwards it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Forward<'a> {
+    /// The number of the session on its frontend.
+    pub session: i64,
+    /// Who it is, empty while nobody.
+    pub uid: &'a str,
+    /// The session's data, a JSON object.
+    pub data: &'a [u8],
+    /// The client's number of a request. A request with the number 0 runs and is not answered.
+    pub id: u64,
+    /// Whether it is a notify. It is acknowledged like a request is answered: the order of a session depends on it.
+    pub notify: bool,
+    /// The full route.
+    pub route: &'a str,
+    /// The body, as the client encoded it.
+    pub body: &'a [u8],
+}
+
+impl<'a> Forward<'a> {
+    /// A message of a session without uid and data.
+    #[must_use]
+    pub fn new(session: i64, id: u64, notify: bool, route: &'a str, body: &'a [u8]) -> Self {
+        Self { session, uid: "", data: b"{}", id, notify, route, body }
+    }
+}
+
+/// The way of one session's messages to other servers. Dropped when the session ends: nobody waits for its answers any
+/// more, and what comes late is thrown away.
+pub trait Forwarder: Send + Sync + 'static {
+    /// Sends one message on, and returns at once. What becomes of it is told to the session's [`Sink`], once: an answer,
+    /// an acknowledgement or an error, PIT-408 when the transport's time-out passes or the connection is lost after
+    /// sending (it may have run), PIT-503 when it has certainly not run.
+    ///
+    /// To a server that [keeps order](ServerInfo::keeps_order) messages arrive in the order of the calls, and the sink
+    /// hears what a method pushes before it hears its answer. To any other the caller sends the next one after the
+    /// answer.
+    ///
+    /// # Errors
+    /// PIT-503 when it cannot be sent; then the sink hears nothing.
+    fn forward(&self, to: &Arc<ServerInfo>, message: Forward<'_>) -> Result<()>;
+}
+
+/// A frontend's session, as what comes back for it sees it. No method waits.
+pub trait Sink: Send + Sync + 'static {
+    /// The outcome of the message with this number; 0 for a notify.
+    fn answered(&self, id: u64, outcome: Result<&[u8], &Error>);
+
+    /// A push of the server that handles its messages.
+    fn pushed(&self, route: &str, body: &[u8]);
+
+    /// The server that handles its messages kicks it.
+    fn kicked(&self);
+}
+
+/// A client's message that arrived at the server that handles it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct IncomingMessage {
+    /// The frontend that holds the client's connection.
+    pub frontend: Arc<Peer>,
+    /// The number of the session there.
+    pub session: i64,
+    /// Who it is, empty while nobody: checked to be UTF-8 by whoever reads it.
+    pub uid: Bytes,
+    /// The session's data, a JSON object, or nothing.
+    pub data: Bytes,
+    /// The client's number of a request.
+    pub id: u64,
+    /// Whether it is a notify.
+    pub notify: bool,
+    /// The route.
+    pub route: Bytes,
+    /// The body, as the client encoded it.
+    pub body: Bytes,
+    /// What travels with it.
+    pub metadata: Arc<Metadata>,
+    /// When its frontend stops waiting.
+    pub deadline: Instant,
+    /// The way back, which many messages share.
+    pub back: Arc<dyn Back>,
+    /// Which message is meant on that way.
+    pub ticket: u64,
+}
+
+impl IncomingMessage {
+    /// A message without uid, data and metadata.
+    #[must_use]
+    pub fn new(frontend: Arc<Peer>, session: i64, deadline: Instant, back: Arc<dyn Back>, ticket: u64) -> Self {
+        let (uid, data, route, body) = (Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new());
+        let metadata = Arc::default();
+        Self { frontend, session, uid, data, id: 0, notify: false, route, body, metadata, deadline, back, ticket }
+    }
+}
+
+impl std::fmt::Debug for IncomingMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IncomingMessage")
+            .field("frontend", &self.frontend.id)
+            .field("session", &self.session)
+            .field("id", &self.id)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The way from a method back to the client of another server. No method waits.
+pub trait Back: Send + Sync + 'static {
+    /// The outcome, once: for a notify an empty body. Nothing is pushed through this ticket's turn afterwards.
+    fn answer(&self, ticket: u64, outcome: Result<&[u8], &Error>);
+
+    /// A push to the session of this message. One that is made before its answer arrives before it, if the way keeps
+    /// order; `uid` is whom the session is bound to now.
+    ///
+    /// # Errors
+    /// PIT-000 with Go's text when this way needs a uid and there is none; PIT-499 when nobody can be reached.
+    fn push(&self, ticket: u64, uid: Option<&str>, route: &str, body: &[u8]) -> Result<()>;
+
+    /// Kicks the session of this message.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    fn kick(&self, ticket: u64, uid: Option<&str>) -> Result<()>;
+}

@@ -1,0 +1,49 @@
+//! What travels beside a call: one flat JSON object, Go's propagated context (`pkg/context/context.go`).
+
+use crate::duration;
+use crate::remote::Metadata;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The id of the sender, overwritten by each.
+pub const PEER_ID: &str = "peer.id";
+/// The server type of the sender, overwritten by each.
+pub const PEER_SERVICE: &str = "peer.service";
+/// How long the sender waits: a string in Go's notation for durations. A number kills a Go server.
+pub const REQUEST_TIMEOUT: &str = "reqTimeout";
+/// One name for a client's request on all servers it comes by.
+pub const REQUEST_ID: &str = "request.id";
+
+/// The bytes for a receiver: these values, with the sender and its time-out in place of those that came with them.
+#[must_use]
+pub fn encode(values: &Metadata, id: &str, kind: &str, timeout: Duration) -> Vec<u8> {
+    let mut all = values.clone();
+    all.insert(PEER_ID.to_owned(), id.into());
+    all.insert(PEER_SERVICE.to_owned(), kind.into());
+    // Never "0s": what has no time left is not sent.
+    all.insert(REQUEST_TIMEOUT.to_owned(), duration::format(timeout).into());
+    serde_json::to_vec(&all).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// Reads what a sender wrote.
+///
+/// # Errors
+/// A text for the sender when it is not a JSON object.
+pub fn decode(json: &[u8]) -> Result<Metadata, String> {
+    if json.is_empty() {
+        return Err("no context found".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|e| format!("the metadata are no JSON object: {e}"))
+}
+
+/// How long the sender waits, if it says so in a way that can be read.
+#[must_use]
+pub fn timeout(values: &Metadata) -> Option<Duration> {
+    values.get(REQUEST_TIMEOUT).and_then(Value::as_str).and_then(|text| duration::parse(text).ok())
+}
+
+/// A text among the values.
+#[must_use]
+pub fn text<'a>(values: &'a Metadata, key: &str) -> Option<&'a str> {
+    values.get(key).and_then(Value::as_str)
+}

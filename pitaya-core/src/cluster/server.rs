@@ -1,0 +1,98 @@
+//! A server, as discovery describes it to others.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The key in [`ServerInfo::metadata`] of servers that keep the order of a session's messages and speak the lane; its
+/// value is the lane's version, [`LANE_VERSION`]. Ours: a Go server carries it along and takes no notice.
+pub const LANE: &str = "pitaya.lane";
+/// The version of the lane that this code speaks.
+pub const LANE_VERSION: &str = "1";
+
+/// One server of a cluster: Go's record (`pkg/cluster/server.go`), and what it is in etcd, byte for byte.
+///
+/// ```
+/// use pitaya_core::cluster::ServerInfo;
+///
+/// let info = ServerInfo::parse(br#"{"id":"a1","type":"room","metadata":null,"frontend":false,"hostname":"h"}"#)?;
+/// assert_eq!((&*info.kind, info.frontend), ("room", false));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// Its name among all servers.
+    pub id: Arc<str>,
+    /// Its type: the first part of its routes.
+    #[serde(rename = "type")]
+    pub kind: Arc<str>,
+    /// What it says of itself, for routers; a Go server refuses the record when a value is no string.
+    #[serde(default, deserialize_with = "metadata")]
+    pub metadata: BTreeMap<String, String>,
+    /// Whether clients connect to it.
+    #[serde(default)]
+    pub frontend: bool,
+    /// The machine it runs on.
+    #[serde(default)]
+    pub hostname: String,
+}
+
+impl ServerInfo {
+    /// A server of this type and id.
+    pub fn new(kind: impl Into<Arc<str>>, id: impl Into<Arc<str>>, frontend: bool) -> Self {
+        let (kind, id) = (kind.into(), id.into());
+        Self { id, kind, metadata: BTreeMap::new(), frontend, hostname: String::new() }
+    }
+
+    /// Reads a record. Metadata may be missing, `null`, or the `""` that libpitaya-cluster writes; values in it that are
+    /// no strings are left out.
+    ///
+    /// # Errors
+    /// When it is no JSON object with a type and an id.
+    pub fn parse(json: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(json)
+    }
+
+    /// The record that others read.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Strings and a bool: there is nothing in it that JSON cannot say.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether it keeps the order of a session's messages, and speaks the lane.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        self.metadata.get(LANE).is_some_and(|version| version == LANE_VERSION)
+    }
+}
+
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let pairs = value.as_object().into_iter().flatten();
+    Ok(pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_of_every_kind_is_read() {
+        for metadata in ["null", "\"\"", "{}", r#"{"a":1}"#] {
+            let json = format!(r#"{{"id":"x","type":"room","metadata":{metadata},"frontend":true,"more":1}}"#);
+            let info = ServerInfo::parse(json.as_bytes()).expect(metadata);
+            assert_eq!((info.metadata.len(), info.frontend, &*info.hostname), (0, true, ""), "{metadata}");
+        }
+        assert!(ServerInfo::parse(b"null").is_err());
+        assert!(ServerInfo::parse(br#"{"id":"x"}"#).is_err());
+    }
+
+    /// Recorded from a Go server.
+    #[test]
+    fn the_record_has_gos_order_of_fields() {
+        let json = r#"{"id":"2790a87c","type":"connector","metadata":{"k":"v"},"frontend":true,"hostname":"vm"}"#;
+        assert_eq!(ServerInfo::parse(json.as_bytes()).expect("a record").to_json(), json);
+    }
+}

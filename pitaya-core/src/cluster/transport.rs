@@ -1,0 +1,130 @@
+//! What carries calls and messages between servers.
+
+use super::{BoxFuture, Forwarder, IncomingMessage, ServerInfo, Sink};
+use crate::error::Result;
+use crate::remote::{Metadata, Peer};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A call of a remote of another server, on its way out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OutgoingCall {
+    /// The remote, as `type.service.method`, or `sys.method` for those of the framework.
+    pub route: Cow<'static, str>,
+    /// The argument, encoded.
+    pub body: Bytes,
+    /// What travels with it, without what the transport adds.
+    pub metadata: Arc<Metadata>,
+    /// How long the caller waits from now.
+    pub timeout: Duration,
+    /// Whether the caller waits for the answer, or only until the call is on its way.
+    pub answer: bool,
+}
+
+impl OutgoingCall {
+    /// A call without argument and metadata that waits for its answer.
+    pub fn new(route: impl Into<Cow<'static, str>>, timeout: Duration) -> Self {
+        Self { route: route.into(), body: Bytes::new(), metadata: Arc::default(), timeout, answer: true }
+    }
+}
+
+/// A call as it arrived.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IncomingCall {
+    /// The remote, as its caller wrote it, with or without a server type.
+    pub route: Cow<'static, str>,
+    /// The argument, encoded.
+    pub body: Bytes,
+    /// Who calls, if it said so.
+    pub caller: Option<Peer>,
+    /// What travels with it.
+    pub metadata: Arc<Metadata>,
+    /// When its caller stops waiting.
+    pub deadline: Instant,
+}
+
+impl IncomingCall {
+    /// A call without argument, caller and metadata.
+    pub fn new(route: impl Into<Cow<'static, str>>, deadline: Instant) -> Self {
+        Self { route: route.into(), body: Bytes::new(), caller: None, metadata: Arc::default(), deadline }
+    }
+}
+
+/// Takes the answer of a call, from whatever task it was made in. Dropped without an answer when nobody waits any more.
+pub type Reply = Box<dyn FnOnce(Result<Bytes>) + Send>;
+
+/// A server, as the transport that calls come in by sees it. No method waits.
+pub trait Callee: Send + Sync + 'static {
+    /// Runs a remote. The answer may be an error of the framework: PIT-404 `route not found`, PIT-503 for overload.
+    fn call(&self, call: IncomingCall, reply: Reply);
+
+    /// Runs a handler for the client of another server, after the messages of the same session that came before.
+    fn message(&self, message: IncomingMessage);
+
+    /// Pushes to a user whose session is here; false when it is not.
+    fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool;
+
+    /// Kicks a user whose session is here; false when it is not.
+    fn kick(&self, uid: &str) -> bool;
+
+    /// The session of a user was bound at another frontend of the same type.
+    fn bound_elsewhere(&self, uid: &str, frontend: &str);
+}
+
+/// Carries calls and messages between the servers of a cluster.
+///
+/// Errors have the codes that a caller can act on: PIT-503 when something has certainly not run (nobody there, no
+/// connection, refused for overload), PIT-408 when it may have (no answer in time, connection lost).
+pub trait Transport: Send + Sync + 'static {
+    /// Connects, and takes calls for this server from now on: when it returns others can reach it.
+    ///
+    /// # Errors
+    /// When the transport's service cannot be reached at the start.
+    fn start(&self, own: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> BoxFuture<'_, Result<()>>;
+
+    /// Takes no more calls; those in work are still answered.
+    fn stop_taking(&self) -> BoxFuture<'_, ()>;
+
+    /// Sends what is still to be sent and ends everything it does.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+
+    /// Whether it can reach anybody now.
+    fn is_connected(&self) -> bool;
+
+    /// Calls a remote of this server, and gives the encoded answer; an empty one when none is wanted.
+    fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>>;
+
+    /// A way for the messages of one session.
+    fn open(&self, session: Arc<dyn Sink>) -> Arc<dyn Forwarder>;
+
+    /// Pushes to a user through whatever frontend of this type holds its session. Only that it was sent is known.
+    ///
+    /// # Errors
+    /// PIT-503 when it could not be sent.
+    fn push(&self, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()>;
+
+    /// Kicks a user, as [`push`](Self::push) pushes.
+    ///
+    /// # Errors
+    /// PIT-503 when it could not be sent.
+    fn kick(&self, kind: &str, uid: &str) -> Result<()>;
+
+    /// Makes this frontend hear what is sent to this user. When it returns, others reach it.
+    ///
+    /// # Errors
+    /// PIT-503 when there is no connection.
+    fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Ends [`listen`](Self::listen).
+    fn ignore(&self, uid: &str);
+
+    /// Tells the other frontends of this type that the session of this user is here now.
+    ///
+    /// # Errors
+    /// PIT-503 when it could not be sent.
+    fn tell_bound(&self, uid: &str) -> Result<()>;
+}
