@@ -1,10 +1,12 @@
 //! What a method may borrow: the session, the app's state, what a pipeline step left for it.
 
 use crate::error::{Error, Result};
+use crate::rpc::{Metadata, Rpc};
 use crate::session::{CloseReason, Session};
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
@@ -48,6 +50,17 @@ pub struct Shared {
     state: Arc<State>,
     steps: Arc<dyn Steps>,
     routes: Arc<[Arc<str>]>,
+    origin: Option<Origin>,
+    rpc: OnceLock<Rpc>,
+}
+
+/// What came with a message that another server forwarded.
+#[derive(Debug)]
+pub struct Origin {
+    /// What travels with it.
+    pub metadata: Arc<Metadata>,
+    /// When the client is no longer waited for.
+    pub deadline: Instant,
 }
 
 /// Steps over payloads, as far as a context has to know of them: the [pipeline](crate::pipeline::Pipeline)'s.
@@ -80,8 +93,20 @@ impl Context {
     /// The context of a session's messages. `routes` are the full names, indexed by registry entry.
     #[must_use]
     pub fn new(session: Session, state: Arc<State>, steps: Arc<dyn Steps>, routes: Arc<[Arc<str>]>) -> Self {
+        Self::forwarded(session, state, steps, routes, None)
+    }
+
+    /// The context of a message that another server forwarded.
+    #[must_use]
+    pub fn forwarded(
+        session: Session,
+        state: Arc<State>,
+        steps: Arc<dyn Steps>,
+        routes: Arc<[Arc<str>]>,
+        origin: Option<Origin>,
+    ) -> Self {
         let has_before = steps.any();
-        let shared = Arc::new(Shared { session, state, steps, routes });
+        let shared = Arc::new(Shared { session, state, steps, routes, origin, rpc: OnceLock::new() });
         Self { shared, route: u32::MAX, id: 0, has_before, extras: None }
     }
 
@@ -111,6 +136,28 @@ impl Context {
     #[must_use]
     pub fn message_id(&self) -> u64 {
         self.id
+    }
+
+    /// What the frontend sent along, when the message was forwarded.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.shared.origin.as_ref().map(|origin| &*origin.metadata)
+    }
+
+    /// When the frontend stops waiting, when the message was forwarded. The method goes on all the same.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.shared.origin.as_ref().map(|origin| origin.deadline)
+    }
+
+    /// The way to other servers. It takes along what came with a forwarded message, and its deadline.
+    ///
+    /// # Errors
+    /// PIT-500 when the app has none.
+    pub fn rpc(&self) -> Result<&Rpc> {
+        let rpc = self.state::<Rpc>()?;
+        let Some(origin) = &self.shared.origin else { return Ok(rpc) };
+        Ok(self.shared.rpc.get_or_init(|| rpc.with_metadata(origin.metadata.clone()).until(origin.deadline)))
     }
 
     /// A value of the app's state.

@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod registry;
 pub mod remote;
 pub mod route;
+pub mod rpc;
 pub mod schema;
 pub mod session;
 pub mod turn;

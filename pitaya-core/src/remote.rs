@@ -3,12 +3,12 @@
 //! Nothing here assumes a broker: whatever carries calls is an [`RpcClient`].
 
 mod callee;
-mod client;
 mod context;
+mod lend;
 
+pub use crate::rpc::{Metadata, Peer, Rpc, RpcCall, RpcClient, Target};
 pub use callee::{Callee, Sent};
-pub use client::{Metadata, Rpc, RpcCall, RpcClient, Target};
-pub use context::{Peer, RemoteContext};
+pub use context::RemoteContext;
 
 use crate::handler::Table;
 

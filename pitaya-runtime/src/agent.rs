@@ -1,7 +1,9 @@
 //! The link of a session to the connection that this process holds.
 
+use crate::counters::count;
 use crate::outbox::Outbox;
 use crate::server::Server;
+use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
 use pitaya_core::session::{Link, Push};
 use pitaya_core::wire::message::response_head;
@@ -9,7 +11,7 @@ use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 
 pub(crate) struct Agent {
     pub(crate) server: Arc<Server>,
@@ -23,6 +25,8 @@ pub(crate) struct Agent {
     pub(crate) coded: AtomicBool,
     /// Concurrent calls that have left the connection.
     pub(crate) concurrent: AtomicUsize,
+    /// Messages sent on to another server that have no outcome yet.
+    pub(crate) forwarded: AtomicUsize,
 }
 
 impl Agent {
@@ -33,6 +37,7 @@ impl Agent {
             accepted: AtomicBool::new(false),
             coded: AtomicBool::new(false),
             concurrent: AtomicUsize::new(0),
+            forwarded: AtomicUsize::new(0),
             server,
             remote,
         }
@@ -54,7 +59,7 @@ impl Agent {
             Ok(())
         });
         if sent.is_err() {
-            crate::counters::count(&self.server.counters.late_answers);
+            count(&self.server.counters.late_answers);
         }
     }
 }
@@ -71,6 +76,31 @@ pub(crate) fn answer_head(out: &mut Vec<u8>, id: u64) -> usize {
 fn write_kick(reason: Option<&serde_json::Value>, out: &mut Vec<u8>) {
     if wire::kick(reason, out).is_err() {
         out.extend_from_slice(&packet::KICK);
+    }
+}
+
+/// What comes back for messages that were sent on.
+impl Sink for Agent {
+    fn answered(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        if id != 0 {
+            self.answer(id, outcome);
+        } else if let Err(error) = outcome {
+            count(&self.server.counters.failed_notifies);
+            tracing::debug!("an error that no client is told: {error}");
+        }
+        self.forwarded.fetch_sub(1, AcqRel);
+        // The connection may wait for this one, whoever else is told.
+        self.outbox.wake();
+    }
+
+    fn pushed(&self, route: &str, body: &[u8]) {
+        if let Err(error) = self.push(route, body) {
+            tracing::debug!(route, "a push of another server was not delivered: {error}");
+        }
+    }
+
+    fn kicked(&self) {
+        let _ = self.kick(None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A running app, and the handle to it.
 
 use crate::accept::{Admission, Bound, Listen};
+use crate::cluster::{Calls, Servers};
 use crate::counters::Counts;
 use crate::groups::Groups;
 use crate::push::PushError;
@@ -8,6 +9,7 @@ use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::timers::Timers;
 use parking_lot::Mutex;
+use pitaya_core::cluster::{Callee, DiscoveryError, ServerInfo};
 use pitaya_core::codec::Writes;
 use pitaya_core::describe::Description;
 use pitaya_core::registry::{Moment, Registry};
@@ -33,6 +35,8 @@ struct Inner {
     timers: Timers,
     rpc: Rpc,
     shutdown_timeout: Duration,
+    /// Takes calls of other servers, from start to end.
+    calls: Mutex<Option<Arc<dyn Callee>>>,
     /// What is needed once, to start.
     start: Mutex<Option<Start>>,
     addresses: Mutex<Vec<SocketAddr>>,
@@ -68,9 +72,21 @@ pub enum StartError {
     /// A server with this id is in the cluster already.
     #[error("a server with the id `{0}` is in the cluster already: give each its own with `.server_id(..)`")]
     ServerId(Arc<str>),
+    /// The transport between servers could not be reached.
+    #[error("the cluster cannot be joined: {0}")]
+    Cluster(String),
     /// An app runs once.
     #[error("the app has been started before")]
     Again,
+}
+
+impl From<DiscoveryError> for StartError {
+    fn from(error: DiscoveryError) -> Self {
+        match error {
+            DiscoveryError::Taken(id) => Self::ServerId(id),
+            other => Self::Cluster(other.to_string()),
+        }
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -98,6 +114,7 @@ impl App {
             timers,
             rpc,
             shutdown_timeout,
+            calls: Mutex::default(),
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
             stop: CancellationToken::new(),
@@ -146,6 +163,7 @@ impl App {
 
     async fn start_all(&self, acceptors: Vec<Box<dyn Listen>>, event: &AppEvent) -> Result<(), StartError> {
         let server = &self.0.server;
+        let cluster = &server.cluster;
         // Bound first, so that a busy port is known before anything has been done; accepting comes last.
         let mut bound: Vec<Box<dyn Bound>> = Vec::new();
         for acceptor in acceptors {
@@ -153,6 +171,11 @@ impl App {
             let ready = acceptor.bind().await.map_err(|source| StartError::Bind { acceptor: name, source })?;
             bound.push(ready);
         }
+        // Components may call others as soon as they start.
+        let calls: Arc<dyn Callee> = Arc::new(Calls::new(server.clone()));
+        *self.0.calls.lock() = Some(calls.clone());
+        cluster.transport.start(cluster.own.clone(), calls).await.map_err(|e| StartError::Cluster(e.to_string()))?;
+        cluster.discovery.watch(cluster.servers.clone()).await?;
         for moment in [Moment::Init, Moment::AfterInit] {
             server.registry.app(moment, event).await.map_err(|e| StartError::Component(e.to_string()))?;
         }
@@ -160,7 +183,8 @@ impl App {
             let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
             acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
         }
-        server.cluster.join(server).map_err(StartError::ServerId)?;
+        // Last: whoever sees this server may call it.
+        cluster.discovery.announce(ServerInfo::clone(&cluster.own)).await?;
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
@@ -224,8 +248,9 @@ impl App {
 
     async fn finish(&self) {
         let Inner { server, timers, shutdown_timeout, .. } = &*self.0;
+        let cluster = &server.cluster;
         // Nobody calls a server that is not there any more; what was called before is finished with the rest.
-        server.cluster.leave(server);
+        cluster.discovery.withdraw().await;
         server.stopping.cancel();
         for session in server.sessions.all() {
             session.close_for(CloseReason::Shutdown);
@@ -242,6 +267,7 @@ impl App {
             }
             let _ = tokio::time::timeout(Duration::from_secs(1), server.tasks.wait()).await;
         }
+        cluster.transport.stop_taking().await;
         let event = AppEvent { state: server.state() };
         for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
             match tokio::time::timeout(*shutdown_timeout, server.registry.app(moment, &event)).await {
@@ -250,6 +276,11 @@ impl App {
                 Err(_) => tracing::error!("{moment:?} was not done after {shutdown_timeout:?}: not waiting any longer"),
             }
         }
+        cluster.discovery.stop().await;
+        cluster.transport.stop().await;
+        // What still runs for other servers has nobody left to answer to.
+        server.aborting.cancel();
+        *self.0.calls.lock() = None;
         // It holds this very app.
         let state = std::mem::take(&mut *server.state.lock());
         drop(state);
@@ -284,6 +315,12 @@ impl App {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.0.server.sessions
+    }
+
+    /// The servers of the cluster, this one among them.
+    #[must_use]
+    pub fn servers(&self) -> &Servers {
+        &self.0.server.cluster.servers
     }
 
     /// The groups.

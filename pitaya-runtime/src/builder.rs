@@ -7,7 +7,7 @@ pub use error::{BuildError, Problem};
 
 use crate::accept::{Acceptor, Admission, Listen, erase};
 use crate::app::{App, Start};
-use crate::cluster::LocalCluster;
+use crate::cluster::{Cluster, LocalCluster, Router, Servers};
 use crate::config::{Config, SerializerType};
 use crate::dictionary::Codes;
 use crate::groups::Groups;
@@ -18,14 +18,17 @@ use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
 use crate::timers::Timers;
 use parking_lot::Mutex;
+use pitaya_core::cluster::server::{LANE, LANE_VERSION};
+use pitaya_core::cluster::{Discovery, ServerInfo, Transport};
 use pitaya_core::codec::{Codec, Serializer, serializer};
 use pitaya_core::handler::Handlers;
 use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
 use pitaya_core::registry::{MountError, Registry};
 use pitaya_core::route::is_legal_part;
 use pitaya_core::wire::{Dictionary, HandshakeReply};
-use pitaya_core::{CloseReason, Json, Protobuf, Remotes, Result, Session, State};
+use pitaya_core::{CloseReason, Json, Protobuf, Remotes, Result, Rpc, Session, State};
 use std::any::Any;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
@@ -56,7 +59,10 @@ use unmounted::unmounted;
 pub struct Builder {
     kind: String,
     id: Option<String>,
-    cluster: LocalCluster,
+    mode: Mode,
+    routers: HashMap<String, Arc<dyn Router>>,
+    metadata: BTreeMap<String, String>,
+    repeatable: HashSet<String>,
     config: Config,
     serializer: Option<Serializer>,
     acceptors: Vec<Box<dyn Listen>>,
@@ -70,6 +76,18 @@ pub struct Builder {
     leave_groups: bool,
 }
 
+/// Through what others are reached.
+enum Mode {
+    Local(LocalCluster),
+    Own(Arc<dyn Transport>, Arc<dyn Discovery>),
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Local(LocalCluster::default())
+    }
+}
+
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
 
 impl Builder {
@@ -78,7 +96,10 @@ impl Builder {
         Self {
             kind: server_type.into(),
             id: None,
-            cluster: LocalCluster::default(),
+            mode: Mode::default(),
+            routers: HashMap::new(),
+            metadata: BTreeMap::new(),
+            repeatable: HashSet::new(),
             config: Config::default(),
             serializer: None,
             acceptors: Vec::new(),
@@ -99,10 +120,36 @@ impl Builder {
         self
     }
 
-    /// Joins the servers of this process that are given the same cluster: each calls the remotes of the others, and no
-    /// service is needed. Without it the app calls its own remotes only.
+    /// Joins the servers of this process that are given the same cluster: they forward messages to each other and call
+    /// each other's remotes, and no service is needed. Without it the app calls its own remotes only.
     pub fn local_cluster(mut self, cluster: &LocalCluster) -> Self {
-        self.cluster = cluster.clone();
+        self.mode = Mode::Local(cluster.clone());
+        self
+    }
+
+    /// Joins a cluster through a transport and a discovery of one's own.
+    pub fn cluster(mut self, transport: impl Transport, discovery: impl Discovery) -> Self {
+        self.mode = Mode::Own(Arc::new(transport), Arc::new(discovery));
+        self
+    }
+
+    /// Chooses, for each message, the server of this type that gets it. Without a router all messages of a session go to
+    /// one server of a type, chosen by chance, as long as that lives.
+    pub fn route(mut self, server_type: impl Into<String>, router: impl Router) -> Self {
+        self.routers.insert(server_type.into(), Arc::new(router));
+        self
+    }
+
+    /// Says something of this server to the routers of others.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Names a remote, as `service.method`, that may run twice: when a call of it is lost on its way it is made again, of
+    /// another server. Nothing else is ever repeated.
+    pub fn retry(mut self, route: impl Into<String>) -> Self {
+        self.repeatable.insert(route.into());
         self
     }
 
@@ -348,10 +395,33 @@ impl Builder {
         let mut warnings = unmounted(&registry);
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
+        let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
+        let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
+        let (transport, discovery): (Arc<dyn Transport>, Arc<dyn Discovery>) = match self.mode {
+            Mode::Local(cluster) => {
+                let seat = cluster.seat(timeout);
+                (seat.clone(), seat)
+            }
+            Mode::Own(transport, discovery) => (transport, discovery),
+        };
+        let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
+        own.hostname = hostname();
+        own.metadata = self.metadata;
+        own.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+        let cluster = Arc::new(Cluster {
+            unique: own.frontend && self.config.session.unique,
+            own: Arc::new(own),
+            servers: Arc::new(Servers::new()),
+            transport,
+            discovery,
+            routers: self.routers,
+            timeout,
+            repeatable: self.repeatable,
+        });
         let server = Server {
-            kind: self.kind.into(),
-            id: id.into(),
-            cluster: self.cluster,
+            kind,
+            id,
+            cluster: cluster.clone(),
             settings,
             serializer,
             names: registry.entries().iter().map(|entry| entry.name().clone()).collect(),
@@ -371,10 +441,17 @@ impl Builder {
             aborting: CancellationToken::new(),
         };
         let start = Start { acceptors: self.acceptors, state: self.state, sweeper: Box::pin(sweeper), warnings };
-        let rpc = server.cluster.rpc(&server, self.config.cluster.rpc.client.nats.requesttimeout);
+        let rpc = Rpc::shared(cluster);
         let (server, admission) = (Arc::new(server), Arc::new(admission));
         Ok(App::new(server, admission, groups, timers, rpc, limits.shutdown.timeout, start))
     }
+}
+
+/// The machine's name, for people who look at the list of servers.
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
+    name.map(|name| name.trim().to_owned()).unwrap_or_default()
 }
 
 impl fmt::Debug for Builder {

@@ -62,6 +62,16 @@ counters! {
     slow_handlers;
     /// Handlers ended by `limits.handler.hard`.
     overdue_handlers;
+    /// Messages sent on to other servers.
+    forwarded;
+    /// Messages that could not be sent on.
+    failed_forwards;
+    /// Clients' messages that other servers forwarded here.
+    received;
+    /// Forwarded messages refused because `limits.forwarded` of them were in work.
+    refused_messages;
+    /// Forwarded messages that were not run because their time had passed before their turn.
+    overdue_messages;
     /// Calls of other servers that reached a remote's route.
     calls;
     /// Calls of other servers refused because `limits.calls` of them were in work.

@@ -35,6 +35,7 @@ pub mod accept;
 mod agent;
 mod app;
 mod builder;
+mod call;
 pub mod cluster;
 pub mod config;
 mod connection;

@@ -1,6 +1,6 @@
 //! What all connections of one app share, and what is decided once for all of them.
 
-use crate::cluster::LocalCluster;
+use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
@@ -37,8 +37,8 @@ pub(crate) struct Callbacks {
 pub(crate) struct Server {
     pub(crate) kind: Arc<str>,
     pub(crate) id: Arc<str>,
-    /// The servers of this process that call each other.
-    pub(crate) cluster: LocalCluster,
+    /// Its place among other servers.
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) settings: Settings,
     pub(crate) serializer: Serializer,
     pub(crate) registry: Registry,
@@ -154,7 +154,16 @@ impl Server {
             callback(session.clone()).await?;
         }
         self.sessions.bind(session, uid)?;
-        let mut undo = Unbind { sessions: &self.sessions, session: Some(session), uid };
+        let mut undo = Unbind { server: self, session: Some(session), uid };
+        let transport = &self.cluster.transport;
+        // Others reach the user before anybody learns that it is bound. While they cannot, a binding is as good as before.
+        let told = transport
+            .listen(uid)
+            .await
+            .and_then(|()| if self.cluster.unique { transport.tell_bound(uid) } else { Ok(()) });
+        if let Err(error) = told {
+            tracing::warn!("other servers do not know of a binding yet: {error}");
+        }
         for callback in &self.callbacks.after_bind {
             callback(session.clone()).await?;
         }
@@ -166,17 +175,26 @@ impl Server {
         Ok(())
     }
 
+    /// Takes a uid away from a session, if it is still its own; then nobody else reaches the user here.
+    fn unbind(&self, session: &Session, uid: &str) -> bool {
+        let own = self.sessions.unbind(session, uid);
+        if own {
+            self.cluster.transport.ignore(uid);
+        }
+        own
+    }
+
     /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was `accepted`, the app's and
     /// the components'.
     pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: &CloseReason, accepted: bool) {
         self.sessions.remove(session);
         let uid = session.uid();
-        let bound = uid.as_ref().is_some_and(|uid| self.sessions.unbind(session, uid));
+        let bound = uid.as_ref().is_some_and(|uid| self.unbind(session, uid));
         if !session.finish(reason.clone()) {
             return;
         }
         // Bound while it was being closed: the one of the two that comes second sees the other.
-        let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
+        let bound = bound || session.uid().is_some_and(|uid| self.unbind(session, &uid));
         count(&self.counters.closed[reason.index()]);
         tracing::debug!(session = session.id(), uid = session.uid().as_deref(), "session closed: {reason}");
         if !accepted {
@@ -214,7 +232,7 @@ pub(crate) const fn answer_overhead(id: u64) -> usize {
 
 /// A bind that is refused or dropped half-way leaves no entry.
 struct Unbind<'a> {
-    sessions: &'a Sessions,
+    server: &'a Server,
     session: Option<&'a Session>,
     uid: &'a str,
 }
@@ -222,7 +240,7 @@ struct Unbind<'a> {
 impl Drop for Unbind<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.sessions.unbind(session, self.uid);
+            self.server.unbind(session, self.uid);
         }
     }
 }

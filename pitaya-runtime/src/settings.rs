@@ -1,9 +1,9 @@
-//! What a connection reads of the config, flat.
+//! What the handling of messages reads of the config, flat.
 
 use crate::config::Config;
 use std::time::Duration;
 
-/// The part of the config that a connection reads, flat.
+/// The part of the config that is read for messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) heartbeat: Duration,
@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) outbox: usize,
     pub(crate) write_timeout: Duration,
     pub(crate) inflight: usize,
+    pub(crate) forwarded: usize,
     pub(crate) handler_soft: Option<Duration>,
     pub(crate) handler_hard: Option<Duration>,
 }
@@ -39,6 +40,7 @@ impl From<&Config> for Settings {
             outbox: limits.outbox.bytes(),
             write_timeout: config.buffer.agent.conntimeout,
             inflight: limits.inflight,
+            forwarded: limits.forwarded,
             handler_soft: on(limits.handler.soft),
             handler_hard: on(limits.handler.hard),
         }

@@ -2,7 +2,7 @@
 
 use super::ServerInfo;
 use crate::error::{Error, Result};
-use crate::remote::{Metadata, Peer};
+use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;

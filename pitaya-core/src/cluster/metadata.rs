@@ -1,7 +1,7 @@
 //! What travels beside a call: one flat JSON object, Go's propagated context (`pkg/context/context.go`).
 
 use crate::duration;
-use crate::remote::Metadata;
+use crate::rpc::Metadata;
 use serde_json::Value;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use super::{BoxFuture, Forwarder, IncomingMessage, ServerInfo, Sink};
 use crate::error::Result;
-use crate::remote::{Metadata, Peer};
+use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -73,6 +73,9 @@ pub trait Callee: Send + Sync + 'static {
 
     /// The session of a user was bound at another frontend of the same type.
     fn bound_elsewhere(&self, uid: &str, frontend: &str);
+
+    /// Nobody answers at the address of this server, whatever discovery says.
+    fn unreachable(&self, server: &str);
 }
 
 /// Carries calls and messages between the servers of a cluster.

@@ -2,7 +2,7 @@
 
 use crate::codec::{Reads, Writes};
 use crate::error::{Error, Result};
-use crate::remote::{Rpc, RpcCall, Target};
+use crate::rpc::{Rpc, RpcCall, Target};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
@@ -41,6 +41,20 @@ pub struct Sent<Cs> {
     rpc: Rpc,
     call: Result<RpcCall>,
     codec: PhantomData<fn() -> Cs>,
+}
+
+impl Rpc {
+    /// Any server of this type, called in the codec `Cs`: `rpc.any::<(Json,)>("room")`.
+    #[must_use]
+    pub fn any<Cs>(&self, server_type: impl Into<Arc<str>>) -> Callee<Cs> {
+        Callee::new(self, Target::Any(server_type.into()))
+    }
+
+    /// The server with this id, called in the codec `Cs`.
+    #[must_use]
+    pub fn server<Cs>(&self, id: impl Into<Arc<str>>) -> Callee<Cs> {
+        Callee::new(self, Target::Server(id.into()))
+    }
 }
 
 impl<Cs> Callee<Cs> {
@@ -91,7 +105,7 @@ impl<Cs> Sent<Cs> {
     /// Waits for the answer, and reads it.
     ///
     /// # Errors
-    /// The remote's own and those of [`RpcClient::call`](super::RpcClient::call); PIT-500 when the answer cannot be read.
+    /// The remote's own and those of [`RpcClient::call`](crate::rpc::RpcClient::call); PIT-500 when the answer cannot be read.
     pub async fn request<R>(self) -> Result<R>
     where
         Cs: Reads<R>,

@@ -2,19 +2,10 @@
 
 use crate::context::{FromContext, Source, State};
 use crate::error::Result;
-use crate::remote::{Metadata, Rpc};
+use crate::rpc::{Metadata, Peer, Rpc};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// A server, as others know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Its type.
-    pub kind: Arc<str>,
-}
 
 /// What a remote may borrow from: who calls, what travels with the call, until when it waits. There is no session: the
 /// caller is a server. Cheap to clone.

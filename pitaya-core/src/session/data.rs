@@ -25,8 +25,32 @@ pub struct SessionData(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     values: Map<String, Value>,
+    /// Go's own value among them, which the app does not see.
+    ip: Option<&'static str>,
     /// The values as JSON, until the next change.
     encoded: Option<Bytes>,
+    /// The same with Go's own value.
+    wire: Option<Bytes>,
+    /// What came from another server and has not been looked at.
+    unread: Option<Bytes>,
+}
+
+/// Under this key Go keeps `ipv4` or `ipv6` among the data of a session (`constants.IPVersionKey`).
+const IP_VERSION: &str = "ipversion";
+const IPS: [&str; 2] = ["ipv4", "ipv6"];
+
+impl Inner {
+    fn values(&mut self) -> &mut Map<String, Value> {
+        if let Some(unread) = self.unread.take() {
+            // Checked when it came.
+            self.values = serde_json::from_slice(&unread).unwrap_or_default();
+            self.ip = IPS.into_iter().find(|ip| self.values.get(IP_VERSION).is_some_and(|value| value == ip));
+            if self.ip.is_some() {
+                self.values.remove(IP_VERSION);
+            }
+        }
+        &mut self.values
+    }
 }
 
 impl SessionData {
@@ -45,8 +69,11 @@ impl SessionData {
     /// # Errors
     /// PIT-000 naming the key when the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let Some(value) = self.0.lock().values.get(key).cloned() else { return Ok(None) };
+        let Some(value) = self.0.lock().values().get(key).cloned() else { return Ok(None) };
+        // Every number that a Go server has held is a float by then.
+        let whole = value.as_f64().filter(|_| value.is_f64()).filter(|n| n.fract() == 0.0 && n.abs() < 2_f64.powi(63));
         serde_json::from_value(value)
+            .or_else(|e| whole.map_or(Err(e), |n| serde_json::from_value((n as i64).into())))
             .map(Some)
             .map_err(|e| Error::new(crate::codes::UNKNOWN, format!("session data `{key}`: {e}")))
     }
@@ -54,7 +81,7 @@ impl SessionData {
     /// Whether there is a value under a key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.0.lock().values.contains_key(key)
+        self.0.lock().values().contains_key(key)
     }
 
     /// Takes the value under a key away; false when there was none.
@@ -64,31 +91,28 @@ impl SessionData {
 
     /// Takes everything away.
     pub fn clear(&self) {
-        self.change(Map::clear);
+        self.replace(Map::new());
     }
 
     /// A copy of everything.
     #[must_use]
     pub fn all(&self) -> Map<String, Value> {
-        self.0.lock().values.clone()
+        self.0.lock().values().clone()
     }
 
     /// Puts these values in place of all there were.
     pub fn replace(&self, values: Map<String, Value>) {
-        self.change(|old| *old = values);
+        *self.0.lock() = Inner { values, ..Inner::default() };
     }
 
     /// The values as one JSON object, keys sorted. Encoded once per change.
     #[must_use]
     pub fn encoded(&self) -> Bytes {
         let mut inner = self.0.lock();
-        if let Some(encoded) = &inner.encoded {
-            return encoded.clone();
+        if inner.encoded.is_none() {
+            inner.encoded = Some(json(inner.values()));
         }
-        // A map of strings to JSON values always has a JSON form.
-        let encoded: Bytes = serde_json::to_vec(&inner.values).unwrap_or_else(|_| b"{}".to_vec()).into();
-        inner.encoded = Some(encoded.clone());
-        encoded
+        inner.encoded.clone().unwrap_or_default()
     }
 
     /// Replaces everything with the values of a JSON object.
@@ -101,9 +125,57 @@ impl SessionData {
         Ok(())
     }
 
+    /// The data that came with a message of another server: a JSON object or nothing. They are looked at when they are
+    /// first asked for.
+    ///
+    /// # Errors
+    /// PIT-500 when the bytes are not a JSON object.
+    pub fn from_wire(json: Bytes) -> Result<Self> {
+        if json.is_empty() {
+            return Ok(Self::default());
+        }
+        let broken = |e: serde_json::Error| Error::internal(format!("the data of the session cannot be read: {e}"));
+        // Most sessions of a cluster have no more than what Go puts there.
+        if !matches!(&*json, br#"{"ipversion":"ipv4"}"# | br#"{"ipversion":"ipv6"}"# | b"{}") {
+            let _: std::collections::HashMap<std::borrow::Cow<'_, str>, serde::de::IgnoredAny> =
+                serde_json::from_slice(&json).map_err(broken)?;
+        }
+        let inner = Inner { wire: Some(json.clone()), unread: Some(json), ..Inner::default() };
+        Ok(Self(Mutex::new(inner)))
+    }
+
+    /// The values as they travel to other servers, with those that Go keeps there. Encoded once per change.
+    #[must_use]
+    pub fn to_wire(&self) -> Bytes {
+        let mut inner = self.0.lock();
+        if let Some(wire) = &inner.wire {
+            return wire.clone();
+        }
+        let mut values = inner.values().clone();
+        values.extend(inner.ip.map(|ip| (IP_VERSION.to_owned(), ip.into())));
+        let wire = json(&values);
+        inner.wire = Some(wire.clone());
+        wire
+    }
+
+    /// Notes the kind of the client's address, as Go does with the handshake.
+    #[doc(hidden)]
+    pub fn set_ip_version(&self, v4: bool) {
+        let mut inner = self.0.lock();
+        inner.values();
+        inner.ip = Some(IPS[usize::from(!v4)]);
+        inner.wire = None;
+    }
+
     fn change<R>(&self, f: impl FnOnce(&mut Map<String, Value>) -> R) -> R {
         let mut inner = self.0.lock();
-        inner.encoded = None;
-        f(&mut inner.values)
+        let done = f(inner.values());
+        (inner.encoded, inner.wire) = (None, None);
+        done
     }
+}
+
+/// A map of strings to JSON values always has a JSON form.
+fn json(values: &Map<String, Value>) -> Bytes {
+    serde_json::to_vec(values).unwrap_or_else(|_| b"{}".to_vec()).into()
 }

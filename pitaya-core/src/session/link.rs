@@ -4,6 +4,7 @@ use super::{CloseReason, Push, Session};
 use crate::BoxFuture;
 use crate::codec::Serializer;
 use crate::error::Result;
+use crate::rpc::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,6 +36,17 @@ pub trait Link: Send + Sync + 'static {
 
     /// Makes the uid known: runs the app's callbacks, replaces an older session, tells the cluster.
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>>;
+
+    /// The server that holds the connection, when it is not this one.
+    fn frontend(&self) -> Option<&Peer> {
+        None
+    }
+
+    /// Sends the session's data to the server that holds the connection; done at once when that is this one.
+    fn push_to_front<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Result<()>> {
+        let _ = session;
+        Box::pin(async { Ok(()) })
+    }
 
     /// The client's address.
     fn remote_addr(&self) -> Option<SocketAddr>;

@@ -14,6 +14,7 @@ pub use push::{Push, encode_push};
 
 use crate::codec::{Serializer, Writes};
 use crate::error::{Error, Result};
+use crate::rpc::Peer;
 use crate::wire::HandshakeData;
 use closed::Closed;
 use parking_lot::Mutex;
@@ -63,11 +64,17 @@ impl Session {
     /// A session behind a link.
     #[must_use]
     pub fn new(id: i64, link: Arc<dyn Link>) -> Self {
+        Self::with(id, link, None, SessionData::default())
+    }
+
+    /// A session that has a uid and data already: that of a client whose connection another server holds.
+    #[must_use]
+    pub fn with(id: i64, link: Arc<dyn Link>, uid: Option<Arc<str>>, data: SessionData) -> Self {
         Self(Arc::new(Inner {
             id,
             link,
-            uid: Mutex::new(Uid::Unbound),
-            data: SessionData::default(),
+            uid: Mutex::new(uid.map_or(Uid::Unbound, Uid::Bound)),
+            data,
             handshake: OnceLock::new(),
             closed: Closed::default(),
             on_close: Mutex::default(),
@@ -123,7 +130,23 @@ impl Session {
         &self.0.data
     }
 
-    /// What the client said of itself in the handshake.
+    /// Sends the data to the server that holds the client's connection, where they take the place of those there: what
+    /// a handler on another server changes is seen there and by the next message only after this. On the server that
+    /// holds the connection there is nothing to do.
+    ///
+    /// # Errors
+    /// PIT-408 and PIT-503 when that server does not answer or is gone; PIT-000 `session not found` when the client is.
+    pub async fn push_to_front(&self) -> Result<()> {
+        self.0.link.push_to_front(self).await
+    }
+
+    /// The server that holds the client's connection, when it is not this one.
+    #[must_use]
+    pub fn frontend(&self) -> Option<&Peer> {
+        self.0.link.frontend()
+    }
+
+    /// What the client said of itself in the handshake, on the server that holds its connection.
     #[must_use]
     pub fn handshake(&self) -> Option<&HandshakeData> {
         self.0.handshake.get().map(|data| &**data)

@@ -1,20 +1,25 @@
 //! Servers of one process that call each other: for a single server, for tests and for examples.
 
-use super::serve::{Incoming, serve};
-use crate::counters::count;
-use crate::server::Server;
+use super::now;
 use bytes::Bytes;
-use parking_lot::RwLock;
-use pitaya_core::remote::{Peer, RpcCall, RpcClient, Target};
-use pitaya_core::{BoxFuture, Error, Result, Rpc, codes};
+use parking_lot::{Mutex, RwLock};
+use pitaya_core::cluster::{
+    Back, Callee, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, IncomingMessage, OutgoingCall,
+    Registrar, ServerInfo, Sink, Transport,
+};
+use pitaya_core::rpc::Peer;
+use pitaya_core::{BoxFuture, Error, Result, codes};
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
-/// The servers of one process that call each other's remotes, through the same tables as over a broker. A cheap handle:
-/// give it to every app that belongs to it.
+/// The servers of one process that call each other and forward messages to each other, by the same rules and through
+/// the same tables as over a broker. A cheap handle: give it to every app that belongs to it.
 ///
 /// ```
 /// use pitaya_runtime::prelude::*;
@@ -45,101 +50,311 @@ use tokio::time::{Instant, timeout_at};
 pub struct LocalCluster(Arc<Members>);
 
 #[derive(Default)]
-struct Members {
-    servers: RwLock<Vec<Weak<Server>>>,
-    /// Whose turn it is: servers of a type are called one after the other.
-    next: AtomicUsize,
+struct Members(RwLock<Vec<Member>>);
+
+/// One server. It is called once it is announced.
+struct Member {
+    info: Arc<ServerInfo>,
+    callee: Weak<dyn Callee>,
+    registrar: Option<Arc<dyn Registrar>>,
+    announced: bool,
 }
 
 impl LocalCluster {
-    /// A server that can be called from now on, unless one has its id already.
-    pub(crate) fn join(&self, server: &Arc<Server>) -> Result<(), Arc<str>> {
-        let mut servers = self.0.servers.write();
-        servers.retain(|known| known.strong_count() > 0);
-        if servers.iter().filter_map(Weak::upgrade).any(|known| known.id == server.id) {
-            return Err(server.id.clone());
-        }
-        servers.push(Arc::downgrade(server));
-        Ok(())
+    /// The place of one server, to be given to its app.
+    pub(crate) fn seat(&self, timeout: Duration) -> Arc<Seat> {
+        let overdue = Arc::default();
+        Arc::new(Seat {
+            members: self.0.clone(),
+            own: OnceLock::new(),
+            timeout,
+            overdue,
+            over: CancellationToken::new(),
+        })
+    }
+}
+
+impl Members {
+    fn callee(&self, id: &str) -> Option<Arc<dyn Callee>> {
+        let members = self.0.read();
+        members.iter().find(|member| member.announced && *member.info.id == *id)?.callee.upgrade()
     }
 
-    pub(crate) fn leave(&self, server: &Arc<Server>) {
-        self.0.servers.write().retain(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(server)));
+    /// All announced frontends of a type.
+    fn frontends(&self, kind: &str) -> Vec<(Arc<ServerInfo>, Arc<dyn Callee>)> {
+        let members = self.0.read();
+        let those = members.iter().filter(|m| m.announced && m.info.frontend && *m.info.kind == *kind);
+        those.filter_map(|member| Some((member.info.clone(), member.callee.upgrade()?))).collect()
     }
 
-    /// The way from this server to all of them.
-    pub(crate) fn rpc(&self, server: &Server, timeout: Duration) -> Rpc {
-        let caller = Peer { id: server.id.clone(), kind: server.kind.clone() };
-        Rpc::new(Local { cluster: self.clone(), caller, timeout })
-    }
-
-    fn find(&self, target: &Target) -> Result<Arc<Server>> {
-        let servers = self.0.servers.read();
-        let mut known = servers.iter().filter_map(Weak::upgrade);
-        match target {
-            Target::Server(id) => {
-                known.find(|server| server.id == *id).ok_or_else(|| Error::new(codes::UNKNOWN, "server not found"))
-            }
-            Target::Any(kind) => {
-                let mut those: Vec<_> = known.filter(|server| server.kind == *kind).collect();
-                if those.is_empty() {
-                    return Err(Error::internal("no servers available of this type"));
-                }
-                Ok(those.swap_remove(self.0.next.fetch_add(1, Relaxed) % those.len()))
-            }
+    /// Tells all who watch who is announced.
+    fn report(&self) {
+        let mut members = self.0.write();
+        members.retain(|member| member.callee.strong_count() > 0);
+        let all: Vec<_> = members.iter().filter(|m| m.announced).map(|m| ServerInfo::clone(&m.info)).collect();
+        for registrar in members.iter().filter_map(|member| member.registrar.as_ref()) {
+            registrar.replace(all.clone());
         }
     }
 }
 
-/// The way from one server to the others.
-struct Local {
-    cluster: LocalCluster,
-    caller: Peer,
+/// One server's place among those of its process: its transport and its discovery.
+pub(crate) struct Seat {
+    members: Arc<Members>,
+    own: OnceLock<Arc<ServerInfo>>,
+    /// How long a forwarded message is waited for.
     timeout: Duration,
+    overdue: Arc<Overdue>,
+    over: CancellationToken,
 }
 
-/// A deadline beyond what a clock can say.
-const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+impl Seat {
+    fn own(&self) -> Result<&Arc<ServerInfo>> {
+        self.own.get().ok_or_else(|| Error::new(codes::UNAVAILABLE, "the server has not been started"))
+    }
 
-impl RpcClient for Local {
-    fn call(&self, call: RpcCall) -> BoxFuture<'_, Result<Bytes>> {
+    fn peer(&self) -> Option<Peer> {
+        self.own.get().map(|own| Peer { id: own.id.clone(), kind: own.kind.clone() })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Member)) {
+        let Some(own) = self.own.get() else { return };
+        let mut members = self.members.0.write();
+        // Its own: another of the same id may be there as well.
+        if let Some(member) = members.iter_mut().find(|member| Arc::ptr_eq(&member.info, own)) {
+            change(member);
+        }
+    }
+}
+
+fn nobody() -> Error {
+    Error::new(codes::UNAVAILABLE, "nobody answers at the server's address")
+}
+
+impl Discovery for Seat {
+    fn watch(&self, registrar: Arc<dyn Registrar>) -> BoxFuture<'_, Result<(), DiscoveryError>> {
+        self.change(|member| member.registrar = Some(registrar));
+        self.members.report();
+        Box::pin(ready(Ok(())))
+    }
+
+    fn announce(&self, own: ServerInfo) -> BoxFuture<'_, Result<(), DiscoveryError>> {
+        let taken = self.members.callee(&own.id).is_some();
+        if taken {
+            return Box::pin(ready(Err(DiscoveryError::Taken(own.id))));
+        }
+        self.change(|member| member.announced = true);
+        self.members.report();
+        Box::pin(ready(Ok(())))
+    }
+
+    fn withdraw(&self) -> BoxFuture<'_, ()> {
+        self.change(|member| member.announced = false);
+        self.members.report();
+        Box::pin(ready(()))
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
+
+    fn is_connected(&self) -> bool {
+        true
+    }
+}
+
+impl Transport for Seat {
+    fn start(&self, own: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> BoxFuture<'_, Result<()>> {
+        let member = Member { info: own.clone(), callee: Arc::downgrade(&callee), registrar: None, announced: false };
+        self.members.0.write().push(member);
+        let _ = self.own.set(own);
+        tokio::spawn(self.over.clone().run_until_cancelled_owned(self.overdue.clone().watch()));
+        Box::pin(ready(Ok(())))
+    }
+
+    fn stop_taking(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.over.cancel();
+        if let Some(own) = self.own.get() {
+            self.members.0.write().retain(|member| !Arc::ptr_eq(&member.info, own));
+        }
+        Box::pin(ready(()))
+    }
+
+    fn is_connected(&self) -> bool {
+        true
+    }
+
+    fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
+        let callee = self.members.callee(&to.id).ok_or_else(nobody);
         Box::pin(async move {
-            let server = self.cluster.find(&call.target)?;
-            let timeout = call.timeout.unwrap_or(self.timeout).min(FOR_EVER);
-            let deadline = Instant::now() + timeout;
-            let Ok(place) = server.calls.clone().try_acquire_owned() else {
-                count(&server.counters.refused_calls);
-                return Err(Error::new(codes::UNAVAILABLE, "the server has too many calls in work"));
-            };
-            let incoming = Incoming {
-                route: call.route.clone(),
-                body: call.body,
-                caller: Some(self.caller.clone()),
-                metadata: call.metadata,
-                deadline,
-            };
-            // A task of the callee's: a caller that stops waiting does not end what has begun, as between processes.
-            let callee = server.clone();
-            let task = server.tasks.spawn(async move {
-                let _place = place;
-                serve(&callee, incoming).await
-            });
+            let mut incoming = IncomingCall::new(call.route.clone(), now() + call.timeout);
+            (incoming.body, incoming.caller, incoming.metadata) = (call.body, self.peer(), call.metadata);
+            let (reply, answer) = oneshot::channel();
+            callee?.call(incoming, Box::new(|outcome| drop(reply.send(outcome))));
             if !call.answer {
                 return Ok(Bytes::new());
             }
-            match timeout_at(deadline, task).await {
-                Ok(Ok(Ok(answer))) => answer,
-                Ok(Err(_)) => Err(Error::internal("internal error")),
-                Ok(Ok(Err(_))) | Err(_) => Err(Error::rpc_timeout(&call.route).with("timeout", format!("{timeout:?}"))),
+            match tokio::time::timeout(call.timeout, answer).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) | Err(_) => {
+                    Err(Error::rpc_timeout(&call.route).with("timeout", format!("{:?}", call.timeout)))
+                }
             }
         })
+    }
+
+    fn open(&self, session: Arc<dyn Sink>) -> Arc<dyn Forwarder> {
+        let frontend = self.peer().map(Arc::new);
+        let (members, overdue) = (self.members.clone(), self.overdue.clone());
+        Arc::new(Way { members, frontend, session, timeout: self.timeout, overdue })
+    }
+
+    fn push(&self, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()> {
+        for (_, callee) in self.members.frontends(kind) {
+            callee.push(uid, route, body);
+        }
+        Ok(())
+    }
+
+    fn kick(&self, kind: &str, uid: &str) -> Result<()> {
+        for (_, callee) in self.members.frontends(kind) {
+            callee.kick(uid);
+        }
+        Ok(())
+    }
+
+    fn listen<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn ignore(&self, _: &str) {}
+
+    fn tell_bound(&self, uid: &str) -> Result<()> {
+        let own = self.own()?;
+        for (info, callee) in self.members.frontends(&own.kind) {
+            if info.id != own.id {
+                callee.bound_elsewhere(uid, &own.id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The way of one session's messages.
+struct Way {
+    members: Arc<Members>,
+    frontend: Option<Arc<Peer>>,
+    session: Arc<dyn Sink>,
+    timeout: Duration,
+    overdue: Arc<Overdue>,
+}
+
+impl Forwarder for Way {
+    fn forward(&self, to: &Arc<ServerInfo>, message: Forward<'_>) -> Result<()> {
+        let callee = self.members.callee(&to.id).ok_or_else(nobody)?;
+        let frontend = self.frontend.clone().ok_or_else(nobody)?;
+        let deadline = now() + self.timeout;
+        let waiting = Arc::new(Waiting {
+            session: Arc::downgrade(&self.session),
+            id: message.id,
+            route: message.route.into(),
+            done: AtomicBool::new(false),
+        });
+        self.overdue.add(deadline, &waiting);
+        let mut incoming = IncomingMessage::new(frontend, message.session, deadline, waiting, 0);
+        incoming.uid = Bytes::copy_from_slice(message.uid.as_bytes());
+        incoming.data = Bytes::copy_from_slice(message.data);
+        (incoming.id, incoming.notify) = (message.id, message.notify);
+        incoming.route = Bytes::copy_from_slice(message.route.as_bytes());
+        incoming.body = Bytes::copy_from_slice(message.body);
+        callee.message(incoming);
+        Ok(())
+    }
+}
+
+/// A message that was forwarded, and whose it is.
+struct Waiting {
+    session: Weak<dyn Sink>,
+    id: u64,
+    route: Box<str>,
+    done: AtomicBool,
+}
+
+impl Back for Waiting {
+    fn answer(&self, _: u64, outcome: Result<&[u8], &Error>) {
+        if !self.done.swap(true, AcqRel)
+            && let Some(session) = self.session.upgrade()
+        {
+            session.answered(self.id, outcome);
+        }
+    }
+
+    fn push(&self, _: u64, _: Option<&str>, route: &str, body: &[u8]) -> Result<()> {
+        self.session.upgrade().map(|session| session.pushed(route, body)).ok_or_else(Error::closed)
+    }
+
+    fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
+        self.session.upgrade().map(|session| session.kicked()).ok_or_else(Error::closed)
+    }
+}
+
+/// Forwarded messages in the order of their deadlines: all are waited for equally long.
+#[derive(Default)]
+struct Overdue {
+    queue: Mutex<VecDeque<(Instant, Weak<Waiting>)>>,
+    first: Notify,
+}
+
+impl Overdue {
+    /// How late a time-out may come.
+    const GRAIN: Duration = Duration::from_millis(20);
+
+    fn add(&self, deadline: Instant, waiting: &Arc<Waiting>) {
+        let mut queue = self.queue.lock();
+        queue.push_back((deadline, Arc::downgrade(waiting)));
+        if queue.len() == 1 {
+            self.first.notify_one();
+        }
+    }
+
+    async fn watch(self: Arc<Self>) {
+        loop {
+            self.first.notified().await;
+            while !self.is_over() {
+                tokio::time::sleep(Self::GRAIN).await;
+            }
+        }
+    }
+
+    /// Ends what is overdue and forgets what is done; true when nothing is left.
+    fn is_over(&self) -> bool {
+        let now = now();
+        let mut overdue = Vec::new();
+        let mut queue = self.queue.lock();
+        while let Some((deadline, waiting)) = queue.front() {
+            let open = waiting.upgrade().filter(|waiting| !waiting.done.load(std::sync::atomic::Ordering::Acquire));
+            if open.is_some() && *deadline > now {
+                break;
+            }
+            overdue.extend(open);
+            queue.pop_front();
+        }
+        let over = queue.is_empty();
+        drop(queue);
+        for waiting in overdue {
+            waiting.answer(0, Err(&Error::rpc_timeout(&waiting.route)));
+        }
+        over
     }
 }
 
 impl fmt::Debug for LocalCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let servers = self.0.servers.read();
-        let names = servers.iter().filter_map(Weak::upgrade).map(|server| (server.kind.clone(), server.id.clone()));
-        f.debug_map().entries(names).finish()
+        let members = self.0.0.read();
+        f.debug_map().entries(members.iter().map(|member| (&member.info.kind, &member.info.id))).finish()
     }
 }

@@ -1,7 +1,39 @@
 //! Where calls between servers go.
 
+mod backend;
+mod callee;
 mod local;
+mod rpc;
 mod serve;
+mod servers;
+mod sys;
 
 pub use local::LocalCluster;
 pub use pitaya_core::cluster::*;
+pub use servers::Servers;
+
+pub(crate) use callee::Calls;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One server's place in its cluster.
+pub(crate) struct Cluster {
+    pub(crate) own: Arc<ServerInfo>,
+    pub(crate) servers: Arc<Servers>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) discovery: Arc<dyn Discovery>,
+    /// By server type; a type without one has its sessions stay with one server.
+    pub(crate) routers: HashMap<String, Arc<dyn Router>>,
+    /// How long a call takes at most, unless it says otherwise.
+    pub(crate) timeout: Duration,
+    /// Routes that may run twice.
+    pub(crate) repeatable: HashSet<String>,
+    /// A user has one session among all frontends of a type.
+    pub(crate) unique: bool,
+}
+
+/// The clock that timers go by, which tests may stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -3,49 +3,35 @@
 use crate::counters::count;
 use crate::server::Server;
 use bytes::Bytes;
+use pitaya_core::cluster::IncomingCall;
 use pitaya_core::handler::Step;
-use pitaya_core::remote::{Metadata, Peer, RpcCall, RpcClient};
 use pitaya_core::turn::Place;
-use pitaya_core::{BoxFuture, Error, RemoteContext, Result, Rpc};
-use std::borrow::Cow;
+use pitaya_core::{Error, RemoteContext, Result, Rpc};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::Poll;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
-
-/// A call as it arrived.
-pub(crate) struct Incoming {
-    /// `service.method`
-    pub(crate) route: Cow<'static, str>,
-    pub(crate) body: Bytes,
-    pub(crate) caller: Option<Peer>,
-    pub(crate) metadata: Arc<Metadata>,
-    /// When its caller stops waiting.
-    pub(crate) deadline: Instant,
-}
+use tokio::time::timeout_at;
 
 /// Runs the remote, at most until the deadline: then it is dropped where it stands, and there is no answer.
-pub(crate) async fn serve(server: &Server, call: Incoming) -> Result<Result<Bytes>, Elapsed> {
+pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<Bytes>, Elapsed> {
     let (route, deadline) = (call.route.clone(), call.deadline);
-    let answer = timeout_at(deadline, run(server, call)).await.inspect_err(|_| {
+    let answer = timeout_at(deadline.into(), run(server, call)).await.inspect_err(|_| {
         count(&server.counters.overdue_calls);
         tracing::debug!(route = &*route, "a remote was dropped at its deadline");
     })?;
     Ok(answer.inspect_err(|error| tracing::debug!(route = &*route, "a remote failed: {error}")))
 }
 
-async fn run(server: &Server, call: Incoming) -> Result<Bytes> {
+async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {
     let remotes = server.registry.remotes();
     let entry = remotes.find(call.route.as_bytes()).and_then(|number| remotes.entry(number));
     let entry = entry.ok_or_else(|| Error::remote_not_found(&call.route))?;
     count(&server.counters.calls);
     let state = server.state();
-    let rpc = Rpc::new(Nested { rpc: state.get::<Rpc>()?.clone(), deadline: call.deadline });
-    let rpc = rpc.with_metadata(call.metadata);
-    let deadline = Some(call.deadline.into_std());
-    let mut cx = RemoteContext::new(entry.name().clone(), call.caller, deadline, rpc, state);
+    // Nobody waits longer for other servers than for the remote itself.
+    let rpc = state.get::<Rpc>()?.with_metadata(call.metadata).until(call.deadline);
+    let mut cx = RemoteContext::new(entry.name().clone(), call.caller, Some(call.deadline), rpc, state);
     let (mut out, mut place) = (Vec::new(), Place::default());
     let guarded = |run: &mut dyn FnMut() -> Poll<Result<()>>| {
         catch_unwind(AssertUnwindSafe(run))
@@ -60,18 +46,4 @@ async fn run(server: &Server, call: Incoming) -> Result<Bytes> {
         Poll::Pending => poll_fn(|cx| guarded(&mut || place.poll(cx, &mut out))).await,
     }
     .map(|()| out.into())
-}
-
-/// The way of a remote to other servers: nobody waits longer for them than for the remote itself.
-struct Nested {
-    rpc: Rpc,
-    deadline: Instant,
-}
-
-impl RpcClient for Nested {
-    fn call(&self, mut call: RpcCall) -> BoxFuture<'_, Result<Bytes>> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        call.timeout = Some(call.timeout.map_or(left, |wanted| wanted.min(left)));
-        Box::pin(self.rpc.call(call))
-    }
 }

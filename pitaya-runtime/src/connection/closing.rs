@@ -39,6 +39,7 @@ where
         // Nothing can be queued behind this; what was queued before and not taken is only owed to a client that reads.
         self.agent.outbox.end(reason.clone(), |_| {});
         self.let_go();
+        self.forwarding = None;
         let dropped = self.backlog.drop_all(self.packet_limit());
         self.server.counters.dropped_messages.fetch_add(dropped as u64, Relaxed);
         if owed {

@@ -1,10 +1,11 @@
 //! Calls that leave their connection: concurrent ones, and those whose client is gone.
 
 use super::Connection;
-use super::outcome::{after, overdue, panicked, unheard};
+use super::outcome::unheard;
 use super::turn::{Call, Turn};
 use crate::accept::Framing;
 use crate::agent::Agent;
+use crate::call::{after, overdue, panicked};
 use crate::counters::count;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -95,9 +96,7 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
     let pipeline = &agent.server.pipeline;
     let outcome = match &call.context {
         // Behind steps on bytes the call has run the last steps itself, unless it was ended.
-        Some(context) if ended || !pipeline.has_raw() => {
-            after(pipeline, context, &mut out, 0, outcome, &agent.server, head)
-        }
+        Some(context) if ended || !pipeline.has_raw() => after(pipeline, context, &mut out, 0, outcome, &agent.server),
         _ => outcome,
     };
     match &outcome {

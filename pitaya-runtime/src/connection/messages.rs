@@ -1,10 +1,11 @@
 //! From packets to calls: what a client sent, in order.
 
-use super::outcome::{malformed, panicked, unheard};
-use super::staged::Staged;
+use super::forwarding::Sent;
+use super::outcome::{malformed, unheard};
 use super::turn::{Call, Head, Turn};
 use super::{Connection, FLUSH, Work};
 use crate::accept::Framing;
+use crate::call::{Staged, panicked};
 use crate::counters::count;
 use bytes::Bytes;
 use pitaya_core::handler::{Kind, Step};
@@ -12,7 +13,7 @@ use pitaya_core::session::state::Event;
 use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate_within};
 use pitaya_core::{CloseReason, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -28,6 +29,7 @@ where
         self.turn.is_none()
             && self.unsent.is_empty()
             && self.agent.concurrent.load(Relaxed) < self.server.settings.inflight
+            && self.held.is_none_or(|until| self.agent.forwarded.load(Acquire) <= until)
     }
 
     /// Runs packets until there is no whole one, or a turn is pending, or the client does not take its answers. Returns
@@ -56,17 +58,22 @@ where
         while self.may_run() && self.budget > 0 {
             let decoded = Packet::decode(&bytes[used..], self.packet_limit());
             let Some((packet, length)) = decoded.map_err(malformed)? else { break };
-            used += length;
             self.budget -= 1;
             match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
                 Event::Message => {
-                    *messages += 1;
+                    self.held = None;
                     self.message(cx, packet.body, work)?;
+                    if self.held.is_some() {
+                        // It stays where it is until what is in flight is over.
+                        break;
+                    }
+                    *messages += 1;
                 }
                 Event::Handshake => self.shake_hands(cx, packet.body, work)?,
                 Event::Ready => self.arm(),
                 Event::Ignored => {}
             }
+            used += length;
             if work.out.len() >= FLUSH {
                 self.write(cx, work)?;
             }
@@ -83,9 +90,6 @@ where
             other => return Err(CloseReason::Violation(format!("a client cannot send a {other:?}"))),
         };
         let server = &*self.server;
-        if request && message.id == 0 {
-            count(&server.counters.requests_without_id);
-        }
         let name = match message.route {
             Some(RouteRef::Name(name)) => name,
             Some(RouteRef::Code(code)) => {
@@ -100,8 +104,11 @@ where
         // An empty name is like the last route before there is one, but no route.
         if name.is_empty() || *self.last.0 != *name {
             let Some(route) = server.registry.find(name) else {
-                let error = server.not_served(name);
-                return self.fail(work, head, &error);
+                let sent = self.forward(work, head, !request, &message)?;
+                if let Sent::Later(until) = sent {
+                    self.held = Some(until);
+                }
+                return Ok(());
             };
             self.last.0.clear();
             self.last.0.extend_from_slice(name);
@@ -111,6 +118,11 @@ where
         let Some(entry) = server.registry.entry(head.route) else {
             return self.fail(work, head, &Error::internal("internal error"));
         };
+        if self.forwarding.is_some() && self.agent.forwarded.load(Acquire) > 0 && !entry.route().concurrent {
+            // Another server still works on what came before it.
+            self.held = Some(0);
+            return Ok(());
+        }
         if entry.route().internal {
             let error = Error::handler_not_found(entry.name());
             return self.fail(work, head, &error);
@@ -127,6 +139,9 @@ where
         } else {
             message.body
         };
+        if request && message.id == 0 {
+            count(&server.counters.requests_without_id);
+        }
         let done = self.call(cx, head, body, work);
         if message.compressed {
             work.body = inflated;
@@ -134,7 +149,7 @@ where
         done
     }
 
-    fn inflate(&self, body: &[u8], out: &mut Vec<u8>) -> Result<(), CloseReason> {
+    pub(super) fn inflate(&self, body: &[u8], out: &mut Vec<u8>) -> Result<(), CloseReason> {
         let settings = &self.server.settings;
         inflate_within(body, settings.inflate, settings.inflate_ratio, out).map_err(|e| {
             if matches!(e, InflateError::TooLong { .. } | InflateError::Ratio { .. }) {
@@ -209,7 +224,7 @@ where
 
     /// An answer without a call.
     #[cold]
-    fn fail(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
+    pub(super) fn fail(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
         if head.answers {
             let at = head.open(&mut work.out);
             let compress = self.agent.compress.load(Relaxed);

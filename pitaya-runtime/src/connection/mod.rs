@@ -7,10 +7,10 @@
 mod backlog;
 mod closing;
 mod elsewhere;
+mod forwarding;
 mod messages;
 mod outcome;
 mod scratch;
-mod staged;
 mod turn;
 mod turns;
 mod welcome;
@@ -22,6 +22,7 @@ use crate::counters::count;
 use crate::server::Server;
 use backlog::Backlog;
 use closing::Closing;
+use forwarding::Forwarding;
 use pitaya_core::session::state::{Machine, Tick};
 use pitaya_core::wire::packet::HEARTBEAT;
 use pitaya_core::{CloseReason, Context, Session};
@@ -30,7 +31,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
@@ -63,6 +64,10 @@ pub(crate) struct Connection<S, F> {
     /// What was read and has not run.
     backlog: Backlog,
     unsent: Unsent,
+    /// The way to other servers, once something was sent there.
+    forwarding: Option<Box<Forwarding>>,
+    /// The next message may begin when so many or fewer of those sent on have no outcome.
+    held: Option<usize>,
     /// The server stops: no more is read, what was read is finished.
     draining: bool,
     /// The client's silence counts.
@@ -92,6 +97,7 @@ where
     ) -> Self {
         let agent = Arc::new(Agent::new(server.clone(), remote));
         let session = Session::new(server.sessions.next_id(), agent.clone());
+        session.data().set_ip_version(remote.ip().to_canonical().is_ipv4());
         server.sessions.insert(&session);
         if server.stopping.is_cancelled() {
             session.close_for(CloseReason::Shutdown);
@@ -112,6 +118,8 @@ where
             turn: None,
             backlog: Backlog::default(),
             unsent: Unsent::default(),
+            forwarding: None,
+            held: None,
             draining: false,
             reading: true,
             early: !F::PLAIN,
@@ -218,7 +226,8 @@ where
     /// No answer is owed and nothing waits.
     fn is_idle(&self) -> bool {
         let waits = self.turn.is_some() || self.backlog.has_packet(self.packet_limit());
-        !waits && self.unsent.is_empty() && !self.has_concurrent()
+        let elsewhere = self.has_concurrent() || self.agent.forwarded.load(Acquire) > 0;
+        !waits && self.unsent.is_empty() && !elsewhere
     }
 
     #[inline]

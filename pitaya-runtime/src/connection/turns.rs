@@ -1,9 +1,10 @@
 //! Turns: one at a time, each to its answer.
 
-use super::outcome::{after, overdue, panicked, unheard};
+use super::outcome::unheard;
 use super::turn::{Head, Turn};
 use super::{Connection, Work};
 use crate::accept::Framing;
+use crate::call::{after, overdue, panicked};
 use crate::counters::count;
 use crate::handshake::Refusal;
 use crate::server::answer_overhead;
@@ -67,7 +68,7 @@ where
         let pipeline = &server.pipeline;
         let outcome = if pipeline.has_after() && !pipeline.has_raw() {
             let body_at = if head.answers { at + answer_overhead(head.id) } else { at };
-            after(pipeline, context.unwrap_or(&self.context), &mut work.out, body_at, outcome, server, head)
+            after(pipeline, context.unwrap_or(&self.context), &mut work.out, body_at, outcome, server)
         } else {
             outcome
         };
@@ -126,7 +127,7 @@ where
         if let Some(context) = context.as_ref().filter(|_| server.pipeline.has_raw()) {
             // Behind steps on bytes the call runs the last steps itself, and it is gone.
             let body_at = work.out.len();
-            outcome = after(&server.pipeline, context, &mut work.out, body_at, outcome, server, head);
+            outcome = after(&server.pipeline, context, &mut work.out, body_at, outcome, server);
         }
         self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
     }

@@ -23,6 +23,10 @@ section! {
         /// Calls of other servers in work. A call beyond is refused at once with PIT-503.
         #[go = "works on 30 and lets 75 wait."]
         calls: usize = 4096,
+        /// Clients' messages that other servers forwarded here, in work or waiting. One beyond is refused at once with
+        /// PIT-503.
+        #[go = "works on 30 and lets 75 wait; the rest is dropped without an answer."]
+        forwarded: usize = 65_536,
         handshake: HandshakeLimits,
         packet: PacketLimits,
         inflate: InflateLimits,

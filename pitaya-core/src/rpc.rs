@@ -1,18 +1,25 @@
 //! What carries a call to another server.
 
 use crate::BoxFuture;
-use crate::context::{AppEvent, Context, FromContext, SessionEvent};
 use crate::error::Result;
-use crate::remote::{Callee, RemoteContext};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What travels beside a call: a flat JSON object, Go's propagated context. Values keep to strings where a Go server
 /// reads them: its numbers have 53 bits.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
+
+/// A server, as others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its type.
+    pub kind: Arc<str>,
+}
 
 /// Who is to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +45,8 @@ pub struct RpcCall {
     pub answer: bool,
     /// How long the caller waits, measured from the call on; `None` leaves it to the transport's setting.
     pub timeout: Option<Duration>,
+    /// When the caller itself is no longer waited for: it never waits longer.
+    pub deadline: Option<Instant>,
     /// What travels with it.
     pub metadata: Arc<Metadata>,
 }
@@ -46,7 +55,7 @@ impl RpcCall {
     /// A call without argument or metadata that waits for its answer.
     pub fn new(target: Target, route: impl Into<Cow<'static, str>>) -> Self {
         let (body, metadata) = (Bytes::new(), Arc::default());
-        Self { target, route: route.into(), body, answer: true, timeout: None, metadata }
+        Self { target, route: route.into(), body, answer: true, timeout: None, deadline: None, metadata }
     }
 }
 
@@ -54,7 +63,7 @@ impl RpcCall {
 ///
 /// ```
 /// use bytes::Bytes;
-/// use pitaya_core::remote::{Rpc, RpcCall, RpcClient};
+/// use pitaya_core::rpc::{Rpc, RpcCall, RpcClient};
 /// use pitaya_core::{BoxFuture, Result};
 ///
 /// /// Answers every call with its argument.
@@ -83,12 +92,18 @@ pub trait RpcClient: Send + Sync + 'static {
 pub struct Rpc {
     client: Arc<dyn RpcClient>,
     metadata: Arc<Metadata>,
+    deadline: Option<Instant>,
 }
 
 impl Rpc {
     /// A handle to this way.
     pub fn new(client: impl RpcClient) -> Self {
-        Self { client: Arc::new(client), metadata: Arc::default() }
+        Self::shared(Arc::new(client))
+    }
+
+    /// A handle to a way that others hold too.
+    pub fn shared(client: Arc<dyn RpcClient>) -> Self {
+        Self { client, metadata: Arc::default(), deadline: None }
     }
 
     /// The same way, with one more value that travels with each call.
@@ -96,13 +111,25 @@ impl Rpc {
     pub fn with(&self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
         let mut metadata = Metadata::clone(&self.metadata);
         metadata.insert(key.into(), value.into());
-        Self { client: self.client.clone(), metadata: Arc::new(metadata) }
+        self.with_metadata(Arc::new(metadata))
     }
 
     /// The same way, with these values in place of all that would travel with each call.
     #[must_use]
     pub fn with_metadata(&self, metadata: Arc<Metadata>) -> Self {
-        Self { client: self.client.clone(), metadata }
+        Self { metadata, ..self.clone() }
+    }
+
+    /// The same way, on which nobody waits past this.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(self.deadline.map_or(deadline, |known| known.min(deadline))), ..self.clone() }
+    }
+
+    /// When whoever called is no longer waited for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// What travels with each call.
@@ -111,23 +138,12 @@ impl Rpc {
         &self.metadata
     }
 
-    /// Any server of this type, called in the codec `Cs`: `rpc.any::<(Json,)>("room")`.
-    #[must_use]
-    pub fn any<Cs>(&self, server_type: impl Into<Arc<str>>) -> Callee<Cs> {
-        Callee::new(self, Target::Any(server_type.into()))
-    }
-
-    /// The server with this id, called in the codec `Cs`.
-    #[must_use]
-    pub fn server<Cs>(&self, id: impl Into<Arc<str>>) -> Callee<Cs> {
-        Callee::new(self, Target::Server(id.into()))
-    }
-
     /// Carries one call: [`RpcClient::call`].
     ///
     /// # Errors
     /// As for [`RpcClient::call`].
-    pub async fn call(&self, call: RpcCall) -> Result<Bytes> {
+    pub async fn call(&self, mut call: RpcCall) -> Result<Bytes> {
+        call.deadline = call.deadline.into_iter().chain(self.deadline).min();
         self.client.call(call).await
     }
 }
@@ -135,33 +151,5 @@ impl Rpc {
 impl fmt::Debug for Rpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rpc").field("metadata", &self.metadata).finish_non_exhaustive()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl FromContext for Rpc {
-    fn from_context(cx: &Context) -> Result<&Self> {
-        cx.state()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl FromContext<AppEvent> for Rpc {
-    fn from_context(event: &AppEvent) -> Result<&Self> {
-        event.state.get()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl FromContext<SessionEvent> for Rpc {
-    fn from_context(event: &SessionEvent) -> Result<&Self> {
-        event.state.get()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl FromContext<RemoteContext> for Rpc {
-    fn from_context(cx: &RemoteContext) -> Result<&Self> {
-        Ok(cx.rpc())
     }
 }

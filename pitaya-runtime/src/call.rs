@@ -1,17 +1,18 @@
-//! A call behind steps on its bytes: the steps, the handler, the steps after it, as one turn.
+//! What runs around a handler, wherever its message came from: steps on the bytes, steps after it, panics.
 
-use super::outcome::panicked;
 use crate::server::Server;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use pitaya_core::handler::Step;
+use pitaya_core::pipeline::Pipeline;
 use pitaya_core::turn::{Place, Turn};
-use pitaya_core::{BoxFuture, Context, Error, Result};
+use pitaya_core::{BoxFuture, Context, Error, Result, codes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
-pub(super) struct Staged {
+/// A call behind steps on its bytes: the steps, the handler, the steps after it, as one turn.
+pub(crate) struct Staged {
     server: Arc<Server>,
     route: u32,
     stage: Stage,
@@ -24,7 +25,7 @@ enum Stage {
 }
 
 impl Staged {
-    pub(super) fn new(server: &Arc<Server>, mut context: Context, route: u32, body: Bytes) -> Self {
+    pub(crate) fn new(server: &Arc<Server>, mut context: Context, route: u32, body: Bytes) -> Self {
         let stepping = server.clone();
         let bytes = Box::pin(async move {
             let steps = AssertUnwindSafe(stepping.pipeline.raw(&mut context, body));
@@ -78,4 +79,33 @@ impl Turn for Staged {
         };
         Poll::Ready(self.after(&context, outcome, out, at))
     }
+}
+
+/// Runs the steps after a handler on what it wrote behind `at`.
+#[cold]
+pub(crate) fn after(
+    pipeline: &Pipeline,
+    context: &Context,
+    out: &mut Vec<u8>,
+    at: usize,
+    outcome: Result<()>,
+    server: &Server,
+) -> Result<()> {
+    let body = out.split_off(at);
+    let outcome = catch_unwind(AssertUnwindSafe(|| pipeline.after(context, outcome.map(|()| body))));
+    let body = outcome.unwrap_or_else(|panic| Err(server.panicked(Some(context.route()), &*panic)))?;
+    out.extend_from_slice(&body);
+    Ok(())
+}
+
+/// What a client gets for a call that `pitaya.limits.handler.hard` ended.
+#[cold]
+pub(crate) fn overdue() -> Error {
+    Error::new(codes::TIMEOUT, "the handler took too long")
+}
+
+/// A panic in the handler of a route, or in a step around it.
+#[cold]
+pub(crate) fn panicked(server: &Server, route: u32, panic: &(dyn std::any::Any + Send)) -> Error {
+    server.panicked(server.names.get(route as usize).map(|name| &**name), panic)
 }

@@ -1,0 +1,156 @@
+//! Some of the sessions of other servers: their messages, and the turns that are pending.
+
+use super::turn::{Begun, Ended, Pending, Workplace, begin};
+use crate::server::Server;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use pitaya_core::BoxFuture;
+use pitaya_core::cluster::IncomingMessage;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::task::{self, Poll};
+
+/// A session: its frontend's id, hashed, and its number there. Two that fall together wait for each other, no more.
+pub(super) type Key = (u64, i64);
+
+/// So many messages begin in one poll: other tasks have their turn too.
+const BATCH: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    queue: Mutex<Vec<(Key, IncomingMessage)>>,
+    /// Something is in the queue that the task has not seen.
+    filled: AtomicBool,
+    waker: AtomicWaker,
+    started: AtomicBool,
+}
+
+impl Shard {
+    /// Queues a message; true when the task has to be started first.
+    pub(super) fn push(&self, key: Key, message: IncomingMessage) -> bool {
+        self.queue.lock().push((key, message));
+        if !self.filled.swap(true, AcqRel) {
+            self.waker.wake();
+        }
+        !self.started.load(Relaxed) && !self.started.swap(true, AcqRel)
+    }
+
+    /// Starts the task, which ends with the app.
+    pub(super) fn start(self: &Arc<Self>, server: &Arc<Server>, load: &Arc<AtomicUsize>) {
+        let mut work = Work {
+            shard: self.clone(),
+            server: server.clone(),
+            load: load.clone(),
+            arrived: VecDeque::new(),
+            waiting: FxHashMap::default(),
+            pending: FuturesUnordered::new(),
+            workplace: Workplace::default(),
+            token: None,
+        };
+        tokio::spawn(async move {
+            let aborting = work.server.aborting.clone();
+            aborting.run_until_cancelled(poll_fn(|cx| work.poll(cx))).await;
+        });
+    }
+}
+
+struct Work {
+    shard: Arc<Shard>,
+    server: Arc<Server>,
+    load: Arc<AtomicUsize>,
+    arrived: VecDeque<(Key, IncomingMessage)>,
+    /// What waits behind the pending turn of its session.
+    waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
+    pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
+    workplace: Workplace,
+    /// Held while there is something to do: the app waits for it when it stops.
+    token: Option<tokio_util::task::task_tracker::TaskTrackerToken>,
+}
+
+impl Work {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.shard.waker.register(cx.waker());
+        let mut budget = BATCH;
+        loop {
+            while let Poll::Ready(Some((key, ended))) = self.pending.poll_next_unpin(cx) {
+                self.load.fetch_sub(1, Relaxed);
+                self.next(cx, key, &ended);
+            }
+            if self.shard.filled.swap(false, AcqRel) {
+                self.arrived.extend(self.shard.queue.lock().drain(..));
+                self.token.get_or_insert_with(|| self.server.tasks.token());
+            }
+            if self.arrived.is_empty() {
+                break;
+            }
+            while let Some((key, message)) = self.arrived.pop_front() {
+                match self.waiting.get_mut(&key) {
+                    Some(behind) => behind.push_back(message),
+                    None => {
+                        self.run(cx, key, message);
+                    }
+                }
+                budget -= 1;
+                if budget == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
+        if self.pending.is_empty() {
+            self.token = None;
+        }
+        Poll::Pending
+    }
+
+    /// Begins a turn; what it became when it is over already.
+    fn run(&mut self, cx: &mut task::Context<'_>, key: Key, message: IncomingMessage) -> Option<Ended> {
+        match begin(&self.server, &mut self.workplace, cx, message) {
+            Begun::Over(ended) => {
+                self.load.fetch_sub(1, Relaxed);
+                Some(ended)
+            }
+            Begun::Pending(turn) => {
+                let waits = !turn.is_concurrent();
+                if waits {
+                    self.waiting.entry(key).or_default();
+                }
+                self.keep(key, turn, waits);
+                None
+            }
+        }
+    }
+
+    fn keep(&mut self, key: Key, turn: Box<Pending>, waits: bool) {
+        let server = self.server.clone();
+        self.pending.push(Box::pin(async move {
+            let mut ended = turn.finish(&server).await;
+            ended.concurrent = !waits;
+            (key, ended)
+        }));
+    }
+
+    /// A pending turn of this session is over: what waited behind it runs.
+    fn next(&mut self, cx: &mut task::Context<'_>, key: Key, ended: &Ended) {
+        if ended.concurrent {
+            return;
+        }
+        let Some(mut behind) = self.waiting.remove(&key) else { return };
+        ended.update(&mut behind);
+        while let Some(message) = behind.pop_front() {
+            match self.run(cx, key, message) {
+                Some(ended) => ended.update(&mut behind),
+                None if self.waiting.contains_key(&key) => {
+                    self.waiting.insert(key, behind);
+                    return;
+                }
+                // It runs beside the others.
+                None => {}
+            }
+        }
+    }
+}

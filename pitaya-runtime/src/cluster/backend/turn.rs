@@ -1,0 +1,212 @@
+//! One forwarded message: from its envelope to its answer.
+
+use super::remote::RemoteAgent;
+use crate::call::{Staged, after, overdue};
+use crate::cluster::now;
+use crate::counters::count;
+use crate::server::Server;
+use bytes::Bytes;
+use pitaya_core::cluster::IncomingMessage;
+use pitaya_core::context::Origin;
+use pitaya_core::handler::{Kind, Step};
+use pitaya_core::session::SessionData;
+use pitaya_core::turn::{Place, Turn};
+use pitaya_core::{Context, Error, Result, Session};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+/// Reusable places for futures, by route.
+const PLACES: usize = 64;
+
+/// Where turns of a shard begin: a buffer for answers, and memory for futures.
+pub(super) struct Workplace {
+    out: Vec<u8>,
+    places: Vec<Place>,
+}
+
+impl Default for Workplace {
+    fn default() -> Self {
+        Self { out: Vec::new(), places: (0..PLACES).map(|_| Place::default()).collect() }
+    }
+}
+
+pub(super) enum Begun {
+    Over(Ended),
+    Pending(Box<Pending>),
+}
+
+/// A turn that is over: whose it was, and what became of the session.
+#[derive(Default)]
+pub(super) struct Ended {
+    agent: Option<Arc<RemoteAgent>>,
+    pub(super) concurrent: bool,
+}
+
+impl Ended {
+    /// What waits was sent before the frontend knew what this turn did to the session: it sees it all the same.
+    pub(super) fn update(&self, behind: &mut VecDeque<IncomingMessage>) {
+        let Some(agent) = self.agent.as_ref().filter(|_| !behind.is_empty()) else { return };
+        let (uid, data) = agent.changes();
+        for message in behind {
+            if let Some(uid) = uid.as_ref().filter(|uid| uid.as_bytes() != message.uid) {
+                message.uid = Bytes::copy_from_slice(uid.as_bytes());
+            }
+            if let Some(data) = &data {
+                message.data = data.clone();
+            }
+        }
+    }
+}
+
+/// A turn that was pending at its first poll.
+pub(super) struct Pending {
+    turn: Box<dyn Turn>,
+    context: Context,
+    agent: Arc<RemoteAgent>,
+    message: IncomingMessage,
+    route: u32,
+    concurrent: bool,
+}
+
+/// Runs a message as far as it goes now.
+pub(super) fn begin(
+    server: &Arc<Server>,
+    workplace: &mut Workplace,
+    cx: &mut task::Context<'_>,
+    message: IncomingMessage,
+) -> Begun {
+    if message.deadline <= now() {
+        // Its frontend has told the client that there was no answer; running it now would be a surprise.
+        count(&server.counters.overdue_messages);
+        tracing::debug!(session = message.session, "a message was not run: its time had passed before its turn");
+        return Begun::Over(Ended::default());
+    }
+    count(&server.counters.received);
+    let (route, agent, mut context) = match prepare(server, &message) {
+        Ok(ready) => ready,
+        Err(error) => {
+            answer(server, &message, Err(&error), &[]);
+            return Begun::Over(Ended::default());
+        }
+    };
+    let Some(entry) = server.registry.entry(route) else { return Begun::Over(Ended::default()) };
+    let Workplace { out, places } = workplace;
+    let place = &mut places[route as usize % PLACES];
+    out.clear();
+    let step = catch_unwind(AssertUnwindSafe(|| {
+        let step = if server.pipeline.has_raw() {
+            place.put_turn(Box::new(Staged::new(server, context.clone(), route, message.body.clone())));
+            Step::Later
+        } else {
+            entry.call(&mut context, &message.body, out, place)
+        };
+        match step {
+            Step::Done(outcome) => Poll::Ready(outcome),
+            Step::Later => place.poll(cx, out),
+        }
+    }));
+    let outcome = match step {
+        Ok(Poll::Pending) => {
+            let concurrent = entry.route().concurrent;
+            let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
+            return Begun::Pending(Box::new(Pending { turn, context, agent, message, route, concurrent }));
+        }
+        Ok(Poll::Ready(outcome)) => outcome,
+        Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),
+    };
+    if server.pipeline.has_raw() || outcome.is_err() {
+        // Its memory is of no use to the next call, and it holds the app.
+        place.take();
+    }
+    finish(server, &message, &context, out, outcome);
+    Begun::Over(Ended { agent: Some(agent), concurrent: false })
+}
+
+impl Pending {
+    pub(super) fn is_concurrent(&self) -> bool {
+        self.concurrent
+    }
+
+    /// Goes on to the end, which `pitaya.limits.handler.hard` may set.
+    pub(super) async fn finish(mut self: Box<Self>, server: &Arc<Server>) -> Ended {
+        let started = now();
+        let mut out = Vec::new();
+        let name = server.names.get(self.route as usize).map(|name| &**name);
+        let turn = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.turn.poll(cx, &mut out))) {
+            Ok(poll) => poll,
+            Err(panic) => Poll::Ready(Err(server.panicked(name, &*panic))),
+        });
+        let outcome = match server.settings.handler_hard {
+            Some(hard) => tokio::time::timeout(hard, turn).await.unwrap_or_else(|_| {
+                count(&server.counters.overdue_handlers);
+                Err(overdue())
+            }),
+            None => turn.await,
+        };
+        let took = started.elapsed();
+        if server.settings.handler_soft.is_some_and(|soft| took >= soft) {
+            count(&server.counters.slow_handlers);
+            tracing::warn!(route = name, "a handler ran for {took:?}, longer than pitaya.limits.handler.soft");
+        }
+        finish(server, &self.message, &self.context, &mut out, outcome);
+        Ended { agent: Some(self.agent), concurrent: self.concurrent }
+    }
+}
+
+/// What is called, and what it may borrow.
+fn prepare(server: &Arc<Server>, message: &IncomingMessage) -> Result<(u32, Arc<RemoteAgent>, Context)> {
+    let route = find(server, &message.route)?;
+    let entry = server.registry.entry(route).filter(|entry| !entry.route().internal);
+    let entry = entry.ok_or_else(|| Error::handler_not_found(&String::from_utf8_lossy(&message.route)))?;
+    if !message.notify && entry.route().kind == Kind::Notify {
+        return Err(Error::bad_request("tried to request a notify route"));
+    }
+    let uid = std::str::from_utf8(&message.uid).map_err(|_| Error::bad_request("the uid is no text"))?;
+    let uid: Option<Arc<str>> = (!uid.is_empty()).then(|| uid.into());
+    let data = SessionData::from_wire(message.data.clone())?;
+    let agent = Arc::new(RemoteAgent::new(server, message, uid.clone()));
+    let session = Session::with(message.session, agent.clone(), uid, data);
+    let origin = Origin { metadata: message.metadata.clone(), deadline: message.deadline };
+    let (pipeline, names) = (server.pipeline.clone(), server.names.clone());
+    let mut context = Context::forwarded(session, server.state(), pipeline, names, Some(origin));
+    context.enter(route, message.id);
+    Ok((route, agent, context))
+}
+
+/// Whatever type a frontend writes in front, it has come to this server.
+fn find(server: &Server, route: &[u8]) -> Result<u32> {
+    let find = |route: &[u8]| server.registry.find(route);
+    let found = find(route).or_else(|| {
+        let mut parts = route.splitn(2, |byte| *byte == b'.');
+        let (_, rest) = (parts.next(), parts.next()?);
+        if rest.contains(&b'.') { find(rest) } else { None }
+    });
+    found.ok_or_else(|| match std::str::from_utf8(route) {
+        Ok(route) if pitaya_core::route::RouteParts::parse(route.as_bytes()).is_ok() => Error::handler_not_found(route),
+        _ => Error::bad_request("cannot decode route")
+            .with("route", String::from_utf8_lossy(route).escape_debug().to_string()),
+    })
+}
+
+/// The steps after the method, and the answer.
+fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &mut Vec<u8>, outcome: Result<()>) {
+    let pipeline = &server.pipeline;
+    let outcome = if pipeline.has_after() && !pipeline.has_raw() {
+        after(pipeline, context, out, 0, outcome, server)
+    } else {
+        outcome
+    };
+    answer(server, message, outcome.as_ref().copied(), out);
+}
+
+fn answer(server: &Server, message: &IncomingMessage, outcome: Result<(), &Error>, out: &[u8]) {
+    if let Err(error) = outcome {
+        count(if message.notify { &server.counters.failed_notifies } else { &server.counters.error_answers });
+        tracing::debug!(session = message.session, "a forwarded message failed: {error}");
+    }
+    let body = if message.notify { &[][..] } else { out };
+    message.back.answer(message.ticket, outcome.map(|()| body));
+}

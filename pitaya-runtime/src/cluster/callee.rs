@@ -1,0 +1,84 @@
+//! This server, as the transport sees it that calls come in by.
+
+use super::backend::Backend;
+use super::serve::serve;
+use super::servers::SET_ASIDE;
+use super::sys;
+use crate::counters::count;
+use crate::server::Server;
+use pitaya_core::cluster::{Callee, IncomingCall, IncomingMessage, Reply};
+use pitaya_core::{CloseReason, Error, codes};
+use std::sync::Arc;
+
+/// Takes the calls and messages of other servers. Kept by the app while it runs.
+pub(crate) struct Calls {
+    server: Arc<Server>,
+    backend: Backend,
+}
+
+impl Calls {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        Self { backend: Backend::new(&server), server }
+    }
+}
+
+impl Callee for Calls {
+    fn call(&self, mut call: IncomingCall, reply: Reply) {
+        let Ok(place) = self.server.calls.clone().try_acquire_owned() else {
+            count(&self.server.counters.refused_calls);
+            return reply(Err(Error::new(codes::UNAVAILABLE, "the server has too many calls in work")));
+        };
+        // Whatever type a caller writes in front, it has come to this server.
+        if call.route.matches('.').count() == 2
+            && let Some((_, route)) = call.route.split_once('.')
+        {
+            call.route = route.to_owned().into();
+        }
+        let server = self.server.clone();
+        // A task of its own: a caller that stops waiting does not end what has begun.
+        self.server.tasks.spawn(async move {
+            let _place = place;
+            let answer = match sys::find(&call.route) {
+                Some(operation) => operation.run(&server, &call).await,
+                // At the deadline nobody waits any more.
+                None => match serve(&server, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => return,
+                },
+            };
+            reply(answer);
+        });
+    }
+
+    fn message(&self, message: IncomingMessage) {
+        self.backend.take(message);
+    }
+
+    fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool {
+        self.server.sessions.by_uid(uid).is_some_and(|session| session.push_raw(route, body).is_ok())
+    }
+
+    fn kick(&self, uid: &str) -> bool {
+        self.server.sessions.by_uid(uid).is_some_and(|session| session.kick().is_ok())
+    }
+
+    fn bound_elsewhere(&self, uid: &str, frontend: &str) {
+        if !self.server.cluster.unique || *frontend == *self.server.id {
+            return;
+        }
+        if let Some(session) = self.server.sessions.by_uid(uid) {
+            tracing::debug!(uid, frontend, "bound at another frontend: this session is kicked");
+            session.close_for(CloseReason::Replaced);
+        }
+    }
+
+    fn unreachable(&self, server: &str) {
+        let servers = self.server.cluster.servers.clone();
+        if servers.set_aside(server) {
+            tokio::spawn(async move {
+                tokio::time::sleep(SET_ASIDE).await;
+                servers.look_at_the_clock();
+            });
+        }
+    }
+}

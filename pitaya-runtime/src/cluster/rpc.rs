@@ -1,0 +1,76 @@
+//! Calls of other servers' remotes: whom, how long, and again when that is allowed.
+
+use super::{Cluster, now};
+use bytes::Bytes;
+use pitaya_core::cluster::{OutgoingCall, ServerInfo};
+use pitaya_core::rpc::{RpcCall, RpcClient, Target};
+use pitaya_core::{BoxFuture, Error, Result, codes};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a call that may be repeated is tried at most.
+const TRIES: usize = 3;
+/// A deadline beyond what a clock can say.
+const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+impl RpcClient for Cluster {
+    fn call(&self, call: RpcCall) -> BoxFuture<'_, Result<Bytes>> {
+        Box::pin(async move {
+            let timeout = call.timeout.unwrap_or(self.timeout).min(FOR_EVER);
+            let latest = now() + timeout;
+            let deadline = call.deadline.map_or(latest, |deadline| deadline.min(latest));
+            let repeats = matches!(call.target, Target::Any(_)) && self.repeats(&call.route);
+            let mut tried = Vec::new();
+            loop {
+                let to = self.choose(&call.target, &tried)?;
+                let left = deadline.saturating_duration_since(now());
+                if left.is_zero() {
+                    return Err(Error::rpc_timeout(&call.route));
+                }
+                let outcome = self.call_server(&to, &call, left).await;
+                match outcome {
+                    Err(error) if repeats && tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
+                        tracing::debug!(route = &*call.route, server = &*to.id, "tried again elsewhere: {error}");
+                        tried.push(to.id.clone());
+                    }
+                    outcome => return outcome,
+                }
+            }
+        })
+    }
+}
+
+impl Cluster {
+    async fn call_server(&self, to: &Arc<ServerInfo>, call: &RpcCall, left: Duration) -> Result<Bytes> {
+        // `sys.` names the framework's own, which have no server type in front.
+        let route = if call.route.starts_with("sys.") {
+            call.route.clone()
+        } else {
+            format!("{}.{}", to.kind, call.route).into()
+        };
+        let mut out = OutgoingCall::new(route, left);
+        (out.body, out.answer, out.metadata) = (call.body.clone(), call.answer, call.metadata.clone());
+        self.transport.call(to, out).await
+    }
+
+    fn choose(&self, target: &Target, tried: &[Arc<str>]) -> Result<Arc<ServerInfo>> {
+        match target {
+            Target::Server(id) => self.servers.get(id).ok_or_else(|| Error::new(codes::UNKNOWN, "server not found")),
+            Target::Any(kind) => {
+                let server = if tried.is_empty() { self.servers.any(kind) } else { self.servers.another(kind, tried) };
+                server.ok_or_else(|| Error::internal("no servers available of this type"))
+            }
+        }
+    }
+
+    /// Whether a route was named as one that may run twice.
+    pub(crate) fn repeats(&self, route: &str) -> bool {
+        self.repeatable.contains(route)
+    }
+}
+
+/// Whether a call failed on its way, with time left to try another server.
+pub(crate) fn is_lost(error: &Error, deadline: Instant) -> bool {
+    let lost = matches!(error.code(), codes::UNAVAILABLE | codes::TIMEOUT);
+    lost && now() < deadline
+}

@@ -1,0 +1,256 @@
+//! Who is in the cluster: what discovery has reported.
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pitaya_core::cluster::{Registrar, ServerInfo};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long a server at whose address nobody answered is passed over, unless discovery reports it anew.
+pub(crate) const SET_ASIDE: Duration = Duration::from_secs(5);
+
+/// The servers of the cluster, this one among them. Read without a lock; what it says is as fresh as discovery.
+pub struct Servers {
+    table: ArcSwap<Table>,
+    /// Changes come one after the other.
+    changing: Mutex<()>,
+    /// At whose address nobody answered, and until when they are passed over.
+    aside: Mutex<HashMap<Arc<str>, Instant>>,
+    version: watch::Sender<u64>,
+    random: AtomicU64,
+}
+
+type Kinds = HashMap<Arc<str>, Arc<[Arc<ServerInfo>]>>;
+
+#[derive(Default)]
+struct Table {
+    all: BTreeMap<Arc<str>, Arc<ServerInfo>>,
+    /// By type, without those set aside; all of a type when all are.
+    kinds: Kinds,
+}
+
+impl Servers {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: ArcSwap::default(),
+            changing: Mutex::default(),
+            aside: Mutex::default(),
+            version: watch::Sender::new(0),
+            // A different start in each process is all the chance that is needed.
+            random: AtomicU64::new(RandomState::new().hash_one(0)),
+        }
+    }
+
+    /// The server with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<ServerInfo>> {
+        self.table.load().all.get(id).cloned()
+    }
+
+    /// All servers of a type that can be reached, as far as is known.
+    #[must_use]
+    pub fn of(&self, kind: &str) -> Arc<[Arc<ServerInfo>]> {
+        self.table.load().kinds.get(kind).cloned().unwrap_or_default()
+    }
+
+    /// All servers, sorted by id.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<ServerInfo>> {
+        self.table.load().all.values().cloned().collect()
+    }
+
+    /// Ends when a server comes, goes or changes.
+    pub async fn changed(&self) {
+        // The sender is this very struct: it cannot be gone.
+        let _ = self.version.subscribe().changed().await;
+    }
+
+    /// A number that changes whenever anything else here does.
+    pub(crate) fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
+    /// One of a type, by chance.
+    pub(crate) fn any(&self, kind: &str) -> Option<Arc<ServerInfo>> {
+        let servers = self.of(kind);
+        let index = self.random().checked_rem(servers.len() as u64)?;
+        servers.get(index as usize).cloned()
+    }
+
+    /// One of a type by chance, other than these, unless there are no others.
+    pub(crate) fn another(&self, kind: &str, tried: &[Arc<str>]) -> Option<Arc<ServerInfo>> {
+        let servers = self.of(kind);
+        let fresh: Vec<_> = servers.iter().filter(|server| !tried.contains(&server.id)).collect();
+        let index = self.random().checked_rem(fresh.len() as u64)?;
+        fresh.get(index as usize).map(|server| Arc::clone(server))
+    }
+
+    /// Nobody answers at this server's address: it is passed over for a while. False when it is already, or not known.
+    pub(crate) fn set_aside(&self, id: &str) -> bool {
+        let changing = self.changing.lock();
+        let table = self.table.load();
+        let Some(server) = table.all.get(id) else { return false };
+        if self.aside.lock().contains_key(id) {
+            return false;
+        }
+        tracing::warn!(
+            server = id,
+            kind = &*server.kind,
+            "nobody answers at its address: passed over for {SET_ASIDE:?}"
+        );
+        self.aside.lock().insert(server.id.clone(), Instant::now() + SET_ASIDE);
+        self.publish(table.all.clone());
+        drop(changing);
+        true
+    }
+
+    /// Lets those back whose time aside is over.
+    pub(crate) fn look_at_the_clock(&self) {
+        let now = Instant::now();
+        if !self.aside.lock().values().any(|until| *until <= now) {
+            return;
+        }
+        let changing = self.changing.lock();
+        self.aside.lock().retain(|_, until| *until > now);
+        self.publish(self.table.load().all.clone());
+        drop(changing);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Arc<str>, Arc<ServerInfo>>, &mut HashMap<Arc<str>, Instant>)) {
+        let changing = self.changing.lock();
+        let table = self.table.load();
+        let mut all = table.all.clone();
+        let mut aside = self.aside.lock();
+        let before = aside.len();
+        change(&mut all, &mut aside);
+        let changed = aside.len() != before || all != table.all;
+        drop(aside);
+        if changed {
+            self.publish(all);
+        }
+        drop(changing);
+    }
+
+    fn publish(&self, all: BTreeMap<Arc<str>, Arc<ServerInfo>>) {
+        let aside = self.aside.lock();
+        let mut kinds: HashMap<Arc<str>, Vec<Arc<ServerInfo>>> = HashMap::new();
+        for server in all.values() {
+            kinds.entry(server.kind.clone()).or_default().push(server.clone());
+        }
+        for servers in kinds.values_mut() {
+            // Better one that did not answer than nobody.
+            if servers.iter().any(|server| !aside.contains_key(&server.id)) {
+                servers.retain(|server| !aside.contains_key(&server.id));
+            }
+        }
+        drop(aside);
+        let kinds = kinds.into_iter().map(|(kind, servers)| (kind, servers.into())).collect();
+        self.table.store(Arc::new(Table { all, kinds }));
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Splitmix: a uniform choice, no more.
+    fn random(&self) -> u64 {
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+impl Registrar for Servers {
+    fn put(&self, server: ServerInfo) {
+        self.change(|all, aside| {
+            aside.remove(&server.id);
+            if all.get(&server.id).is_none_or(|known| **known != server) {
+                tracing::info!(server = &*server.id, kind = &*server.kind, "a server is there");
+                all.insert(server.id.clone(), Arc::new(server));
+            }
+        });
+    }
+
+    fn remove(&self, id: &str) {
+        self.change(|all, aside| {
+            aside.remove(id);
+            if let Some(server) = all.remove(id) {
+                tracing::info!(server = id, kind = &*server.kind, "a server is gone");
+            }
+        });
+    }
+
+    fn replace(&self, servers: Vec<ServerInfo>) {
+        self.change(|all, aside| {
+            let known = std::mem::take(all);
+            for server in servers {
+                // The same record keeps its identity: whoever holds it need not choose again.
+                let same = known.get(&server.id).filter(|known| ***known == server).cloned();
+                all.insert(server.id.clone(), same.unwrap_or_else(|| Arc::new(server)));
+            }
+            aside.retain(|id, _| all.contains_key(id));
+        });
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.table.load().all.iter().map(|(id, server)| (id, &server.kind))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(kind: &str, id: &str) -> ServerInfo {
+        ServerInfo::new(kind, id, false)
+    }
+
+    fn ids(servers: &Servers, kind: &str) -> Vec<String> {
+        servers.of(kind).iter().map(|server| server.id.to_string()).collect()
+    }
+
+    #[test]
+    fn servers_come_change_and_go() {
+        let servers = Servers::new();
+        servers.replace(vec![info("room", "a"), info("room", "b"), info("chat", "c")]);
+        assert_eq!(ids(&servers, "room"), ["a", "b"]);
+        let (a, version) = (servers.get("a").unwrap(), servers.version());
+        servers.put(info("room", "a"));
+        assert!(servers.version() == version && Arc::ptr_eq(&a, &servers.get("a").unwrap()), "nothing new");
+        servers.replace(vec![info("room", "a")]);
+        assert!(Arc::ptr_eq(&a, &servers.get("a").unwrap()) && servers.version() > version);
+        assert_eq!((ids(&servers, "room"), ids(&servers, "chat")), (vec!["a".to_owned()], vec![]));
+        servers.remove("a");
+        assert!(servers.any("room").is_none() && servers.all().is_empty());
+    }
+
+    #[test]
+    fn who_does_not_answer_is_passed_over_until_it_is_reported_anew() {
+        let servers = Servers::new();
+        servers.replace(vec![info("room", "a"), info("room", "b")]);
+        servers.set_aside("a");
+        assert_eq!(ids(&servers, "room"), ["b"]);
+        servers.set_aside("b");
+        assert_eq!(ids(&servers, "room"), ["a", "b"], "better than nobody");
+        servers.put(info("room", "b"));
+        assert_eq!(ids(&servers, "room"), ["b"]);
+        assert!(servers.get("a").is_some());
+    }
+
+    #[test]
+    fn all_of_a_type_are_chosen() {
+        let servers = Servers::new();
+        servers.replace((0..4).map(|n| info("room", &n.to_string())).collect());
+        let mut hits = HashMap::new();
+        for _ in 0..4000 {
+            *hits.entry(servers.any("room").unwrap().id.clone()).or_insert(0) += 1;
+        }
+        assert!(hits.len() == 4 && hits.values().all(|&n| n > 800), "{hits:?}");
+        assert_eq!(&*servers.another("room", &["0".into(), "1".into(), "2".into()]).unwrap().id, "3");
+    }
+}

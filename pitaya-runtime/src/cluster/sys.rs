@@ -1,0 +1,112 @@
+//! The framework's own remotes: what a backend does to a session that this server holds (`pkg/service/remote/sys.go`),
+//! and one message for many users, which is ours.
+
+use crate::server::Server;
+use bytes::Bytes;
+use pitaya_core::cluster::IncomingCall;
+use pitaya_core::cluster::envelope::{KickAnswer, KickMsg, Response, Session as Named};
+use pitaya_core::session::Push;
+use pitaya_core::{Error, Result, Session, codes};
+use prost::Message;
+
+/// Binds a session by its number.
+pub(crate) const BIND: &str = "sys.bindsession";
+/// Replaces the data of a session by its number.
+pub(crate) const PUSH_SESSION: &str = "sys.pushsession";
+/// Kicks a user.
+pub(crate) const KICK: &str = "sys.kick";
+/// Pushes to many users at once, or kicks them. Ours.
+pub(crate) const TO_USERS: &str = "sys.tousers";
+
+/// What [`TO_USERS`] carries.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ToUsers {
+    /// The route of the push; empty for a kick.
+    #[prost(string, tag = "1")]
+    pub(crate) route: String,
+    /// The body, encoded for the clients.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) data: Bytes,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) uids: Vec<String>,
+}
+
+/// Which of them were not here, by their places in the list.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Missed {
+    #[prost(uint32, repeated, tag = "1")]
+    pub(crate) places: Vec<u32>,
+}
+
+pub(crate) enum Operation {
+    Bind,
+    PushSession,
+    Kick,
+    ToUsers,
+}
+
+/// The operation of this name, whoever asks: the names are reserved.
+pub(crate) fn find(route: &str) -> Option<Operation> {
+    Some(match route {
+        BIND => Operation::Bind,
+        PUSH_SESSION => Operation::PushSession,
+        KICK => Operation::Kick,
+        TO_USERS => Operation::ToUsers,
+        _ => return None,
+    })
+}
+
+impl Operation {
+    pub(crate) async fn run(self, server: &Server, call: &IncomingCall) -> Result<Bytes> {
+        match self {
+            Self::Bind => {
+                let named: Named = read(&call.body)?;
+                session(server, named.id)?.bind(&named.uid).await?;
+                Ok(acknowledged())
+            }
+            Self::PushSession => {
+                let named: Named = read(&call.body)?;
+                let session = session(server, named.id)?;
+                // Nothing is no change, as in Go.
+                if !named.data.is_empty() {
+                    session.data().replace_encoded(&named.data)?;
+                }
+                Ok(acknowledged())
+            }
+            Self::Kick => {
+                let KickMsg { user_id } = read(&call.body)?;
+                server.sessions.by_uid(&user_id).ok_or_else(not_found)?.kick()?;
+                Ok(KickAnswer { kicked: true }.encode_to_vec().into())
+            }
+            Self::ToUsers => {
+                let ToUsers { route, data, uids } = read(&call.body)?;
+                let push = if route.is_empty() { None } else { Some(Push::raw(&route, data)?) };
+                let reached = |uid: &String| {
+                    server.sessions.by_uid(uid).is_some_and(|session| match &push {
+                        Some(push) => session.send(push).is_ok(),
+                        None => session.kick().is_ok(),
+                    })
+                };
+                let missed = (0..).zip(&uids).filter(|(_, uid)| !reached(uid)).map(|(place, _)| place);
+                Ok(Missed { places: missed.collect() }.encode_to_vec().into())
+            }
+        }
+    }
+}
+
+fn read<M: Message + Default>(body: &Bytes) -> Result<M> {
+    M::decode(body.clone()).map_err(|e| Error::bad_request(e.to_string()))
+}
+
+fn session(server: &Server, id: i64) -> Result<Session> {
+    server.sessions.get(id).ok_or_else(not_found)
+}
+
+fn not_found() -> Error {
+    Error::new(codes::UNKNOWN, "session not found")
+}
+
+/// Go wraps the answer of its own remotes in a second envelope.
+fn acknowledged() -> Bytes {
+    Response { data: Bytes::from_static(b"ack"), error: None }.encode_to_vec().into()
+}

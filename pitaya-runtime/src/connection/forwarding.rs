@@ -1,0 +1,171 @@
+//! Messages for other servers: to whom, and when the next one may follow.
+//!
+//! What one session sends is handled one message at a time, wherever it is handled. A server that keeps order gets them
+//! one after the other without waiting for answers; before a message goes to any other target, this server included,
+//! what is in flight must be over.
+
+use super::turn::Head;
+use super::{Connection, Work};
+use crate::accept::Framing;
+use crate::counters::count;
+use pitaya_core::cluster::{Forward, Forwarder, Message, ServerInfo};
+use pitaya_core::route::RouteParts;
+use pitaya_core::wire::{self, RouteRef};
+use pitaya_core::{CloseReason, Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Server types whose choice a session remembers: a client that names ever more types does not make it grow.
+const KINDS: usize = 8;
+
+/// A session's way to other servers, made with its first message for one.
+pub(super) struct Forwarding {
+    way: Arc<dyn Forwarder>,
+    /// Which server of a type its messages go to, as of a state of the table.
+    chosen: Vec<(Arc<str>, Arc<ServerInfo>)>,
+    version: u64,
+    /// Where what is in flight went.
+    current: Option<Arc<ServerInfo>>,
+}
+
+/// What became of a message for another server.
+pub(super) enum Sent {
+    /// It is on its way, or answered with an error.
+    Done,
+    /// It cannot go yet: when so many or fewer are in flight it may be tried again.
+    Later(usize),
+}
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    /// Sends a message on, unless it has to wait.
+    pub(super) fn forward(
+        &mut self,
+        work: &mut Work,
+        head: Head,
+        notify: bool,
+        message: &wire::Message<'_>,
+    ) -> Result<Sent, CloseReason> {
+        let server = self.server.clone();
+        let name = match message.route {
+            Some(RouteRef::Name(name)) => name,
+            Some(RouteRef::Code(code)) => server.dictionary.route(code).unwrap_or_default().as_bytes(),
+            None => b"",
+        };
+        let (route, kind) = match (RouteParts::parse(name), std::str::from_utf8(name)) {
+            (Ok(RouteParts { server: Some(kind), .. }), Ok(route)) if *kind != *server.kind => (route, kind),
+            _ => return self.fail(work, head, &server.not_served(name)).map(|()| Sent::Done),
+        };
+        let mut inflated = Vec::new();
+        let body = if message.compressed {
+            inflated = std::mem::take(&mut work.body);
+            inflated.clear();
+            self.inflate(message.body, &mut inflated)?;
+            &inflated[..]
+        } else {
+            message.body
+        };
+        let sent = match self.target(kind, route, body) {
+            Err(error) => self.fail(work, head, &error).map(|()| Sent::Done),
+            Ok(to) => match self.must_wait(&to) {
+                Some(until) => Ok(Sent::Later(until)),
+                None => self.send(work, head, notify, &to, route, body).map(|()| Sent::Done),
+            },
+        };
+        if message.compressed {
+            work.body = inflated;
+        }
+        sent
+    }
+
+    fn send(
+        &mut self,
+        work: &mut Work,
+        head: Head,
+        notify: bool,
+        to: &Arc<ServerInfo>,
+        route: &str,
+        body: &[u8],
+    ) -> Result<(), CloseReason> {
+        let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
+        let (uid, data) = (self.session.uid(), self.session.data().to_wire());
+        let mut message = Forward::new(self.session.id(), head.id, notify, route, body);
+        message.uid = uid.as_deref().unwrap_or_default();
+        message.data = &data;
+        // Before it is sent: its answer may be here before this goes on.
+        self.agent.forwarded.fetch_add(1, AcqRel);
+        let sent = forwarding.way.forward(to, message);
+        if !forwarding.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, to)) {
+            forwarding.current = Some(to.clone());
+        }
+        match sent {
+            Ok(()) => {
+                count(&self.server.counters.forwarded);
+                Ok(())
+            }
+            Err(error) => {
+                self.agent.forwarded.fetch_sub(1, AcqRel);
+                count(&self.server.counters.failed_forwards);
+                self.fail(work, head, &error)
+            }
+        }
+    }
+
+    /// The server of this type that gets the session's messages.
+    fn target(&mut self, kind: &str, route: &str, body: &[u8]) -> Result<Arc<ServerInfo>> {
+        let cluster = &self.server.cluster;
+        let version = cluster.servers.version();
+        let forwarding = self.forwarding.get_or_insert_with(|| {
+            let way = cluster.transport.open(self.agent.clone());
+            Box::new(Forwarding { way, chosen: Vec::new(), version, current: None })
+        });
+        let none = || Error::internal("no servers available of this type");
+        if let Some(router) = cluster.routers.get(kind) {
+            let servers = cluster.servers.of(kind);
+            if servers.is_empty() {
+                return Err(none());
+            }
+            let message = Message::new(&self.session, route, body);
+            return router
+                .route(&message, &servers)
+                .ok_or_else(|| Error::internal("no server was chosen by the router"));
+        }
+        if forwarding.version != version {
+            forwarding.version = version;
+            // Those that are gone, or do not answer, are chosen anew.
+            forwarding.chosen.retain_mut(|(kind, chosen)| {
+                let servers = cluster.servers.of(kind);
+                let still = servers.iter().find(|server| server.id == chosen.id);
+                still.map(|still| *chosen = still.clone()).is_some()
+            });
+        }
+        if let Some((_, chosen)) = forwarding.chosen.iter().find(|(known, _)| **known == *kind) {
+            return Ok(chosen.clone());
+        }
+        let chosen = cluster.servers.any(kind).ok_or_else(none)?;
+        if forwarding.chosen.len() == KINDS {
+            forwarding.chosen.remove(0);
+        }
+        forwarding.chosen.push((chosen.kind.clone(), chosen.clone()));
+        Ok(chosen)
+    }
+
+    fn must_wait(&self, to: &Arc<ServerInfo>) -> Option<usize> {
+        let inflight = self.agent.forwarded.load(Acquire);
+        if inflight == 0 {
+            return None;
+        }
+        let current = self.forwarding.as_ref().and_then(|forwarding| forwarding.current.as_ref());
+        let same = to.keeps_order() && current.is_some_and(|current| current.id == to.id);
+        let limit = self.server.settings.inflight;
+        match same {
+            true if inflight < limit => None,
+            true => Some(limit - 1),
+            false => Some(0),
+        }
+    }
+}
