@@ -61,7 +61,6 @@ where
             self.budget -= 1;
             match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
                 Event::Message => {
-                    self.held = None;
                     self.message(cx, packet.body, work)?;
                     if self.held.is_some() {
                         // It stays where it is until what is in flight is over.
@@ -83,6 +82,7 @@ where
 
     #[inline]
     fn message(&mut self, cx: &mut task::Context<'_>, body: &[u8], work: &mut Work) -> Result<(), CloseReason> {
+        let again = self.held.take().is_some();
         let message = Message::decode(body).map_err(malformed)?;
         let request = match message.kind {
             MessageKind::Request => true,
@@ -90,6 +90,9 @@ where
             other => return Err(CloseReason::Violation(format!("a client cannot send a {other:?}"))),
         };
         let server = &*self.server;
+        if request && message.id == 0 && !again {
+            count(&server.counters.requests_without_id);
+        }
         let name = match message.route {
             Some(RouteRef::Name(name)) => name,
             Some(RouteRef::Code(code)) => {
@@ -139,9 +142,6 @@ where
         } else {
             message.body
         };
-        if request && message.id == 0 {
-            count(&server.counters.requests_without_id);
-        }
         let done = self.call(cx, head, body, work);
         if message.compressed {
             work.body = inflated;
