@@ -59,7 +59,7 @@ use unmounted::unmounted;
 pub struct Builder {
     kind: String,
     id: Option<String>,
-    mode: Mode,
+    mode: Option<Mode>,
     routers: HashMap<String, Arc<dyn Router>>,
     metadata: BTreeMap<String, String>,
     repeatable: HashSet<String>,
@@ -82,12 +82,6 @@ enum Mode {
     Own(Arc<dyn Transport>, Arc<dyn Discovery>),
 }
 
-impl Default for Mode {
-    fn default() -> Self {
-        Self::Local(LocalCluster::default())
-    }
-}
-
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
 
 impl Builder {
@@ -96,7 +90,7 @@ impl Builder {
         Self {
             kind: server_type.into(),
             id: None,
-            mode: Mode::default(),
+            mode: None,
             routers: HashMap::new(),
             metadata: BTreeMap::new(),
             repeatable: HashSet::new(),
@@ -123,13 +117,13 @@ impl Builder {
     /// Joins the servers of this process that are given the same cluster: they forward messages to each other and call
     /// each other's remotes, and no service is needed. Without it the app calls its own remotes only.
     pub fn local_cluster(mut self, cluster: &LocalCluster) -> Self {
-        self.mode = Mode::Local(cluster.clone());
+        self.mode = Some(Mode::Local(cluster.clone()));
         self
     }
 
     /// Joins a cluster through a transport and a discovery of one's own.
     pub fn cluster(mut self, transport: impl Transport, discovery: impl Discovery) -> Self {
-        self.mode = Mode::Own(Arc::new(transport), Arc::new(discovery));
+        self.mode = Some(Mode::Own(Arc::new(transport), Arc::new(discovery)));
         self
     }
 
@@ -362,7 +356,7 @@ impl Builder {
             problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
         }
         // Whom only other servers call needs none.
-        if self.acceptors.is_empty() && registry.remotes().entries().is_empty() {
+        if self.acceptors.is_empty() && self.mode.is_none() && registry.remotes().entries().is_empty() {
             problems.push(Problem::NoAcceptor);
         }
         let dictionary = self.codes.resolve(&self.kind, &registry, self.update_lock).unwrap_or_else(|found| {
@@ -397,13 +391,14 @@ impl Builder {
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
-        let (transport, discovery): (Arc<dyn Transport>, Arc<dyn Discovery>) = match self.mode {
-            Mode::Local(cluster) => {
-                let seat = cluster.seat(timeout);
-                (seat.clone(), seat)
-            }
-            Mode::Own(transport, discovery) => (transport, discovery),
-        };
+        let (transport, discovery): (Arc<dyn Transport>, Arc<dyn Discovery>) =
+            match self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())) {
+                Mode::Local(cluster) => {
+                    let seat = cluster.seat(timeout);
+                    (seat.clone(), seat)
+                }
+                Mode::Own(transport, discovery) => (transport, discovery),
+            };
         let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
         own.hostname = hostname();
         own.metadata = self.metadata;

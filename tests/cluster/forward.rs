@@ -1,0 +1,235 @@
+//! A client's message is handled by another server as if it were handled here.
+
+use crate::game::Room;
+use crate::world::{SOON, World, connect, eventually, meet};
+use pitaya_client::{Client, RequestError};
+use pitaya_runtime::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+struct Pair {
+    front: App,
+    back: App,
+    room: Arc<Room>,
+    client: Client,
+    _world: World,
+}
+
+async fn pair(world: World) -> Pair {
+    let room = Arc::new(Room::default());
+    let back = world.backend("room", "back", |b| b.shared_handlers(room.clone())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let client = connect(&front).await;
+    Pair { front, back, room, client, _world: world }
+}
+
+async fn ask(client: &Client, route: &str, body: &str) -> String {
+    match client.request_raw(route, body.to_owned()).await {
+        Ok(body) => String::from_utf8_lossy(&body).into_owned(),
+        Err(RequestError::Server(error)) => format!("{error}"),
+        Err(error) => panic!("{route}: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn requests_are_answered_by_the_other_server() {
+    let p = pair(World::local()).await;
+    assert_eq!(ask(&p.client, "room.room.who", "").await, "back front nobody");
+    assert_eq!(ask(&p.client, "connector.room.who", "").await, "front - nobody");
+    assert_eq!(ask(&p.client, "room.room.echo", "hi").await, "hi");
+    assert_eq!(ask(&p.client, "room.room.slow_echo", "hi").await, "hi");
+    let big = "x".repeat(900_000);
+    assert_eq!(ask(&p.client, "room.room.echo", &big).await, big);
+    assert_eq!((p.front.counts().forwarded, p.back.counts().received), (4, 4));
+}
+
+#[tokio::test]
+async fn errors_come_home_with_code_text_and_metadata() {
+    let p = pair(World::local()).await;
+    let said = p.client.request_raw("room.room.fail", "").await;
+    let Err(RequestError::Server(error)) = said else { panic!("{said:?}") };
+    assert_eq!((error.code(), error.message()), ("ROOM-1", "on purpose"));
+    assert_eq!(error.metadata().expect("some")["some"], "meta");
+    for (route, text) in [
+        ("room.room.panic", "PIT-500: internal error"),
+        ("room.room.none", "PIT-404: pitaya/handler: room.room.none not found"),
+        ("room.room.secret", "PIT-404: pitaya/handler: room.room.secret not found"),
+        ("room.sys.kick", "PIT-404: pitaya/handler: room.sys.kick not found"),
+        ("room.room.tell", "PIT-400: tried to request a notify route"),
+        ("hall.room.echo", "PIT-500: no servers available of this type"),
+    ] {
+        assert_eq!(ask(&p.client, route, "").await, text, "{route}");
+    }
+    assert_eq!(ask(&p.client, "room.room.echo", "still there").await, "still there");
+}
+
+#[tokio::test]
+async fn notifies_arrive_and_their_errors_stay() {
+    let p = pair(World::local()).await;
+    p.client.notify_raw("room.room.tell", "one").await.unwrap();
+    p.client.notify_raw("room.room.fail", "").await.unwrap();
+    p.client.notify_raw("room.room.tell", "two").await.unwrap();
+    eventually("both arrive", || p.room.told.load(SeqCst) == 2).await;
+    assert_eq!(*p.room.heard.lock(), ["one", "two"]);
+    eventually("the error is counted at both", || p.front.counts().failed_notifies == 1).await;
+}
+
+#[tokio::test]
+async fn a_backend_binds_and_pushes_at_once() {
+    let p = pair(World::local()).await;
+    let mut bound = p.client.on("onBound");
+    assert_eq!(ask(&p.client, "room.room.bind", "zoe").await, "bound");
+    assert_eq!(&bound.recv().await.unwrap().body[..], b"at once");
+    assert_eq!(p.front.sessions().by_uid("zoe").map(|session| session.id()), Some(1));
+    assert_eq!(ask(&p.client, "room.room.who", "").await, "back front zoe");
+    assert_eq!(ask(&p.client, "room.room.bind", "ann").await, "PIT-000: session is already bound to an uid");
+    let other = connect(&p.front).await;
+    assert_eq!(ask(&other, "room.room.bind", "").await, "PIT-000: illegal uid");
+}
+
+/// Sent before the frontend knew of the binding, handled after it.
+#[tokio::test]
+async fn what_follows_a_binding_sees_it() {
+    let p = pair(World::local()).await;
+    let (bound, who, set, get) = tokio::join!(
+        ask(&p.client, "room.room.bind", "zoe"),
+        ask(&p.client, "room.room.who", ""),
+        ask(&p.client, "room.room.set", r#"{"gold":7}"#),
+        ask(&p.client, "room.room.get", ""),
+    );
+    assert_eq!((&*bound, &*who, &*set, &*get), ("bound", "back front zoe", "set", r#"{"gold":7}"#));
+}
+
+#[tokio::test]
+async fn session_data_are_seen_on_both_sides() {
+    let p = pair(World::local()).await;
+    assert_eq!(ask(&p.client, "room.room.get", "").await, "{}");
+    let data = r#"{"big":9007199254740993,"name":"Zoë","nest":{"a":[1,null]},"ratio":0.5}"#;
+    assert_eq!(ask(&p.client, "room.room.set", data).await, "set");
+    assert_eq!(ask(&p.client, "connector.room.get", "").await, data);
+    assert_eq!(ask(&p.client, "room.room.get", "").await, data);
+    assert_eq!(ask(&p.client, "connector.room.set", r#"{"front":1}"#).await, "set");
+    assert_eq!(ask(&p.client, "room.room.get", "").await, r#"{"front":1}"#);
+}
+
+#[tokio::test]
+async fn a_backend_kicks() {
+    let p = pair(World::local()).await;
+    let _ = p.client.request_raw("room.room.kick", "").await;
+    let reason = tokio::time::timeout(SOON, p.client.closed()).await.expect("closed");
+    assert!(format!("{reason:?}").contains("Kick"), "{reason:?}");
+    eventually("it is gone", || p.front.sessions().count() == 0).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_ever() {
+    let world = World::local();
+    let _back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    let quick = |b: Builder| {
+        b.configure(|c| c.cluster.rpc.client.nats.requesttimeout = Duration::from_millis(200)).handlers(Room::default())
+    };
+    let front = world.frontend("connector", "front", quick).await;
+    meet(&[&front]).await;
+    let client = connect(&front).await;
+    let start = std::time::Instant::now();
+    let text = ask(&client, "room.room.stuck", "").await;
+    assert!(text.starts_with("PIT-408: rpc client: request timeout"), "{text}");
+    assert!(start.elapsed() < Duration::from_millis(600), "{:?}", start.elapsed());
+    // The next one waits behind it there, and is told as much.
+    assert!(ask(&client, "room.room.echo", "").await.starts_with("PIT-408"));
+    assert_eq!(ask(&client, "connector.room.echo", "here").await, "here");
+}
+
+/// A message that goes elsewhere, or stays here, waits for what is in flight.
+#[tokio::test]
+async fn the_next_target_waits_for_the_last_one() {
+    let world = World::local();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let room = || Room { gate: Some(gate.clone()), ..Room::default() };
+    let (room, hall, here) = (Arc::new(room()), Arc::new(room()), Arc::new(room()));
+    let back = world.backend("room", "back", |b| b.shared_handlers(room.clone())).await;
+    let other = world.backend("hall", "other", |b| b.shared_handlers(hall.clone())).await;
+    let front = world.frontend("connector", "front", |b| b.shared_handlers(here.clone())).await;
+    meet(&[&front, &back, &other]).await;
+    let client = connect(&front).await;
+    let waiting =
+        [("room", "1"), ("room", "2"), ("hall", "3"), ("connector", "4"), ("room", "5")].map(|(kind, body)| {
+            let client = client.clone();
+            let route = format!("{kind}.room.wait");
+            tokio::spawn(async move { client.request_raw(&route, body).await.map(|b| b.to_vec()) })
+        });
+    // Two are on their way to one server; the third waits here.
+    eventually("two are sent", || front.counts().forwarded == 2).await;
+    gate.add_permits(2);
+    eventually("the third follows", || front.counts().forwarded == 3).await;
+    assert!(hall.heard.lock().is_empty() && here.heard.lock().is_empty());
+    gate.add_permits(1);
+    eventually("the third is done", || hall.heard.lock().len() == 1).await;
+    gate.add_permits(2);
+    for task in waiting {
+        task.await.unwrap().expect("answered");
+    }
+    assert_eq!(
+        (&**room.heard.lock(), &**hall.heard.lock(), &**here.heard.lock()),
+        (&["1".to_owned(), "2".to_owned(), "5".to_owned()][..], &["3".to_owned()][..], &["4".to_owned()][..])
+    );
+}
+
+#[tokio::test]
+async fn a_session_stays_with_its_server_and_moves_when_that_leaves() {
+    let world = World::local();
+    let one = world.backend("room", "one", |b| b.handlers(Room::default())).await;
+    let two = world.backend("room", "two", |b| b.handlers(Room::default())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &one, &two]).await;
+    let client = connect(&front).await;
+    let first = ask(&client, "room.room.who", "").await;
+    for _ in 0..20 {
+        assert_eq!(ask(&client, "room.room.who", "").await, first);
+    }
+    let (leaves, stays) = if first.starts_with("one") { (one, "two") } else { (two, "one") };
+    leaves.shutdown().await;
+    assert!(ask(&client, "room.room.who", "").await.starts_with(stays));
+}
+
+#[tokio::test]
+async fn a_router_chooses_for_each_message() {
+    let world = World::local();
+    let one = world.backend("room", "one", |b| b.handlers(Room::default()).metadata("map", "desert")).await;
+    let two = world.backend("room", "two", |b| b.handlers(Room::default()).metadata("map", "snow")).await;
+    let by_body = |message: &pitaya_runtime::cluster::Message<'_>,
+                   servers: &[Arc<pitaya_runtime::cluster::ServerInfo>]| {
+        let map = std::str::from_utf8(message.body).ok()?;
+        servers.iter().find(|server| server.metadata.get("map").is_some_and(|known| known == map)).cloned()
+    };
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default()).route("room", by_body)).await;
+    meet(&[&front, &one, &two]).await;
+    let client = connect(&front).await;
+    assert_eq!(ask(&client, "room.room.who", "snow").await, "two front nobody");
+    assert_eq!(ask(&client, "room.room.who", "desert").await, "one front nobody");
+    assert_eq!(ask(&client, "room.room.who", "sea").await, "PIT-500: no server was chosen by the router");
+}
+
+#[tokio::test]
+async fn a_backend_that_stops_answers_what_it_has() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let world = World::local();
+    let back =
+        world.backend("room", "back", |b| b.handlers(Room { gate: Some(gate.clone()), ..Room::default() })).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let client = connect(&front).await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.request_raw("room.room.wait", "late").await }
+    });
+    eventually("it is there", || back.counts().received == 1).await;
+    let stopping = tokio::spawn(async move { back.shutdown().await });
+    eventually("nobody sees it", || front.servers().of("room").is_empty()).await;
+    gate.add_permits(1);
+    assert_eq!(&waiting.await.unwrap().expect("answered")[..], b"late");
+    stopping.await.unwrap();
+    assert_eq!(ask(&client, "room.room.echo", "").await, "PIT-500: no servers available of this type");
+}

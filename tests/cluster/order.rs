@@ -1,0 +1,109 @@
+//! What one session sends is handled in order, and what it is sent comes in order, across servers too.
+
+use crate::game::Room;
+use crate::world::{SOON, World, connect, meet};
+use parking_lot::Mutex;
+use pitaya_runtime::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio::sync::Notify;
+
+/// Each session's numbers must rise by one.
+struct Counter {
+    last: Mutex<HashMap<(String, i64), u64>>,
+    total: AtomicU64,
+    wrong: AtomicU64,
+    expected: u64,
+    done: Notify,
+}
+
+impl Counter {
+    fn take(&self, session: &Session, raw: &Raw) -> Result<()> {
+        let number = u64::from_be_bytes(raw.0[..8].try_into()?);
+        let frontend = session.frontend().map(|peer| peer.id.to_string()).unwrap_or_default();
+        let last = self.last.lock().insert((frontend, session.id()), number).unwrap_or(0);
+        if last + 1 != number {
+            self.wrong.fetch_add(1, Relaxed);
+        }
+        if self.total.fetch_add(1, Relaxed) + 1 == self.expected {
+            self.done.notify_one();
+        }
+        Ok(())
+    }
+}
+
+#[handler]
+impl Counter {
+    #[route(notify)]
+    pub fn now(&self, session: &Session, raw: Raw) -> Result<()> {
+        self.take(session, &raw)
+    }
+
+    /// Pending at its first poll, now and then for longer.
+    #[route(notify)]
+    pub async fn later(&self, session: &Session, raw: Raw) -> Result<()> {
+        tokio::task::yield_now().await;
+        if raw.0[7] == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        self.take(session, &raw)
+    }
+}
+
+async fn numbers_rise(world: World, sessions: u64, messages: u64) {
+    let expected = sessions * messages;
+    let (last, total, wrong, done) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0), Notify::new());
+    let counter = Arc::new(Counter { last, total, wrong, expected, done });
+    let back = world.backend("game", "back", |b| b.shared_handlers(counter.clone())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..sessions {
+        let client = connect(&front).await;
+        senders.spawn(async move {
+            for number in 1..=messages {
+                let route = if number % 3 == 0 { "game.counter.later" } else { "game.counter.now" };
+                client.notify_raw(route, number.to_be_bytes().to_vec()).await.expect("sent");
+            }
+            client
+        });
+    }
+    let _clients = senders.join_all().await;
+    tokio::time::timeout(SOON * 12, counter.done.notified()).await.expect("all messages arrive");
+    assert_eq!(counter.wrong.load(Relaxed), 0, "messages out of order");
+}
+
+async fn pushes_come_before_answers(world: World, sessions: u64, requests: u64) {
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..sessions {
+        let client = connect(&front).await;
+        tasks.spawn(async move {
+            let mut pushes = client.on("onPush");
+            for number in 0..requests {
+                let body = number.to_string();
+                let answer = client.request_raw("room.room.pushes", body.clone()).await.expect("answered");
+                assert_eq!(&answer[..], body.as_bytes());
+                for n in 0..3 {
+                    // They are here already: an answer that overtook them would find none.
+                    let push = futures_util::FutureExt::now_or_never(pushes.recv()).expect("it came before the answer");
+                    assert_eq!(&push.expect("open").body[..], format!("{body}{n}").as_bytes());
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn numbers_rise_in_one_process() {
+    numbers_rise(World::local(), 100, 1_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pushes_come_before_answers_in_one_process() {
+    pushes_come_before_answers(World::local(), 20, 100).await;
+}
