@@ -8,6 +8,7 @@ use crate::push::PushError;
 use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::timers::Timers;
+use crate::users::Users;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Callee, DiscoveryError, ServerInfo};
 use pitaya_core::codec::Writes;
@@ -31,10 +32,10 @@ pub struct App(Arc<Inner>);
 struct Inner {
     server: Arc<Server>,
     admission: Arc<Admission>,
+    users: Users,
     groups: Groups,
     timers: Timers,
     rpc: Rpc,
-    shutdown_timeout: Duration,
     /// Takes calls of other servers, from start to end.
     calls: Mutex<Option<Arc<dyn Callee>>>,
     /// What is needed once, to start.
@@ -101,19 +102,19 @@ impl App {
     pub(crate) fn new(
         server: Arc<Server>,
         admission: Arc<Admission>,
+        users: Users,
         groups: Groups,
         timers: Timers,
         rpc: Rpc,
-        shutdown_timeout: Duration,
         start: Start,
     ) -> Self {
         Self(Arc::new(Inner {
             server,
             admission,
+            users,
             groups,
             timers,
             rpc,
-            shutdown_timeout,
             calls: Mutex::default(),
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
@@ -247,7 +248,8 @@ impl App {
     }
 
     async fn finish(&self) {
-        let Inner { server, timers, shutdown_timeout, .. } = &*self.0;
+        let Inner { server, timers, .. } = &*self.0;
+        let limit = server.settings.shutdown;
         let cluster = &server.cluster;
         // Nobody calls a server that is not there any more; what was called before is finished with the rest.
         cluster.discovery.withdraw().await;
@@ -257,9 +259,9 @@ impl App {
         }
         server.tasks.close();
         let busy = async { tokio::join!(timers.stopped(), server.tasks.wait()) };
-        if tokio::time::timeout(*shutdown_timeout, busy).await.is_err() {
+        if tokio::time::timeout(limit, busy).await.is_err() {
             timers.abort();
-            tracing::warn!("still busy after {shutdown_timeout:?}: {} sessions are cut off", server.sessions.count());
+            tracing::warn!("still busy after {limit:?}: {} sessions are cut off", server.sessions.count());
             server.aborting.cancel();
             for session in server.sessions.all() {
                 // A second reason is not taken; the connection wakes and sees that time is up.
@@ -270,10 +272,10 @@ impl App {
         cluster.transport.stop_taking().await;
         let event = AppEvent { state: server.state() };
         for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
-            match tokio::time::timeout(*shutdown_timeout, server.registry.app(moment, &event)).await {
+            match tokio::time::timeout(limit, server.registry.app(moment, &event)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(e)) => tracing::error!("{e}"),
-                Err(_) => tracing::error!("{moment:?} was not done after {shutdown_timeout:?}: not waiting any longer"),
+                Err(_) => tracing::error!("{moment:?} was not done after {limit:?}: not waiting any longer"),
             }
         }
         cluster.discovery.stop().await;
@@ -323,6 +325,12 @@ impl App {
         &self.0.server.cluster.servers
     }
 
+    /// The users whose sessions are at the frontends of this type, wherever those run.
+    #[must_use]
+    pub fn users(&self, frontend_type: &str) -> Users {
+        self.0.users.of(frontend_type)
+    }
+
     /// The groups.
     #[must_use]
     pub fn groups(&self) -> &Groups {
@@ -360,7 +368,8 @@ impl App {
         self.0.server.counters.read()
     }
 
-    /// Pushes a message in JSON to these users: [`push_as`](Self::push_as).
+    /// Pushes a message in JSON to these users, if they are here: [`push_as`](Self::push_as). [`users`](Self::users)
+    /// reaches those of other servers.
     ///
     /// # Errors
     /// As for [`push_as`](Self::push_as).

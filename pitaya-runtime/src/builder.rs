@@ -17,6 +17,7 @@ use crate::server::{Callbacks, Server};
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
 use crate::timers::Timers;
+use crate::users::Users;
 use parking_lot::Mutex;
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_core::cluster::{Discovery, ServerInfo, Transport};
@@ -376,9 +377,6 @@ impl Builder {
         let sessions = Arc::new(Sessions::new());
         let stopping = CancellationToken::new();
         let timers = Timers::new(&stopping);
-        let store = MemoryGroups::new();
-        let sweeper = store.sweeper(self.config.groups.memory.tickduration);
-        let groups = Groups::new(Arc::new(store), sessions.clone(), serializer);
         let limits = &self.config.limits;
         let admission = Admission::new(
             connections(limits.connections.total),
@@ -413,6 +411,10 @@ impl Builder {
             timeout,
             repeatable: self.repeatable,
         });
+        let store = MemoryGroups::new();
+        let sweeper = store.sweeper(self.config.groups.memory.tickduration);
+        let users = Users::new(cluster.clone(), sessions.clone(), serializer);
+        let groups = Groups::new(Arc::new(store), sessions.clone(), users.clone());
         let server = Server {
             kind,
             id,
@@ -438,7 +440,7 @@ impl Builder {
         let start = Start { acceptors: self.acceptors, state: self.state, sweeper: Box::pin(sweeper), warnings };
         let rpc = Rpc::shared(cluster);
         let (server, admission) = (Arc::new(server), Arc::new(admission));
-        Ok(App::new(server, admission, groups, timers, rpc, limits.shutdown.timeout, start))
+        Ok(App::new(server, admission, users, groups, timers, rpc, start))
     }
 }
 

@@ -51,6 +51,7 @@ mod sessions;
 mod settings;
 pub mod shutdown;
 pub mod timers;
+mod users;
 #[cfg(feature = "validation")]
 pub mod validation;
 
@@ -63,6 +64,7 @@ pub use pitaya_core::*;
 pub use pitaya_macros::{handler, remote};
 pub use push::PushError;
 pub use sessions::Sessions;
+pub use users::Users;
 
 /// What most applications import.
 pub mod prelude {

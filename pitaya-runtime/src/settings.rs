@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) forwarded: usize,
     pub(crate) handler_soft: Option<Duration>,
     pub(crate) handler_hard: Option<Duration>,
+    pub(crate) shutdown: Duration,
 }
 
 impl From<&Config> for Settings {
@@ -43,6 +44,7 @@ impl From<&Config> for Settings {
             forwarded: limits.forwarded,
             handler_soft: on(limits.handler.soft),
             handler_hard: on(limits.handler.hard),
+            shutdown: limits.shutdown.timeout,
         }
     }
 }

@@ -1,1 +1,122 @@
+//! Users are reached by uid, wherever their session is.
 
+use crate::game::Room;
+use crate::world::{SOON, World, connect, eventually, meet};
+use pitaya_client::Client;
+use pitaya_runtime::PushError;
+use pitaya_runtime::prelude::*;
+
+struct Lobby {
+    one: App,
+    two: App,
+    back: App,
+    world: World,
+}
+
+async fn lobby(world: World) -> Lobby {
+    let one = world.frontend("connector", "one", |b| b.handlers(Room::default())).await;
+    let two = world.frontend("connector", "two", |b| b.handlers(Room::default())).await;
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    meet(&[&one, &two, &back]).await;
+    Lobby { one, two, back, world }
+}
+
+async fn user(app: &App, uid: &str) -> Client {
+    let client = connect(app).await;
+    client.request_raw("room.room.bind", uid.to_owned()).await.expect("bound");
+    client
+}
+
+fn unreached(outcome: Result<(), PushError>) -> Vec<String> {
+    match outcome {
+        Ok(()) => vec![],
+        Err(PushError::Unreached(uids)) => uids,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn pushes_reach_users_of_all_frontends_and_the_rest_is_named() {
+    let l = lobby(World::local()).await;
+    let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
+    let (mut to_ann, mut to_bob) = (ann.on("onTick"), bob.on("onTick"));
+    for (n, app) in [&l.one, &l.two, &l.back].into_iter().enumerate() {
+        let uids = ["ann", "nobody", "bob", "cid"];
+        assert_eq!(unreached(app.users("connector").push("onTick", &n, &uids).await), ["nobody", "cid"]);
+        for pushes in [&mut to_ann, &mut to_bob] {
+            assert_eq!(pushes.recv().await.expect("open").json::<usize>().expect("a number"), n);
+        }
+    }
+    assert_eq!(unreached(l.back.users("elsewhere").push("onTick", &1, &["ann"]).await), ["ann"]);
+    assert!(l.back.users("connector").push("onTick", &1, &[] as &[&str]).await.is_ok());
+}
+
+#[tokio::test]
+async fn kicks_reach_users_of_all_frontends() {
+    let l = lobby(World::local()).await;
+    let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
+    assert_eq!(unreached(l.one.users("connector").kick(&["ann", "bob", "cid"]).await), ["cid"]);
+    for client in [ann, bob] {
+        tokio::time::timeout(SOON, client.closed()).await.expect("closed");
+    }
+}
+
+#[tokio::test]
+async fn many_users_are_reached_with_one_message_to_each_frontend() {
+    let l = lobby(World::local()).await;
+    let ann = user(&l.one, "ann").await;
+    let mut ticks = ann.on("onTick");
+    let mut uids: Vec<String> = (0..20_000).map(|n| format!("nobody-of-that-name-{n:060}")).collect();
+    uids.push("ann".to_owned());
+    assert_eq!(unreached(l.back.users("connector").push("onTick", &1, &uids).await).len(), 20_000);
+    ticks.recv().await.expect("reached");
+}
+
+#[tokio::test]
+async fn a_group_hears_a_broadcast_at_every_frontend() {
+    let l = lobby(World::local()).await;
+    let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
+    let (mut to_ann, mut to_bob) = (ann.on("onGroup"), bob.on("onGroup"));
+    for (n, app) in [&l.one, &l.back].into_iter().enumerate() {
+        let groups = app.groups().at("connector");
+        groups.create("lobby").await.expect("new");
+        groups.add_member("lobby", "ann").await.expect("new");
+        groups.add_member("lobby", "bob").await.expect("new");
+        groups.broadcast("lobby", "onGroup", &n).await.expect("both are reached");
+        for pushes in [&mut to_ann, &mut to_bob] {
+            assert_eq!(pushes.recv().await.expect("open").json::<usize>().expect("a number"), n);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_has_one_session_among_frontends_of_a_type() {
+    let l = lobby(World::local()).await;
+    let other = l.world.frontend("lobby", "other", |b| b.handlers(Room::default())).await;
+    meet(&[&other, &l.one, &l.two]).await;
+    let elsewhere = user(&other, "ann").await;
+    let first = user(&l.one, "ann").await;
+    let second = user(&l.two, "ann").await;
+    tokio::time::timeout(SOON, first.closed()).await.expect("the older one is kicked");
+    eventually("it is gone", || l.one.sessions().by_uid("ann").is_none()).await;
+    assert!(second.close_reason().is_none() && elsewhere.close_reason().is_none());
+    // And back again.
+    let third = user(&l.one, "ann").await;
+    tokio::time::timeout(SOON, second.closed()).await.expect("the older one is kicked");
+    assert!(third.close_reason().is_none() && elsewhere.close_reason().is_none());
+}
+
+#[tokio::test]
+async fn a_user_may_have_several_sessions_when_that_is_wanted() {
+    let world = World::local();
+    let several = |b: Builder| b.handlers(Room::default()).configure(|c| c.session.unique = false);
+    let one = world.frontend("connector", "one", several).await;
+    let two = world.frontend("connector", "two", several).await;
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    meet(&[&one, &two, &back]).await;
+    let (first, second) = (user(&one, "ann").await, user(&two, "ann").await);
+    let (mut to_first, mut to_second) = (first.on("onTick"), second.on("onTick"));
+    assert!(back.users("connector").push("onTick", &1, &["ann"]).await.is_ok());
+    to_first.recv().await.expect("open");
+    to_second.recv().await.expect("open");
+}

@@ -6,7 +6,7 @@ mod local;
 mod rpc;
 mod serve;
 mod servers;
-mod sys;
+pub(crate) mod sys;
 
 pub use local::LocalCluster;
 pub use pitaya_core::cluster::*;

@@ -1,20 +1,18 @@
 //! Who hears a broadcast.
 //!
-//! A group is a name and the uids in it. [`Groups`] adds the sessions to a [`GroupStore`]: a broadcast is encoded once
-//! and queued for each member, and waits for none.
+//! A group is a name and the uids in it. [`Groups`] adds the users to a [`GroupStore`]: a broadcast is encoded once, and
+//! queued for each member who is here; each other frontend gets one message for all of its members.
 
 pub mod memory;
 
 use crate::push::PushError;
 use crate::sessions::Sessions;
+use crate::users::Users;
 use pitaya_core::cluster::{GroupError, GroupStore};
-use pitaya_core::codec::{Serializer, Writes};
+use pitaya_core::codec::Writes;
 use pitaya_core::session::Push;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// After this many members a broadcast lets other tasks run.
-const YIELD: usize = 256;
 
 /// The groups of an app. A cheap handle: keep it, or borrow it in a handler as `groups: &Groups`.
 ///
@@ -36,14 +34,29 @@ const YIELD: usize = 256;
 pub struct Groups {
     store: Arc<dyn GroupStore>,
     sessions: Arc<Sessions>,
-    serializer: Serializer,
+    users: Users,
 }
 
 type Answer<T> = Result<T, GroupError>;
 
 impl Groups {
-    pub(crate) fn new(store: Arc<dyn GroupStore>, sessions: Arc<Sessions>, serializer: Serializer) -> Self {
-        Self { store, sessions, serializer }
+    pub(crate) fn new(store: Arc<dyn GroupStore>, sessions: Arc<Sessions>, users: Users) -> Self {
+        Self { store, sessions, users }
+    }
+
+    /// The same groups, whose broadcasts go to the frontends of this type. Otherwise they go to the servers of the own
+    /// type, so a backend has to name one.
+    ///
+    /// ```no_run
+    /// # use pitaya_runtime::prelude::*;
+    /// # async fn tick(groups: &Groups) -> Result<()> {
+    /// groups.at("connector").broadcast("lobby", "onTick", &7).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at(&self, frontend_type: &str) -> Self {
+        Self { users: self.users.of(frontend_type), ..self.clone() }
     }
 
     /// Makes a group.
@@ -183,7 +196,7 @@ impl Groups {
         route: &str,
         message: &T,
     ) -> Result<(), BroadcastError> {
-        let push = Push::new::<Cs, T>(self.serializer.name(), route, message).map_err(PushError::from)?;
+        let push = self.users.encode::<Cs, T>(route, message).map_err(PushError::from)?;
         self.multicast(group, &push, |_| true).await
     }
 
@@ -198,17 +211,8 @@ impl Groups {
         chosen: impl Fn(&str) -> bool,
     ) -> Result<(), BroadcastError> {
         let members = self.store.members(group).await?;
-        let mut unreached = Vec::new();
-        for (i, uid) in members.iter().filter(|uid| chosen(uid)).enumerate() {
-            let session = self.sessions.by_uid(uid);
-            if session.is_none_or(|session| session.send(push).is_err()) {
-                unreached.push(uid.to_string());
-            }
-            if i % YIELD == YIELD - 1 {
-                tokio::task::yield_now().await;
-            }
-        }
-        if unreached.is_empty() { Ok(()) } else { Err(PushError::Unreached(unreached).into()) }
+        let chosen: Vec<_> = members.iter().filter(|uid| chosen(uid)).collect();
+        Ok(self.users.push_encoded(push, &chosen).await?)
     }
 
     /// An encoded message for [`multicast`](Self::multicast).
@@ -216,7 +220,7 @@ impl Groups {
     /// # Errors
     /// When it cannot be written with the codec that the app speaks.
     pub fn encode<Cs: Writes<T>, T: ?Sized>(&self, route: &str, message: &T) -> pitaya_core::Result<Push> {
-        Push::new::<Cs, T>(self.serializer.name(), route, message)
+        self.users.encode::<Cs, T>(route, message)
     }
 
     /// A session's uid is no longer here; unless it is back already, in another session.
