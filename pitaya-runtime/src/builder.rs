@@ -141,8 +141,9 @@ impl Builder {
         self
     }
 
-    /// Names a remote, as `service.method`, that may run twice: when a call of it is lost on its way it is made again, of
-    /// another server. Nothing else is ever repeated.
+    /// Names a route that may run twice, beside those of `pitaya.cluster.retry.routes`: a remote as `service.method`, or a
+    /// client's message for another server as `type.service.method`. When it is lost on its way, because its server died
+    /// or could not be reached, it goes to another of the type. Nothing else is ever repeated.
     pub fn retry(mut self, route: impl Into<String>) -> Self {
         self.repeatable.insert(route.into());
         self
@@ -409,7 +410,7 @@ impl Builder {
             discovery,
             routers: self.routers,
             timeout,
-            repeatable: self.repeatable,
+            repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
         });
         let store = MemoryGroups::new();
         let sweeper = store.sweeper(self.config.groups.memory.tickduration);

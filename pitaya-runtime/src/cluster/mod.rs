@@ -13,6 +13,7 @@ pub use pitaya_core::cluster::*;
 pub use servers::Servers;
 
 pub(crate) use callee::Calls;
+pub(crate) use rpc::is_lost;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,6 @@ pub(crate) struct Cluster {
 }
 
 /// The clock that timers go by, which tests may stop.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -4,17 +4,21 @@
 //! one after the other without waiting for answers; before a message goes to any other target, this server included,
 //! what is in flight must be over.
 
-use super::turn::Head;
+use super::repeat::{Again, Repeat};
+use super::turn::{Call, Head, Turn};
 use super::{Connection, Work};
 use crate::accept::Framing;
 use crate::counters::count;
+use bytes::Bytes;
 use pitaya_core::cluster::{Forward, Forwarder, Message, ServerInfo};
 use pitaya_core::route::RouteParts;
 use pitaya_core::wire::{self, RouteRef};
 use pitaya_core::{CloseReason, Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::task;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// Server types whose choice a session remembers: a client that names ever more types does not make it grow.
 const KINDS: usize = 8;
@@ -45,6 +49,7 @@ where
     /// Sends a message on, unless it has to wait.
     pub(super) fn forward(
         &mut self,
+        cx: &mut task::Context<'_>,
         work: &mut Work,
         head: Head,
         notify: bool,
@@ -71,8 +76,12 @@ where
         };
         let sent = match self.target(kind, route, body) {
             Err(error) => self.fail(work, head, &error).map(|()| Sent::Done),
-            Ok(to) => match self.must_wait(&to) {
+            Ok(to) => match self.must_wait(&to, server.cluster.repeats(route)) {
                 Some(until) => Ok(Sent::Later(until)),
+                None if server.cluster.repeats(route) => {
+                    self.send_until_answered(head, notify, to, route, body);
+                    self.resume(cx, work).map(|_| Sent::Done)
+                }
                 None => self.send(work, head, notify, &to, route, body).map(|()| Sent::Done),
             },
         };
@@ -115,6 +124,22 @@ where
         }
     }
 
+    fn send_until_answered(&mut self, head: Head, notify: bool, to: Arc<ServerInfo>, route: &str, body: &[u8]) {
+        count(&self.server.counters.forwarded);
+        let again = Again {
+            session: self.session.id(),
+            uid: self.session.uid().as_deref().unwrap_or_default().to_owned(),
+            data: self.session.data().to_wire(),
+            id: head.id,
+            notify,
+            route: route.to_owned(),
+            body: Bytes::copy_from_slice(body),
+        };
+        let turn = Repeat::new(self.server.cluster.clone(), self.agent.clone(), to, again);
+        let turn = Box::new(turn);
+        self.turn = Some(Turn::Call(Call { turn, head, started: Instant::now(), warned: false, context: None }));
+    }
+
     /// The server of this type that gets the session's messages.
     fn target(&mut self, kind: &str, route: &str, body: &[u8]) -> Result<Arc<ServerInfo>> {
         let cluster = &self.server.cluster;
@@ -154,13 +179,14 @@ where
         Ok(chosen)
     }
 
-    fn must_wait(&self, to: &Arc<ServerInfo>) -> Option<usize> {
+    /// How many messages may still be in flight when one for this server goes.
+    fn must_wait(&self, to: &Arc<ServerInfo>, repeats: bool) -> Option<usize> {
         let inflight = self.agent.forwarded.load(Acquire);
         if inflight == 0 {
             return None;
         }
         let current = self.forwarding.as_ref().and_then(|forwarding| forwarding.current.as_ref());
-        let same = to.keeps_order() && current.is_some_and(|current| current.id == to.id);
+        let same = !repeats && to.keeps_order() && current.is_some_and(|current| current.id == to.id);
         let limit = self.server.settings.inflight;
         match same {
             true if inflight < limit => None,

@@ -107,7 +107,7 @@ where
         // An empty name is like the last route before there is one, but no route.
         if name.is_empty() || *self.last.0 != *name {
             let Some(route) = server.registry.find(name) else {
-                let sent = self.forward(work, head, !request, &message)?;
+                let sent = self.forward(cx, work, head, !request, &message)?;
                 if let Sent::Later(until) = sent {
                     self.held = Some(until);
                 }

@@ -10,6 +10,7 @@ mod elsewhere;
 mod forwarding;
 mod messages;
 mod outcome;
+mod repeat;
 mod scratch;
 mod turn;
 mod turns;

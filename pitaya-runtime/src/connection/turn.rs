@@ -51,6 +51,12 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Whether its method is one of this server.
+    #[inline]
+    pub(super) fn is_here(self) -> bool {
+        self.route != u32::MAX
+    }
+
     /// Opens the answer's packet, or only marks the place.
     #[inline]
     pub(super) fn open(self, out: &mut Vec<u8>) -> usize {

@@ -66,7 +66,7 @@ where
     ) -> Result<(), CloseReason> {
         let server = &*self.server;
         let pipeline = &server.pipeline;
-        let outcome = if pipeline.has_after() && !pipeline.has_raw() {
+        let outcome = if pipeline.has_after() && !pipeline.has_raw() && head.is_here() {
             let body_at = if head.answers { at + answer_overhead(head.id) } else { at };
             after(pipeline, context.unwrap_or(&self.context), &mut work.out, body_at, outcome, server)
         } else {

@@ -10,6 +10,17 @@ section! {
         info: ClusterInfo,
         rpc: Rpc,
         sd: Discovery,
+        retry: Repeatable,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.retry`: what may be sent again when it was lost on its way.
+    "pitaya.cluster.retry" Repeatable {
+        /// Routes that may run twice: remotes as `service.method`, clients' messages for other servers as
+        /// `type.service.method`.
+        #[go = "never sends anything again."]
+        routes: Vec<String> = Vec::new(),
     }
 }
 
