@@ -74,9 +74,9 @@ impl Cluster {
         Player::open(server.address(), self.row.codec)
     }
 
-    /// What the servers have written.
-    pub(crate) fn print_logs(&self) {
-        [&self.front, &self.second, &self.back].into_iter().for_each(Server::print_log);
+    /// What the servers have written since this was asked for.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = String> {
+        [&self.front, &self.second, &self.back].into_iter().flat_map(Server::log)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn range(prefix: &str) -> Vec<(String, String)> {
         end
     };
     let answer = post("/v3/kv/range", &json!({ "key": STANDARD.encode(prefix), "range_end": STANDARD.encode(end) }));
+    assert!(answer["error"].is_null(), "{prefix}: {answer}");
     let text = |value: &Value| {
         let bytes = STANDARD.decode(value.as_str().unwrap_or_default()).expect("base64");
         String::from_utf8(bytes).expect("text")

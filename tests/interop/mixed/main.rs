@@ -61,13 +61,14 @@ fn run(row: Row, wanted: &[String]) -> usize {
     let mut failed = 0;
     for (name, case) in cases() {
         let started = Instant::now();
+        cluster.logs().for_each(drop);
         let passed = catch_unwind(AssertUnwindSafe(|| case(&cluster))).is_ok();
         println!("{row}: {} {name}, {} ms", if passed { "ok" } else { "FAILED" }, started.elapsed().as_millis());
-        failed += usize::from(!passed);
+        if !passed {
+            failed += 1;
+            cluster.logs().for_each(|line| println!("{row}: {line}"));
+        }
     }
     println!("{row}: {} passed, {failed} failed, {} ms", cases().count() - failed, started.elapsed().as_millis());
-    if failed > 0 {
-        cluster.print_logs();
-    }
     failed
 }

@@ -94,9 +94,9 @@ impl Server {
         assert!(sent.expect("there is a `kill`").success(), "{}", self.name);
     }
 
-    /// What it has written since it was ready.
-    pub(crate) fn print_log(&self) {
-        self.log.try_iter().for_each(|line| println!("{}: {line}", self.name));
+    /// What it has written since this was asked for; of long lines the beginning.
+    pub(crate) fn log(&self) -> impl Iterator<Item = String> {
+        self.log.try_iter().map(|line| format!("{}: {}", self.name, line.chars().take(300).collect::<String>()))
     }
 
     fn ready(&self) -> Option<SocketAddr> {
