@@ -36,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) front: Server,
     pub(crate) second: Server,
     pub(crate) back: Server,
+    /// Of the two frontends and the backend.
+    pub(crate) ids: [String; 3],
 }
 
 impl Cluster {
@@ -45,18 +47,22 @@ impl Cluster {
         let start = |program, kind, frontend| Server::start(program, kind, frontend, &prefix, row.codec);
         let back = start(row.back, BACK, false);
         let (front, second) = (start(row.front, FRONT, true), start(row.back, FRONT, true));
-        let cluster = Self { row, prefix, front, second, back };
-        let ids = [&cluster.front, &cluster.second].map(|server| {
-            let mut player = cluster.player_on(server);
+        let mut player = Player::open(front.address(), row.codec);
+        let mut neighbour = Player::open(second.address(), row.codec);
+        for player in [&mut player, &mut neighbour] {
             eventually("the backend is known", PATIENCE, || !player.ask("game.room.echo", b"x").error);
-            player.ask("interop.id", b"").text().to_owned()
-        });
-        let mut player = cluster.player();
-        for id in ids {
-            let call = rpc_to(&id, "connector.testremotesvc.rpctestptrreturnsptr", "x");
-            eventually("the frontend is known", PATIENCE, || !player.ask("game.interop.rpcto", &call).error);
         }
-        cluster
+        let id = |player: &mut Player, route| player.ask(route, b"").text().to_owned();
+        let ids = [id(&mut player, "interop.id"), id(&mut neighbour, "interop.id"), id(&mut player, "game.interop.id")];
+        // Who calls whom is known when the call arrives.
+        let mut called = |route: &str, id: &str| {
+            let call = rpc_to(id, "connector.testremotesvc.rpctestnoargs", "");
+            eventually("a frontend is known", PATIENCE, || !player.ask(route, &call).error);
+        };
+        called("game.interop.rpcto", &ids[0]);
+        called("game.interop.rpcto", &ids[1]);
+        called("interop.rpcto", &ids[1]);
+        Self { row, prefix, front, second, back, ids }
     }
 
     /// Another server of this cluster.

@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 /// What the servers wrote of themselves. That of a Go server says `"metadata":null`, and it is understood: all the other
 /// cases need it.
 pub(super) fn records(cluster: &Cluster) {
-    let (mut player, mut neighbour) = (cluster.player(), cluster.player_on(&cluster.second));
-    let [front, second, back] =
-        [player.ask("interop.id", b""), neighbour.ask("interop.id", b""), player.ask("game.interop.id", b"")]
-            .map(|answer| answer.text().to_owned());
+    let [front, second, back] = &cluster.ids;
     let under = format!("{}servers/", cluster.prefix);
     let records = etcd::range(&under);
     for (server, kind, id) in

@@ -8,8 +8,11 @@ mod users;
 
 use crate::cluster::Cluster;
 
-/// Name and case. None leaves anything behind that another could see.
-pub(crate) const ALL: &[(&str, fn(&Cluster))] = &[
+/// Panics where something does not hold, and leaves nothing behind that another could see.
+type Case = fn(&Cluster);
+
+/// All of them, by name.
+pub(crate) const ALL: &[(&str, Case)] = &[
     ("forward: bodies raw, typed, empty and long", forward::bodies),
     ("forward: errors keep code, text and metadata", forward::errors),
     ("forward: a payload that cannot be read is refused", forward::unreadable),

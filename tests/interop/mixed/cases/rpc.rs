@@ -48,13 +48,10 @@ pub(super) fn refused(cluster: &Cluster) {
 
 pub(super) fn to_an_id(cluster: &Cluster) {
     let codec = cluster.row.codec;
-    let (mut player, mut neighbour) = (cluster.player(), cluster.player_on(&cluster.second));
-    let front = player.ask("interop.id", b"").text().to_owned();
-    let second = neighbour.ask("interop.id", b"").text().to_owned();
-    let back = player.ask("game.interop.id", b"").text().to_owned();
+    let mut player = cluster.player();
+    let [front, second, back] = &cluster.ids;
     // To the same server type too, as long as it is another server.
-    for (caller, kind, id) in
-        [(FRONT, BACK, &back), (FRONT, FRONT, &second), (BACK, FRONT, &front), (BACK, FRONT, &second)]
+    for (caller, kind, id) in [(FRONT, BACK, back), (FRONT, FRONT, second), (BACK, FRONT, front), (BACK, FRONT, second)]
     {
         let route = format!("{caller}.interop.rpcto");
         let remote = |method: &str| rpc_to(id, &format!("{kind}.testremotesvc.{method}"), "x");
@@ -63,7 +60,7 @@ pub(super) fn to_an_id(cluster: &Cluster) {
         let unknown = Some(("route", "testremotesvc.nothing"));
         player.refused(&route, &remote("nothing"), "PIT-404", "route not found", unknown);
     }
-    for (caller, own) in [(FRONT, &front), (BACK, &back)] {
+    for (caller, own) in [(FRONT, front), (BACK, back)] {
         let route = format!("{caller}.interop.rpcto");
         let remote = format!("{BACK}.testremotesvc.rpctestnoargs");
         player.refused(&route, &rpc_to(own, &remote, ""), "PIT-000", LOCAL, None);

@@ -1,6 +1,6 @@
 //! Users by uid, on two frontends; in a mixed row these are of two languages.
 
-use crate::cluster::{Cluster, unique};
+use crate::cluster::{Cluster, rpc_to, unique};
 use crate::etcd;
 use crate::player::Player;
 use serde_json::json;
@@ -46,19 +46,29 @@ pub(super) fn unique_between(cluster: &Cluster) {
 
 /// The same uid a second time: the first client goes, on whichever frontend it is.
 fn bound_twice(cluster: &Cluster, route: &str) {
-    for (first, then) in
-        [(&cluster.front, &cluster.second), (&cluster.second, &cluster.front), (&cluster.front, &cluster.front)]
-    {
+    let (front, second) = ((&cluster.front, &cluster.ids[0]), (&cluster.second, &cluster.ids[1]));
+    for ((first, _), (then, id)) in [(front, second), (second, front)] {
         let mut old = cluster.player_on(first);
         let uid = old.bind(route);
-        let mut new = cluster.player_on(then);
-        new.gets(route, uid.as_bytes(), b"bound");
-        old.is_kicked();
-        // The new one stays, and is the one that hears.
-        let send = json!({ "uids": [uid], "msg": "to the new one" }).to_string();
-        new.notify("game.testsvc.testsendtousers", send.as_bytes());
-        new.hears("route.sendtousers", b"to the new one");
+        // A frontend tells the others of a bind without waiting. One that hears of it after it has bound the same uid
+        // itself kicks the new client as well: it cannot know which was first. What is sent afterwards arrives afterwards.
+        let call = rpc_to(id, "connector.testremotesvc.rpctestnoargs", "");
+        assert!(!old.ask("interop.rpcto", &call).error);
+        takes_over(&mut old, cluster.player_on(then), &uid, route);
     }
+    let mut old = cluster.player();
+    let uid = old.bind(route);
+    takes_over(&mut old, cluster.player(), &uid, route);
+}
+
+fn takes_over(old: &mut Player, mut new: Player, uid: &str, route: &str) {
+    new.gets(route, uid.as_bytes(), b"bound");
+    old.is_kicked();
+    // The new one stays, and is the one that hears.
+    let send = json!({ "uids": [uid], "msg": "to the new one" }).to_string();
+    new.notify("game.testsvc.testsendtousers", send.as_bytes());
+    new.hears("route.sendtousers", b"to the new one");
+    new.gets("game.room.echo", b"still here", b"still here");
 }
 
 pub(super) fn group(cluster: &Cluster) {
