@@ -14,6 +14,11 @@ pub(super) fn bodies(cluster: &Cluster) {
         player.gets("game.room.join", body, body);
         player.gets("game.room.echo", body, body);
     }
+    // Nothing was sent, so there is nothing to echo: to Go that is no answer at all.
+    match cluster.row.back {
+        Program::Go => player.refused("game.room.join", b"", "PIT-000", "reply must not be null", None),
+        Program::Ours => player.gets("game.room.join", b"", b""),
+    }
     player.gets("game.testsvc.testrequestonlysessionreturnsptr", b"", &codec.response(200, "hello"));
     for msg in ["good", "Zoë \"\\ \n 日本"] {
         player.gets("game.testsvc.testrequestreturnsptr", &codec.request(msg), &codec.response(200, msg));
