@@ -75,6 +75,7 @@ pub(super) fn time_out(cluster: &Cluster) {
     let by_the_back = cluster.row.back == Program::Go && said("PIT-500");
     let text = show(&answer.body);
     assert!(answer.error && (said("PIT-408") || by_the_back) && text.contains("rpc client: request timeout"), "{text}");
+    assert!(by_the_back || text.contains("game.room.sleep"), "its metadata: {text}");
     assert!(took >= RPC_TIMEOUT.mul_f64(0.9) && took < RPC_TIMEOUT.mul_f64(1.4), "{took:?}");
     // The late answer finds nobody, and nobody is hurt.
     player.gets("game.room.sleep", b"10ms", b"slept");

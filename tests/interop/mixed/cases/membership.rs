@@ -2,8 +2,11 @@
 
 use crate::cluster::{BACK, Cluster, FRONT, eventually, rpc_to};
 use crate::etcd;
+use crate::player::Player;
 use crate::server::Program;
+use pitaya_tests::PATIENCE;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// What the servers wrote of themselves. That of a Go server says `"metadata":null`, and it is understood: all the other
@@ -55,4 +58,29 @@ pub(super) fn comes_and_goes(cluster: &Cluster) {
             player.ask(&route, b"x").body == cluster.row.codec.error("PIT-500", gone, None)
         });
     }
+}
+
+/// Two backends of one type; in a mixed row they are of two languages.
+pub(super) fn two_backends(cluster: &Cluster) {
+    let other = cluster.join(cluster.row.front, BACK, false);
+    let mut players: Vec<_> = (0..8).map(|_| cluster.player()).collect();
+    let mut seen = BTreeSet::new();
+    eventually("both are asked", PATIENCE, || {
+        // A frontend may keep to one backend for as long as a client stays.
+        players.push(cluster.player());
+        seen.extend(players.iter_mut().map(|player| player.ask("game.interop.id", b"").text().to_owned()));
+        seen.len() == 2
+    });
+    assert!(seen.contains(&cluster.ids[2]), "{seen:?}");
+    // Bound through whichever, known to both.
+    let uids: Vec<_> = players.iter_mut().map(|player| player.bind("game.testsvc.testbindid")).collect();
+    for player in &mut players {
+        player.refused("game.room.bindto", b"else", "ROOM-BIND", "session is already bound to an uid", None);
+    }
+    let send = json!({ "uids": uids, "msg": "to all" }).to_string();
+    players[0].notify("game.testsvc.testsendtousers", send.as_bytes());
+    players.iter_mut().for_each(|player| player.hears("route.sendtousers", b"to all"));
+    other.terminate();
+    let mut asked = |player: &mut Player| player.ask("game.interop.id", b"").body == cluster.ids[2].as_bytes();
+    eventually("the one that stays is asked", Duration::from_secs(1), || players.iter_mut().all(&mut asked));
 }

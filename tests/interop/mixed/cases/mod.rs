@@ -32,5 +32,6 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("rpc: refused before it is sent", rpc::refused),
     ("rpc: to an id", rpc::to_an_id),
     ("membership: records", membership::records),
+    ("membership: two backends of one type", membership::two_backends),
     ("membership: known within a second, gone within a second", membership::comes_and_goes),
 ];
