@@ -5,6 +5,7 @@
 //! ```
 
 mod flags;
+mod interop;
 mod libpitaya;
 mod messages;
 mod room;
@@ -71,6 +72,7 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     };
     let address = flags.addr.clone().unwrap_or_else(|| format!("0.0.0.0:{}", flags.port));
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
+    let builder = builder.handlers(interop::Interop);
     let builder =
         if flags.ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
     Ok(builder.build()?)

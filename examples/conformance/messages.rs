@@ -62,3 +62,12 @@ pub struct SendToUsers {
 pub struct SendRpc {
     pub route: String,
 }
+
+/// `rpcto`: always JSON, whatever the serializer.
+#[derive(Deserialize)]
+pub struct RpcTo {
+    pub id: String,
+    /// `type.service.method`.
+    pub route: String,
+    pub data: String,
+}

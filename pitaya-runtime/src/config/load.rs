@@ -17,6 +17,9 @@ use super::{
     validate,
 };
 
+/// Variables that look like settings and are none: an order for this run, and where the tests find Go Pitaya.
+const NO_SETTINGS: [&str; 2] = [UPDATE_VARIABLE, "PITAYA_GO_DIR"];
+
 /// What a name stands for.
 #[derive(Clone, Copy)]
 enum Name {
@@ -95,8 +98,7 @@ impl Loading {
 
     /// Takes a variable of the environment.
     pub(super) fn variable(&mut self, variable: &str, value: &str) {
-        // The one variable that is an order for this run, not a setting.
-        if !variable.starts_with("PITAYA_") || variable == UPDATE_VARIABLE || value.is_empty() {
+        if !variable.starts_with("PITAYA_") || NO_SETTINGS.contains(&variable) || value.is_empty() {
             return;
         }
         // Exact, since no key contains an underscore.

@@ -122,6 +122,15 @@ fn an_unknown_variable_is_a_warning() {
 }
 
 #[test]
+fn an_order_for_a_run_is_no_setting() {
+    let environment = [("PITAYA_UPDATE_ROUTES_LOCK", "1"), ("PITAYA_GO_DIR", "/src/pitaya")];
+    let loaded = load_env(&environment).unwrap();
+    assert_eq!((loaded.config, loaded.warnings.len()), (Config::default(), 0));
+    // Exactly these: a longer name may be a slip.
+    assert_eq!(load_env(&[("PITAYA_GO_DIRS", "/src")]).unwrap().warnings.len(), 1);
+}
+
+#[test]
 fn keys_without_an_effect_are_accepted_with_a_warning() {
     let file = "pitaya: {buffer: {agent: {messages: 100}, handler: {localprocess: 20, remoteprocess: 20}}}";
     let loaded = load("config.yaml", file, &[("PITAYA_CONCURRENCY_HANDLER_DISPATCH", "25")]).unwrap();
