@@ -13,6 +13,12 @@ pub struct Flags {
     pub ws: bool,
     pub compress: bool,
     pub grpc: bool,
+    /// Whether clients connect to it.
+    pub frontend: bool,
+    /// Before every key in etcd.
+    pub prefix: String,
+    /// Where groups are kept: `memory` or `etcd`.
+    pub groups: String,
     pub debug: bool,
     /// libpitaya profile: certificate, key, and a file to be sent whole.
     pub cert: String,
@@ -38,6 +44,9 @@ impl Flags {
             ws: false,
             compress: false,
             grpc: false,
+            frontend: true,
+            prefix: "pitaya/".to_owned(),
+            groups: "memory".to_owned(),
             debug: false,
             cert: String::new(),
             key: String::new(),
@@ -69,13 +78,11 @@ impl Flags {
                 "key" => flags.key = flag.text()?,
                 "bigmessage" => flags.big_message = flag.text()?,
                 "ports" => flags.ports = ports(&flag.text()?)?,
-                // Go's, for cluster mode.
-                "sdprefix" | "grpcport" => drop(flag.text()?),
-                "frontend" => {
-                    if !flag.bool()? {
-                        return Err("-frontend=false: a backend needs cluster mode, which is not built yet".to_owned());
-                    }
-                }
+                "frontend" => flags.frontend = flag.bool()?,
+                "sdprefix" => flags.prefix = flag.text()?,
+                "groups" => flags.groups = flag.text()?,
+                // Go's, for gRPC.
+                "grpcport" => drop(flag.text()?),
                 other => return Err(format!("unknown flag -{other}")),
             }
         }

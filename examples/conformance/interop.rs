@@ -32,9 +32,9 @@ impl Interop {
     }
 
     /// Kicks users by uid, wherever they are.
-    pub fn kickusers(&self, app: &App, raw: Raw) -> Result<Raw> {
+    pub async fn kickusers(&self, app: &App, raw: Raw) -> Result<Raw> {
         let uids: Vec<String> = serde_json::from_slice(&raw.0)?;
-        app.kick(&uids)?;
+        app.users("connector").kick(&uids).await?;
         Ok(Raw::from("kicked"))
     }
 }

@@ -56,9 +56,6 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     if flags.grpc {
         return Err("gRPC is not built yet: run without -grpc, or with -grpc=false".into());
     }
-    if !flags.standalone {
-        return Err("cluster mode is not built yet: run with -standalone".into());
-    }
     let loaded = Config::load_env()?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -70,10 +67,22 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
         "protobuf" => SerializerType::Protobuf,
         other => return Err(format!("-serializer {other}: json or protobuf").into()),
     };
+    config.cluster.sd.etcd.prefix.clone_from(&flags.prefix);
+    config.groups.etcd.prefix.clone_from(&flags.prefix);
     let address = flags.addr.clone().unwrap_or_else(|| format!("0.0.0.0:{}", flags.port));
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
-    let builder = builder.handlers(interop::Interop);
-    let builder =
-        if flags.ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
+    let mut builder = builder.handlers(interop::Interop).remotes(testsvc::TestRemoteSvc);
+    if flags.frontend {
+        let ws = flags.ws;
+        builder = if ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
+    }
+    if !flags.standalone {
+        builder = builder.nats_and_etcd();
+    }
+    match &*flags.groups {
+        "memory" => {}
+        "etcd" => builder = builder.etcd_groups(),
+        other => return Err(format!("-groups {other}: memory or etcd").into()),
+    }
     Ok(builder.build()?)
 }

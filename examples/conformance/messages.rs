@@ -61,6 +61,8 @@ pub struct SendToUsers {
 #[derive(Deserialize)]
 pub struct SendRpc {
     pub route: String,
+    #[serde(default)]
+    pub data: String,
 }
 
 /// `rpcto`: always JSON, whatever the serializer.

@@ -25,10 +25,11 @@ impl Room {
         step
     }
 
-    pub fn setdata(&self, session: &Session, raw: Raw) -> Result<Raw> {
+    pub async fn setdata(&self, session: &Session, raw: Raw) -> Result<Raw> {
         let bad = |e: Error| Error::new("ROOM-400", e.message().to_owned()).with("why", "json");
         session.data().replace_encoded(&raw.0).map_err(bad)?;
-        Ok(Raw::from("front"))
+        session.push_to_front().await?;
+        Ok(Raw::from(if session.frontend().is_some() { "pushed" } else { "front" }))
     }
 
     pub fn getdata(&self, session: &Session) -> Raw {
