@@ -33,6 +33,7 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
         routes.extend(route(side, args.rename_all, method, errors));
     }
     let krate = args.krate.unwrap_or_else(default_crate);
+    let codecs_given = args.codecs.is_some();
     let codecs = codecs(side, args.codecs, &krate, &Generics::default(), errors)?;
     let type_name = ident.unraw().to_string();
     let service = names::service(args.name.as_ref(), ident, &type_name, errors);
@@ -41,6 +42,7 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
         side,
         krate,
         codecs,
+        codecs_given,
         schema: None,
         service,
         type_name,
