@@ -182,6 +182,8 @@ pub struct Table<S: 'static, X: 'static = Context> {
     pub rows: &'static [Row<S, X>],
     /// The lifecycle methods.
     pub hooks: &'static [Hook<S>],
+    /// The schemas of the routes, in the same order; empty without the option `schema`.
+    pub schemas: &'static [Schemas],
 }
 
 impl<S, X> std::fmt::Debug for Table<S, X> {
@@ -199,8 +201,6 @@ impl<S, X> std::fmt::Debug for Table<S, X> {
 pub trait Handlers: Send + Sync + Sized + 'static {
     /// The table of the block.
     const HANDLERS: Table<Self>;
-    /// The schemas of its routes, in the same order; empty without the option `schema`.
-    const SCHEMAS: &'static [Schemas] = &[];
 }
 
 /// A service that is linked into the program, mounted or not. Submitted by the macros.

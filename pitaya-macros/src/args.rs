@@ -15,8 +15,8 @@ use syn::{
     punctuated::Punctuated,
 };
 
-/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `crate = path`, for handlers `schema`, and for
-/// remotes `client = Name` or `client = false`; any order, each at most once.
+/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `schema`, `crate = path`, and for remotes
+/// `client = Name` or `client = false`; any order, each at most once.
 #[derive(Default)]
 pub(crate) struct BlockArgs {
     pub(crate) name: Option<LitStr>,
@@ -38,12 +38,8 @@ pub(crate) enum Client {
 }
 
 impl BlockArgs {
-    fn options(side: Side) -> [&'static str; 5] {
-        match side {
-            Side::Handler => ["name", "rename_all", "codec", "schema", "crate"],
-            Side::Remote => ["name", "rename_all", "codec", "client", "crate"],
-        }
-    }
+    /// The first five are those of a handler.
+    pub(crate) const OPTIONS: [&'static str; 6] = ["name", "rename_all", "codec", "schema", "crate", "client"];
 
     /// What could be read; the rest is in `errors`.
     pub(crate) fn read(side: Side, tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -58,7 +54,7 @@ impl BlockArgs {
                     once(&mut args.rename_all, &key, known_rule(&rule)?)
                 }
                 "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
-                "schema" if side == Side::Handler => once(&mut args.schema, &key, key.clone()),
+                "schema" => once(&mut args.schema, &key, key.clone()),
                 "crate" => {
                     args.crate_is_lost = true;
                     let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;
@@ -68,7 +64,10 @@ impl BlockArgs {
                 "client" if side == Side::Remote => {
                     once(&mut args.client, &key, value_with(&key, input, CLIENT, client)?)
                 }
-                other => Err(Error::new(key.span(), unknown("option", other, &Self::options(side)))),
+                other => {
+                    let known = if side == Side::Remote { &Self::OPTIONS } else { &Self::OPTIONS[..5] };
+                    Err(Error::new(key.span(), unknown("option", other, known)))
+                }
             }
         });
         args

@@ -43,7 +43,7 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
         krate,
         codecs,
         codecs_given,
-        schema: None,
+        schema: args.schema.map(|option| option.span()),
         service,
         type_name,
         routes,
@@ -67,7 +67,7 @@ pub(crate) fn server(
 ) -> Option<Server> {
     let trait_name = types::shown(&contract);
     for key in args.keys.iter().filter(|key| *key != "crate") {
-        let known = ["name", "rename_all", "codec", "client"].iter().any(|known| key == known);
+        let known = BlockArgs::OPTIONS.iter().any(|known| key == known);
         if known {
             let help = format!("write it where `{trait_name}` is declared");
             errors.at(key, format!("`{key}` belongs to the contract, not to its server"), help);

@@ -24,7 +24,6 @@ pub(crate) fn component(component: &Component) -> TokenStream {
     let (impl_generics, _, bounds) = generics.split_for_impl();
     let (stub, allowed) = (client::stub(table), allowed(table));
     let (description, typed, rows) = (description(table), typed(*side), rows(table));
-    let schemas = table.schema.map(|option| schema::schemas(option, &table.routes));
     quote! {
         #stub
         #(#cfg)*
@@ -34,7 +33,6 @@ pub(crate) fn component(component: &Component) -> TokenStream {
             #[doc(hidden)]
             impl #impl_generics __pitaya::#carrier for #ty #bounds {
                 const #constant: #typed = #rows;
-                #schemas
             }
             __pitaya::submit! { __pitaya::Declared(&__SERVICE) }
         };
@@ -91,7 +89,10 @@ fn typed(side: Side) -> TokenStream {
 fn rows(table: &Table) -> TokenStream {
     let rows = table.routes.iter().map(|route| handler::row(&table.owner, route));
     let hooks = table.hooks.iter().map(lifecycle::hook);
-    quote!(__pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*] })
+    let schemas = table.schema.map_or_else(|| quote!(&[]), |option| schema::schemas(option, &table.routes));
+    quote! {
+        __pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*], schemas: #schemas }
+    }
 }
 
 /// What is known about a route without its component: `Route::request("join", 7).async_fn("Join", "Joined")`.

@@ -115,6 +115,7 @@ fn options_given_twice() {
         (r#"rename_all = "lowercase", rename_all = "lowercase""#, "rename_all"),
         ("codec = Json, codec(Json)", "codec"),
         ("crate = a, crate = b", "crate"),
+        ("schema, schema", "schema"),
     ] {
         assert_eq!(about_args(args), [format!("`{option}` was already given\nhelp: keep one of the two")]);
     }

@@ -65,6 +65,14 @@ cases! {
         #[cfg(unix)]
         impl<S: Store> Api for Shelf<S> where S: Clone { fn members(&self) {} }"#;
 
+    schemas: "schema", r#"
+        impl Room {
+            pub async fn members(&self, req: Name) -> Answer<Members> { self.all(req).await }
+            #[cfg(unix)] pub fn left(&self, req: Name) {}
+        }"#;
+    contract_schemas: "schema, client = false", r#"
+        trait RoomApi { async fn members_of(&self, req: Name) -> Answer<Members>; }"#;
+
     /// The table has it, the stub has not.
     recovers_from_a_reserved_name: "", r#"
         impl Room { pub fn new(&self) -> Answer<Count> { Ok(7) } pub fn fine(&self) {} }"#;
@@ -162,8 +170,9 @@ fn options_of_a_remote() {
     for args in ["client", "client = true", "client = \"Rooms\"", "client = 7", "client()"] {
         assert_eq!(fine(args), [usage], "{args}");
     }
+    assert_eq!(fine("schema, schema"), ["`schema` was already given\nhelp: keep one of the two"]);
     assert_eq!(fine("client = A, client = B"), ["`client` was already given\nhelp: keep one of the two"]);
-    let unknown = "unknown option `clent`, expected one of `name`, `rename_all`, `codec`, `client`, `crate`\n\
+    let unknown = "unknown option `clent`, expected one of `name`, `rename_all`, `codec`, `schema`, `crate`, `client`\n\
                    help: did you mean `client`?";
     assert_eq!(fine("clent = A"), [unknown]);
     let one = "remotes speak one serializer: a caller has no way to choose\n\
@@ -233,7 +242,7 @@ fn a_contract_is_a_contract_and_no_more() {
 #[test]
 fn a_server_adds_nothing_to_its_contract() {
     let about = |args: &str, item: &str| messages(&remote(args, item));
-    for option in ["name = \"x\"", "rename_all = \"lowercase\"", "codec = Json", "client = Rooms"] {
+    for option in ["name = \"x\"", "rename_all = \"lowercase\"", "codec = Json", "client = Rooms", "schema"] {
         let key = option.split(' ').next().expect("a key");
         let text =
             format!("`{key}` belongs to the contract, not to its server\nhelp: write it where `my::Api` is declared");
