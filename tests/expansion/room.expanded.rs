@@ -78,6 +78,7 @@ const _: () = {
                     __pitaya::Returned(__out).silent()
                 })),
             ],
+            schemas: &[],
         };
     }
 };
