@@ -99,6 +99,7 @@ fn unknown_options() {
             format!("unknown option `zzz`, {known}"),
         ]
     );
+    assert_eq!(about_args("client = Rooms"), [format!("unknown option `client`, {known}")], "that is for remotes");
     let known = "expected one of `notify`, `concurrent`, `cancel`, `internal`, `code`";
     let text = format!("unknown option `concurent`, {known}\nhelp: did you mean `concurrent`?");
     assert_eq!(about("#[route(concurent)] pub fn join(&self) {}"), [text]);
