@@ -5,13 +5,14 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Documents `documented.rs`. In a target directory of its own: the build that runs this test may hold the lock of the
-/// usual one.
+/// usual one. It is that of the test `expansion`, with the same environment, or each would build all crates anew.
 fn documented() -> impl Fn(&str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("expand");
     let output = Command::new(env!("CARGO"))
         .args(["rustdoc", "--quiet", "--frozen", "--package", "pitaya-tests", "--test", "documented"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .output()
         .expect("cargo runs");
