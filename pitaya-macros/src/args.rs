@@ -54,7 +54,7 @@ impl BlockArgs {
                     once(&mut args.rename_all, &key, known_rule(&rule)?)
                 }
                 "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
-                "schema" => once(&mut args.schema, &key, key.clone()),
+                "schema" => flag(&key, input).and_then(|key| once(&mut args.schema, &key, key.clone())),
                 "crate" => {
                     args.crate_is_lost = true;
                     let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;
@@ -124,7 +124,7 @@ impl RouteArgs {
             ));
         };
         match key.to_string().as_str() {
-            "notify" => once(&mut self.notify, &key, key.clone()),
+            "notify" => flag(&key, input).and_then(|key| once(&mut self.notify, &key, key.clone())),
             "code" => {
                 let number: LitInt = value(&key, input, CODE)?;
                 match number.base10_parse() {
@@ -134,7 +134,7 @@ impl RouteArgs {
             }
             "concurrent" | "cancel" | "internal" if self.flags.contains(&key) => Err(already_given(&key)),
             "concurrent" | "cancel" | "internal" => {
-                self.flags.push(key);
+                self.flags.push(flag(&key, input)?);
                 Ok(())
             }
             "name" => Err(Error::new(
@@ -184,6 +184,14 @@ fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(Parse
     if let Err(error) = all.parse2(tokens) {
         errors.push(error);
     }
+}
+
+/// A word that stands alone.
+fn flag(key: &Ident, input: ParseStream<'_>) -> Result<Ident> {
+    if input.is_empty() || !(input.peek(Token![=]) || input.peek(syn::token::Paren)) {
+        return Ok(key.clone());
+    }
+    Err(Error::new(key.span(), format!("`{key}` takes no value\nhelp: write `{key}` for yes, and nothing for no")))
 }
 
 /// `= value`; whatever else stands there is answered with `usage`.

@@ -157,6 +157,16 @@ fn values_of_the_wrong_kind() {
 }
 
 #[test]
+fn words_that_take_no_value() {
+    let text = |word: &str| format!("`{word}` takes no value\nhelp: write `{word}` for yes, and nothing for no");
+    assert_eq!(about_args("schema = true"), [text("schema")]);
+    for word in ["notify", "concurrent", "cancel", "internal"] {
+        assert_eq!(about(&format!("#[route({word} = false)] pub fn join(&self) {{}}")), [text(word)]);
+        assert_eq!(about(&format!("#[route({word}(true), code = 7)] pub fn join(&self) {{}}")), [text(word)]);
+    }
+}
+
+#[test]
 fn options_without_a_comma() {
     assert_eq!(about_args(r#"name = "a" codec = Json"#), ["expected `,` between two options"]);
     assert_eq!(about("#[route(notify cancel)] pub fn join(&self) {}"), ["expected `,` between two options"]);
