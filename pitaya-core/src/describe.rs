@@ -69,7 +69,7 @@ pub struct RouteDescription {
     /// The type of the answer as its author wrote it: see [`Route::answer`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// The JSON Schema of the payload, where the app is known and the block was written with `#[handler(schema)]`.
+    /// The JSON Schema of the payload, where the app is known and the block has the option `schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_schema: Option<Value>,
     /// The JSON Schema of the answer, likewise.

@@ -54,12 +54,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route with no options.
+    /// A route that answers; the line is 0 where it is not known.
     #[must_use]
-    pub const fn new(name: &'static str, kind: Kind) -> Self {
+    pub const fn request(name: &'static str, line: u32) -> Self {
         Self {
             name,
-            kind,
+            kind: Kind::Request,
             is_async: false,
             concurrent: false,
             cancel: false,
@@ -68,14 +68,42 @@ impl Route {
             docs: "",
             payload: None,
             answer: None,
-            line: 0,
+            line,
         }
     }
 
-    /// The method is an `async fn`.
+    /// A route that does not answer.
     #[must_use]
-    pub const fn is_async(mut self) -> Self {
+    pub const fn notify(name: &'static str, line: u32) -> Self {
+        Self { kind: Kind::Notify, ..Self::request(name, line) }
+    }
+
+    /// The types of the method, an `fn`; `""` where there is none. No type is spelled like that.
+    #[must_use]
+    pub const fn sync_fn(mut self, payload: &'static str, answer: &'static str) -> Self {
+        self.payload = some(payload);
+        self.answer = some(answer);
+        self
+    }
+
+    /// The types of the method, an `async fn`; `""` where there is none.
+    #[must_use]
+    pub const fn async_fn(mut self, payload: &'static str, answer: &'static str) -> Self {
         self.is_async = true;
+        self.sync_fn(payload, answer)
+    }
+
+    /// The doc comment.
+    #[must_use]
+    pub const fn docs(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    /// The dictionary code is pinned.
+    #[must_use]
+    pub const fn code(mut self, code: u16) -> Self {
+        self.code = code;
         self
     }
 
@@ -99,41 +127,10 @@ impl Route {
         self.internal = true;
         self
     }
+}
 
-    /// The dictionary code is pinned.
-    #[must_use]
-    pub const fn code(mut self, code: u16) -> Self {
-        self.code = code;
-        self
-    }
-
-    /// The doc comment.
-    #[must_use]
-    pub const fn docs(mut self, docs: &'static str) -> Self {
-        self.docs = docs;
-        self
-    }
-
-    /// The type of the payload.
-    #[must_use]
-    pub const fn payload(mut self, payload: &'static str) -> Self {
-        self.payload = Some(payload);
-        self
-    }
-
-    /// The type of the answer.
-    #[must_use]
-    pub const fn answer(mut self, answer: &'static str) -> Self {
-        self.answer = Some(answer);
-        self
-    }
-
-    /// The line of the method.
-    #[must_use]
-    pub const fn line(mut self, line: u32) -> Self {
-        self.line = line;
-        self
-    }
+const fn some(name: &'static str) -> Option<&'static str> {
+    if name.is_empty() { None } else { Some(name) }
 }
 
 /// Who may call a service.
@@ -185,6 +182,8 @@ pub struct Table<S: 'static, X: 'static = Context> {
     pub rows: &'static [Row<S, X>],
     /// The lifecycle methods.
     pub hooks: &'static [Hook<S>],
+    /// The schemas of the routes, in the same order; empty without the option `schema`.
+    pub schemas: &'static [Schemas],
 }
 
 impl<S, X> std::fmt::Debug for Table<S, X> {
@@ -202,8 +201,6 @@ impl<S, X> std::fmt::Debug for Table<S, X> {
 pub trait Handlers: Send + Sync + Sized + 'static {
     /// The table of the block.
     const HANDLERS: Table<Self>;
-    /// The schemas of its routes, in the same order; empty without the option `schema`.
-    const SCHEMAS: &'static [Schemas] = &[];
 }
 
 /// A service that is linked into the program, mounted or not. Submitted by the macros.

@@ -45,7 +45,7 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T
 /// What generated code names. Not for use by hand: it changes with the macros.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::codec::{Codecs, Reads, Writes};
+    pub use crate::codec::{Codec, Codecs, Known, Reads, Writes};
     pub use crate::context::{Context, FromContext};
     pub use crate::error::Result;
     pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Side, Table, check};

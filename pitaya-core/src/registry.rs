@@ -88,7 +88,7 @@ impl Registry {
         let mut problems = Vec::new();
         let mounted = self.handlers.mount(
             Place { server: Some(server), name, codec: Some(codec) },
-            Mount { component, table: const { &S::HANDLERS }, schemas: S::SCHEMAS },
+            Mount { component, table: const { &S::HANDLERS } },
             &mut problems,
         );
         self.components.extend(mounted.map(|mount| mount as Arc<dyn Component>));
@@ -99,7 +99,7 @@ impl Registry {
     /// every problem, and mounts what has none.
     pub fn mount_remotes<S: Remotes>(&mut self, component: Arc<S>) -> Vec<MountError> {
         let mut problems = Vec::new();
-        let mount = Mount { component, table: const { &S::REMOTES }, schemas: &[] };
+        let mount = Mount { component, table: const { &S::REMOTES } };
         let mounted = self.remotes.mount(Place::default(), mount, &mut problems);
         self.components.extend(mounted.map(|mount| mount as Arc<dyn Component>));
         problems

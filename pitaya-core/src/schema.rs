@@ -1,4 +1,4 @@
-//! JSON Schemas of payloads and answers: what `#[handler(schema)]` adds to the description of a route.
+//! JSON Schemas of payloads and answers: what `#[handler(schema)]` and `#[remote(schema)]` add to the description of a route.
 //!
 //! The types of a block with this option implement `schemars::JsonSchema`; no other block has such a bound. A
 //! description carries the schemas as plain JSON values, so that its shape is the same without the feature.
@@ -85,7 +85,7 @@ mod made {
     use serde_json::{Value, json};
     use std::borrow::Cow;
 
-    /// The schema of what a client may send.
+    /// The schema of what may be sent.
     #[must_use]
     pub fn payload<T: JsonSchema>() -> Value {
         SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().into()
@@ -101,7 +101,7 @@ mod made {
 
     /// As with [`Plain`](crate::handler::Plain): this one wins where a `Result` was returned, behind any alias.
     impl<T, E> Returned<std::result::Result<T, E>> {
-        /// The schema of what a client is answered with.
+        /// The schema of what is answered.
         #[must_use]
         pub fn schema() -> Value
         where
@@ -113,7 +113,7 @@ mod made {
 
     /// What is returned without a `Result` around it.
     pub trait Unwrapped {
-        /// The schema of what a client is answered with.
+        /// The schema of what is answered.
         fn schema() -> Value;
     }
 

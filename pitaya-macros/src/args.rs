@@ -15,8 +15,8 @@ use syn::{
     punctuated::Punctuated,
 };
 
-/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `crate = path`, for handlers `schema`, and for
-/// remotes `client = Name` or `client = false`; any order, each at most once.
+/// `name = ".."`, `rename_all = ".."`, `codec = C` or `codec(A, B)`, `schema`, `crate = path`, and for remotes
+/// `client = Name` or `client = false`; any order, each at most once.
 #[derive(Default)]
 pub(crate) struct BlockArgs {
     pub(crate) name: Option<LitStr>,
@@ -38,12 +38,8 @@ pub(crate) enum Client {
 }
 
 impl BlockArgs {
-    fn options(side: Side) -> [&'static str; 5] {
-        match side {
-            Side::Handler => ["name", "rename_all", "codec", "schema", "crate"],
-            Side::Remote => ["name", "rename_all", "codec", "client", "crate"],
-        }
-    }
+    /// The first five are those of a handler.
+    pub(crate) const OPTIONS: [&'static str; 6] = ["name", "rename_all", "codec", "schema", "crate", "client"];
 
     /// What could be read; the rest is in `errors`.
     pub(crate) fn read(side: Side, tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -58,7 +54,7 @@ impl BlockArgs {
                     once(&mut args.rename_all, &key, known_rule(&rule)?)
                 }
                 "codec" => once(&mut args.codecs, &key, codecs(&key, input)?),
-                "schema" if side == Side::Handler => once(&mut args.schema, &key, key.clone()),
+                "schema" => flag(&key, input).and_then(|key| once(&mut args.schema, &key, key.clone())),
                 "crate" => {
                     args.crate_is_lost = true;
                     let path = value_with(&key, input, CRATE, Path::parse_mod_style)?;
@@ -68,7 +64,10 @@ impl BlockArgs {
                 "client" if side == Side::Remote => {
                     once(&mut args.client, &key, value_with(&key, input, CLIENT, client)?)
                 }
-                other => Err(Error::new(key.span(), unknown("option", other, &Self::options(side)))),
+                other => {
+                    let known = if side == Side::Remote { &Self::OPTIONS } else { &Self::OPTIONS[..5] };
+                    Err(Error::new(key.span(), unknown("option", other, known)))
+                }
             }
         });
         args
@@ -125,7 +124,7 @@ impl RouteArgs {
             ));
         };
         match key.to_string().as_str() {
-            "notify" => once(&mut self.notify, &key, key.clone()),
+            "notify" => flag(&key, input).and_then(|key| once(&mut self.notify, &key, key.clone())),
             "code" => {
                 let number: LitInt = value(&key, input, CODE)?;
                 match number.base10_parse() {
@@ -135,7 +134,7 @@ impl RouteArgs {
             }
             "concurrent" | "cancel" | "internal" if self.flags.contains(&key) => Err(already_given(&key)),
             "concurrent" | "cancel" | "internal" => {
-                self.flags.push(key);
+                self.flags.push(flag(&key, input)?);
                 Ok(())
             }
             "name" => Err(Error::new(
@@ -185,6 +184,14 @@ fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(Parse
     if let Err(error) = all.parse2(tokens) {
         errors.push(error);
     }
+}
+
+/// A word that stands alone.
+fn flag(key: &Ident, input: ParseStream<'_>) -> Result<Ident> {
+    if input.is_empty() || !(input.peek(Token![=]) || input.peek(syn::token::Paren)) {
+        return Ok(key.clone());
+    }
+    Err(Error::new(key.span(), format!("`{key}` takes no value\nhelp: write `{key}` for yes, and nothing for no")))
 }
 
 /// `= value`; whatever else stands there is answered with `usage`.

@@ -52,6 +52,7 @@ pub(crate) fn component(
     let type_name = type_name(side, ty, errors);
     let owned = owns_itself(item, errors);
     let krate = args.krate.unwrap_or_else(default_crate);
+    let codecs_given = args.codecs.is_some();
     let codecs = codecs(side, args.codecs, &krate, &item.generics, errors);
     let type_name = type_name?;
     let service = names::service(args.name.as_ref(), ty, &type_name, errors);
@@ -60,6 +61,7 @@ pub(crate) fn component(
         side,
         krate,
         codecs: codecs?,
+        codecs_given,
         schema: args.schema.map(|option| option.span()),
         service,
         type_name,

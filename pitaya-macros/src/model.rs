@@ -47,6 +47,8 @@ pub(crate) struct Table {
     pub(crate) krate: Path,
     /// What the table may be mounted with; never empty.
     pub(crate) codecs: Vec<Type>,
+    /// The user wrote them.
+    pub(crate) codecs_given: bool,
     /// Where the user asked for the schemas of the types, if so.
     pub(crate) schema: Option<Span>,
     pub(crate) service: String,

@@ -1,4 +1,4 @@
-//! `#[handler(schema)]`: JSON Schemas in the description of a route.
+//! The option `schema`: JSON Schemas in the description of a route.
 
 use pitaya_runtime::Handlers;
 use pitaya_runtime::prelude::*;
@@ -67,8 +67,43 @@ impl Plain {
     pub(crate) fn open(&self, _: Opaque) {}
 }
 
-fn schemas<S: Handlers>(component: S) -> Vec<(String, Option<Value>, Option<Value>)> {
-    let app = Builder::new("chat").acceptor(Tcp::bind("127.0.0.1:0")).handlers(component).build().expect("an app");
+struct Doors;
+
+#[remote(schema, codec = Json, client = false)]
+impl Doors {
+    pub(crate) async fn join(&self, _join: Join) -> Reply<Joined> {
+        Ok(Joined { topic: None, members: 1 })
+    }
+    pub(crate) fn left(&self, _name: String) {}
+}
+
+/// What a contract asks for, its servers have.
+#[remote(schema, codec = Json, client = false)]
+pub(crate) trait Counts {
+    async fn count(&self, join: Join) -> Result<Joined>;
+    fn reset(&self) -> Result<()>;
+}
+
+struct Hall;
+
+#[remote]
+impl Counts for Hall {
+    async fn count(&self, _: Join) -> Result<Joined> {
+        Ok(Joined { topic: None, members: 1 })
+    }
+    fn reset(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+type Found = Vec<(String, Option<Value>, Option<Value>)>;
+
+fn schemas<S: Handlers>(component: S) -> Found {
+    described(Builder::new("chat").acceptor(Tcp::bind("127.0.0.1:0")).handlers(component))
+}
+
+fn described(builder: Builder) -> Found {
+    let app = builder.build().expect("an app");
     let routes = app.describe().services.into_iter().flat_map(|service| service.routes);
     routes.map(|route| (route.route, route.payload_schema, route.answer_schema)).collect()
 }
@@ -93,4 +128,18 @@ fn schemas_are_those_of_the_wire() {
 #[test]
 fn other_blocks_need_no_schema() {
     assert_eq!(schemas(Plain), [("chat.plain.open".to_owned(), None, None)]);
+}
+
+#[test]
+fn remotes_have_schemas_too() {
+    let found = described(Builder::new("chat").remotes(Doors));
+    let (route, payload, answer) = &found[0];
+    assert_eq!((&**route, found.len()), ("chat.doors.join", 2));
+    assert_eq!(payload.as_ref().unwrap()["title"], json!("Join"));
+    assert_eq!(answer.as_ref().unwrap()["required"], json!(["members"]));
+    assert_eq!((&found[1].1.as_ref().unwrap()["type"], &found[1].2), (&json!("string"), &None));
+    let served = described(Builder::new("chat").remotes(Hall));
+    assert_eq!((&served[0].1, &served[0].2), (payload, answer));
+    assert_eq!((&*served[1].0, &served[1].1), ("chat.counts.reset", &None));
+    assert_eq!(served[1].2, Some(json!({"type": "object"})));
 }

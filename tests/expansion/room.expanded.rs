@@ -23,22 +23,14 @@ const _: () = {
     use __pitaya::Plain as _;
     type __Codecs = (::pitaya_runtime::Json,);
     const __ROUTES: &[__pitaya::Route] = &[
-        __pitaya::Route::new("join", __pitaya::Kind::Request)
-            .line(18u32)
-            .payload("Join")
-            .answer("String")
-            .is_async()
+        __pitaya::Route::request("join", 18u32)
+            .async_fn("Join", "String")
             .docs("Joins the room."),
-        __pitaya::Route::new("say", __pitaya::Kind::Notify)
-            .line(25u32)
-            .payload("Join")
+        __pitaya::Route::notify("say", 25u32)
+            .sync_fn("Join", "")
             .docs("No answer: a notify.")
             .concurrent(),
-        __pitaya::Route::new("ping", __pitaya::Kind::Request)
-            .line(30u32)
-            .payload("Raw")
-            .answer("Raw")
-            .code(7),
+        __pitaya::Route::request("ping", 30u32).sync_fn("Raw", "Raw").code(7),
     ];
     const _: () = __pitaya::check(__ROUTES);
     static __SERVICE: __pitaya::Service = __pitaya::Service {
@@ -56,40 +48,37 @@ const _: () = {
             service: &__SERVICE,
             rows: &[
                 |__call| {
-                    __call
-                        .read::<__Codecs, Join>()
-                        .later(|__this, __cx, __payload| async move {
-                            let __arg0 = __cx.lend::<Session>()?;
-                            __pitaya::Returned(
-                                    Self::join(&__this, __arg0, __payload).await,
-                                )
-                                .done::<__Codecs>()
-                        })
+                    let __in = __call.read::<__Codecs, Join>();
+                    __in.later(|__this, __cx, __payload| async move {
+                        let __arg0 = __cx.lend::<Session>()?;
+                        let __out = Self::join(&__this, __arg0, __payload).await;
+                        __pitaya::Returned(__out).done::<__Codecs>()
+                    })
                 },
                 |__call| {
-                    __call
-                        .read::<__Codecs, Join>()
-                        .sync(|__this, __cx, __payload| {
-                            let __arg0 = __cx.lend::<Context>()?;
-                            __pitaya::Returned(Self::say(__this, __arg0, __payload))
-                                .silent()
-                        })
+                    let __in = __call.read::<__Codecs, Join>();
+                    __in.sync(|__this, __cx, __payload| {
+                        let __arg0 = __cx.lend::<Context>()?;
+                        let __out = Self::say(__this, __arg0, __payload);
+                        __pitaya::Returned(__out).silent()
+                    })
                 },
                 |__call| {
-                    __call
-                        .read::<__Codecs, Raw>()
-                        .sync(|__this, _, __payload| {
-                            __pitaya::Returned(Self::pong(__this, __payload))
-                                .done::<__Codecs>()
-                        })
+                    let __in = __call.read::<__Codecs, Raw>();
+                    __in.sync(|__this, _, __payload| {
+                        let __out = Self::pong(__this, __payload);
+                        __pitaya::Returned(__out).done::<__Codecs>()
+                    })
                 },
             ],
             hooks: &[
                 __pitaya::on::init(|__this, __cx| __pitaya::boxed(async move {
                     let __arg0 = __cx.lend::<AppEvent>()?;
-                    __pitaya::Returned(Self::open(&__this, __arg0).await).silent()
+                    let __out = Self::open(&__this, __arg0).await;
+                    __pitaya::Returned(__out).silent()
                 })),
             ],
+            schemas: &[],
         };
     }
 };

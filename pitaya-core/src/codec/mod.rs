@@ -14,6 +14,8 @@ pub use json::Json;
 pub use protobuf::Protobuf;
 pub use raw::Raw;
 pub use serializer::{Serializer, serializer};
+#[doc(hidden)]
+pub use set::Known;
 pub use set::{Codecs, Reads, Writes};
 
 use crate::error::{Error, Result};
@@ -27,6 +29,10 @@ use crate::error::{Error, Result};
 pub trait Codec: Send + Sync + 'static {
     /// The name that the handshake announces as `sys.serializer`.
     const NAME: &'static str;
+
+    /// That it is a codec: see [`Known`].
+    #[doc(hidden)]
+    const KNOWN: bool = true;
 
     /// Writes the body of an error answer. The default is JSON, in the form of
     /// [`Json`](Json#method.encode_error): `{"code":"…","msg":"…","metadata":{…}}`.

@@ -18,6 +18,24 @@ pub trait Codecs: 'static {
     }
 }
 
+/// The set itself, written `Known<(C,), { <C as Codec>::KNOWN }>`. Where `C` is no codec, that constant is the one error:
+/// the compiler asks nothing more of a type that it could not compute, and so no payload or answer is blamed.
+#[doc(hidden)]
+pub type Known<Set, const KNOWN: bool> = <Is<KNOWN> as Choose>::This<Set>;
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Is<const KNOWN: bool>;
+
+#[doc(hidden)]
+pub trait Choose {
+    type This<Set>;
+}
+
+impl Choose for Is<true> {
+    type This<Set> = Set;
+}
+
 /// A set whose every codec can read `P`.
 pub trait Reads<P>: Codecs {
     /// Reads `body` with the codec at place `codec` of the set.

@@ -1,14 +1,8 @@
 use super::*;
 
 const ROUTES: &[Route] = &[
-    Route::new("say", Kind::Notify).line(9).payload("Raw").concurrent().internal(),
-    Route::new("join", Kind::Request)
-        .line(5)
-        .payload("Vec<Straße>")
-        .answer("u32")
-        .is_async()
-        .code(7)
-        .docs("Joins.\nMore."),
+    Route::notify("say", 9).sync_fn("Raw", "").concurrent().internal(),
+    Route::request("join", 5).async_fn("Vec<Straße>", "u32").code(7).docs("Joins.\nMore."),
 ];
 const ROOM: Service = Service {
     side: Side::Handler,
@@ -66,7 +60,7 @@ fn go_reads_its_own_shape() {
 
 #[test]
 fn a_route_without_a_line_is_in_its_block() {
-    assert_eq!(ROOM.place(&Route::new("x", Kind::Notify)), "src/room.rs:3");
+    assert_eq!(ROOM.place(&Route::notify("x", 0)), "src/room.rs:3");
     let server = Service { contract: Some("shared/room.rs:1"), ..ROOM };
     assert_eq!(server.place(&ROUTES[0]), "src/room.rs:3", "the line is one of the contract's file");
 }

@@ -96,21 +96,16 @@ pub const fn assert_unique(services: &[&Service]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::Kind;
 
     #[test]
     #[should_panic(expected = "route `join` is declared twice in this impl")]
     fn the_text_names_the_route() {
-        check(&[
-            Route::new("join", Kind::Request),
-            Route::new("leave", Kind::Request),
-            Route::new("join", Kind::Notify),
-        ]);
+        check(&[Route::request("join", 0), Route::request("leave", 0), Route::notify("join", 0)]);
     }
 
     #[test]
     #[should_panic(expected = "the code of route `leave` is already taken")]
     fn pinned_codes_are_covered() {
-        check(&[Route::new("join", Kind::Request).code(7), Route::new("leave", Kind::Request).code(7)]);
+        check(&[Route::request("join", 0).code(7), Route::request("leave", 0).code(7)]);
     }
 }

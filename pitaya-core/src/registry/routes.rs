@@ -151,7 +151,6 @@ trait Mounted<X>: Send + Sync {
 pub(super) struct Mount<S: 'static, X: 'static> {
     pub(super) component: Arc<S>,
     pub(super) table: &'static Table<S, X>,
-    pub(super) schemas: &'static [Schemas],
 }
 
 /// Where a component goes.
@@ -184,7 +183,7 @@ impl<S: Send + Sync + 'static, X: 'static> Mounted<X> for Mount<S, X> {
     }
 
     fn schemas(&self) -> &'static [Schemas] {
-        self.schemas
+        self.table.schemas
     }
 }
 

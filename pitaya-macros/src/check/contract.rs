@@ -33,6 +33,7 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
         routes.extend(route(side, args.rename_all, method, errors));
     }
     let krate = args.krate.unwrap_or_else(default_crate);
+    let codecs_given = args.codecs.is_some();
     let codecs = codecs(side, args.codecs, &krate, &Generics::default(), errors)?;
     let type_name = ident.unraw().to_string();
     let service = names::service(args.name.as_ref(), ident, &type_name, errors);
@@ -41,7 +42,8 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
         side,
         krate,
         codecs,
-        schema: None,
+        codecs_given,
+        schema: args.schema.map(|option| option.span()),
         service,
         type_name,
         routes,
@@ -65,7 +67,7 @@ pub(crate) fn server(
 ) -> Option<Server> {
     let trait_name = types::shown(&contract);
     for key in args.keys.iter().filter(|key| *key != "crate") {
-        let known = ["name", "rename_all", "codec", "client"].iter().any(|known| key == known);
+        let known = BlockArgs::OPTIONS.iter().any(|known| key == known);
         if known {
             let help = format!("write it where `{trait_name}` is declared");
             errors.at(key, format!("`{key}` belongs to the contract, not to its server"), help);

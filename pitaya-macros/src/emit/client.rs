@@ -1,6 +1,6 @@
 //! The typed stub: one async method a remote, which names types and the route and nothing else.
 
-use super::{allowed, answer, at, located};
+use super::{allowed, answer, at, codecs, located};
 use crate::model::{Kind, Route, Stub, Table};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -8,11 +8,11 @@ use syn::spanned::Spanned;
 
 pub(super) fn stub(table: &Table) -> Option<TokenStream> {
     let Stub { name, vis, routes } = table.stub.as_ref()?;
-    let Table { krate, service, codecs, cfg, .. } = table;
+    let Table { krate, service, cfg, .. } = table;
     let p = quote!(#krate::__private);
     let about = format!("Calls the remotes of `{service}` on another server.");
     let methods = routes.iter().filter_map(|i| table.routes.get(*i)).map(|route| method(table, &p, route));
-    let deprecated = allowed(table);
+    let (codecs, deprecated) = (codecs(table, &p), allowed(table));
     // Whoever serves need not call; and a method of a private type may be `pub`, with private types in it.
     let allowed = quote!(#[allow(dead_code, private_interfaces)] #deprecated);
     Some(quote! {
@@ -20,7 +20,7 @@ pub(super) fn stub(table: &Table) -> Option<TokenStream> {
         #[doc = #about]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #allowed
-        #vis struct #name(#p::Callee<(#(#codecs,)*)>);
+        #vis struct #name(#p::Callee<#codecs>);
 
         #(#cfg)*
         #allowed

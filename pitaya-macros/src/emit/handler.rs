@@ -25,5 +25,6 @@ pub(super) fn row(owner: &TokenStream, route: &Route) -> TokenStream {
         let body = body(owner, method, quote!(__this), &hand_over);
         quote_spanned!(name=> sync(|__this, #cx, #payload| { #body }))
     };
-    quote!(#(#cfg)* |__call| __call.#read.#run)
+    // Two statements: an error about the payload is shown at the payload, and the row is short to read.
+    quote!(#(#cfg)* |__call| { let __in = __call.#read; __in.#run })
 }

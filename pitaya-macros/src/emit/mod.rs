@@ -24,7 +24,6 @@ pub(crate) fn component(component: &Component) -> TokenStream {
     let (impl_generics, _, bounds) = generics.split_for_impl();
     let (stub, allowed) = (client::stub(table), allowed(table));
     let (description, typed, rows) = (description(table), typed(*side), rows(table));
-    let schemas = table.schema.map(|option| schema::schemas(option, &table.routes));
     quote! {
         #stub
         #(#cfg)*
@@ -34,7 +33,6 @@ pub(crate) fn component(component: &Component) -> TokenStream {
             #[doc(hidden)]
             impl #impl_generics __pitaya::#carrier for #ty #bounds {
                 const #constant: #typed = #rows;
-                #schemas
             }
             __pitaya::submit! { __pitaya::Declared(&__SERVICE) }
         };
@@ -47,9 +45,8 @@ fn allowed(table: &Table) -> Option<TokenStream> {
 
 /// `__SERVICE`, and the names that it and the rows use.
 fn description(table: &Table) -> TokenStream {
-    let Table { krate, service, type_name, codecs, .. } = table;
-    let codecs = quote!(#(#codecs,)*);
-    let names = quote_spanned!(at(codecs.span())=> <__Codecs as __pitaya::Codecs>::NAMES);
+    let Table { krate, service, type_name, .. } = table;
+    let codecs = codecs(table, &quote!(__pitaya));
     let routes = table.routes.iter().map(route);
     let side = match table.side {
         Side::Handler => quote!(Handler),
@@ -58,19 +55,26 @@ fn description(table: &Table) -> TokenStream {
     quote! {
         use #krate::__private as __pitaya;
         use __pitaya::Plain as _;
-        type __Codecs = (#codecs);
+        type __Codecs = #codecs;
         const __ROUTES: &[__pitaya::Route] = &[#(#routes),*];
         const _: () = __pitaya::check(__ROUTES);
         static __SERVICE: __pitaya::Service = __pitaya::Service {
             side: __pitaya::Side::#side,
             name: #service,
             type_name: #type_name,
-            codecs: #names,
+            codecs: <__Codecs as __pitaya::Codecs>::NAMES,
             routes: __ROUTES,
             location: ::core::concat!(::core::file!(), ":", ::core::line!()),
             contract: ::core::option::Option::None,
         };
     }
+}
+
+/// The set of serializers. Of the types that a user wrote it is asked here, once, whether they are serializers at all.
+fn codecs(table: &Table, p: &TokenStream) -> TokenStream {
+    let codecs = &table.codecs;
+    let set = quote!((#(#codecs,)*));
+    if table.codecs_given { quote!(#p::Known<#set, { #(<#codecs as #p::Codec>::KNOWN)&&* }>) } else { set }
 }
 
 /// The type of the table: what a remote borrows from is not what a handler borrows from.
@@ -85,28 +89,30 @@ fn typed(side: Side) -> TokenStream {
 fn rows(table: &Table) -> TokenStream {
     let rows = table.routes.iter().map(|route| handler::row(&table.owner, route));
     let hooks = table.hooks.iter().map(lifecycle::hook);
-    quote!(__pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*] })
+    let schemas = table.schema.map_or_else(|| quote!(&[]), |option| schema::schemas(option, &table.routes));
+    quote! {
+        __pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*], schemas: #schemas }
+    }
 }
 
-/// What is known about a route without its component: `Route::new("join", Kind::Request).is_async()`.
+/// What is known about a route without its component: `Route::request("join", 7).async_fn("Join", "Joined")`.
 fn route(route: &Route) -> TokenStream {
     let Route { method, name, kind, docs, code, flags, .. } = route;
     let cfg = &method.cfg;
     let (kind, answer) = match kind {
-        Kind::Request => (quote!(Request), method.output.as_ref().map(types::answered)),
-        Kind::Notify => (quote!(Notify), None),
+        Kind::Request => (quote!(request), method.output.as_ref().map(types::answered).unwrap_or_default()),
+        Kind::Notify => (quote!(notify), String::new()),
     };
-    let payload = method.payload().map(types::noted).map(|ty| quote!(.payload(#ty)));
-    let answer = answer.map(|ty| quote!(.answer(#ty)));
+    let payload = method.payload().map(types::noted).unwrap_or_default();
     // With the user's own span: `line!()` looks for the outermost expansion, which would be the attribute.
     let line = quote_spanned!(method.ident.span()=> ::core::line!());
-    let is_async = method.is_async.then(|| quote!(.is_async()));
+    let function = if method.is_async { quote!(async_fn) } else { quote!(sync_fn) };
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
     let code = code.map(|(code, _)| proc_macro2::Literal::u16_unsuffixed(code)).map(|code| quote!(.code(#code)));
     let flags = flags.iter().map(ours);
     quote! {
         #(#cfg)*
-        __pitaya::Route::new(#name, __pitaya::Kind::#kind).line(#line) #payload #answer #is_async #docs #code #(.#flags())*
+        __pitaya::Route::#kind(#name, #line).#function(#payload, #answer) #docs #code #(.#flags())*
     }
 }
 
@@ -129,7 +135,7 @@ fn body(owner: &TokenStream, method: &Method, this: TokenStream, hand_over: &Tok
     }
     let wait = method.is_async.then(|| quote!(.await));
     let call = quote_spanned!(at(ident.span())=> #owner::#ident(#(#args),*) #wait);
-    quote_spanned!(answer(method)=> #lends __pitaya::Returned(#call).#hand_over)
+    quote_spanned!(answer(method)=> #lends let __out = #call; __pitaya::Returned(__out).#hand_over)
 }
 
 /// Where errors about the answer belong.

@@ -12,13 +12,11 @@ pub(super) fn schemas(option: Span, routes: &[Route]) -> TokenStream {
     let rows = routes.iter().map(row);
     // Whether the feature is on is the core's to say, in an error about the option.
     let made = quote_spanned!(at(option)=> __pitaya::needs_schema!(););
-    quote! {
-        const SCHEMAS: &'static [__pitaya::schema::Schemas] = {
-            #made
-            use __pitaya::schema::Unwrapped as _;
-            &[#(#rows),*]
-        };
-    }
+    quote! {{
+        #made
+        use __pitaya::schema::Unwrapped as _;
+        &[#(#rows),*]
+    }}
 }
 
 fn row(route: &Route) -> TokenStream {

@@ -99,6 +99,7 @@ fn unknown_options() {
             format!("unknown option `zzz`, {known}"),
         ]
     );
+    assert_eq!(about_args("client = Rooms"), [format!("unknown option `client`, {known}")], "that is for remotes");
     let known = "expected one of `notify`, `concurrent`, `cancel`, `internal`, `code`";
     let text = format!("unknown option `concurent`, {known}\nhelp: did you mean `concurrent`?");
     assert_eq!(about("#[route(concurent)] pub fn join(&self) {}"), [text]);
@@ -115,6 +116,7 @@ fn options_given_twice() {
         (r#"rename_all = "lowercase", rename_all = "lowercase""#, "rename_all"),
         ("codec = Json, codec(Json)", "codec"),
         ("crate = a, crate = b", "crate"),
+        ("schema, schema", "schema"),
     ] {
         assert_eq!(about_args(args), [format!("`{option}` was already given\nhelp: keep one of the two")]);
     }
@@ -151,6 +153,16 @@ fn values_of_the_wrong_kind() {
     {
         let text = takes("code", "a number from 1 to 65535", "`code = 7`");
         assert_eq!(about(&format!("#[route({code})] pub fn join(&self) {{}}")), text, "{code}");
+    }
+}
+
+#[test]
+fn words_that_take_no_value() {
+    let text = |word: &str| format!("`{word}` takes no value\nhelp: write `{word}` for yes, and nothing for no");
+    assert_eq!(about_args("schema = true"), [text("schema")]);
+    for word in ["notify", "concurrent", "cancel", "internal"] {
+        assert_eq!(about(&format!("#[route({word} = false)] pub fn join(&self) {{}}")), [text(word)]);
+        assert_eq!(about(&format!("#[route({word}(true), code = 7)] pub fn join(&self) {{}}")), [text(word)]);
     }
 }
 
@@ -339,7 +351,7 @@ fn too_many_codecs() {
     assert_eq!(about_args("codec(A, B, C, D)"), [text]);
     let file = handler("codec(A, B, C, D)", "impl Room { pub fn join(&self) { } }");
     let table = generated(&file)[0].to_token_stream().to_string();
-    assert!(table.contains("type __Codecs = (A , B , C ,)"), "no second error about a set of four: {table}");
+    assert!(table.contains("Known < (A , B , C ,) , {"), "no second error about a set of four: {table}");
     assert!(about_args("codec(A, B, C)").is_empty());
 }
 

@@ -65,6 +65,15 @@ cases! {
         #[cfg(unix)]
         impl<S: Store> Api for Shelf<S> where S: Clone { fn members(&self) {} }"#;
 
+    schemas: "schema", r#"
+        impl Room {
+            pub async fn members(&self, req: Name) -> Answer<Members> { self.all(req).await }
+            #[cfg(unix)] pub fn left(&self, req: Name) {}
+            #[route(notify)] pub fn gone(&self) -> Answer<()> { Ok(()) }
+        }"#;
+    contract_schemas: "schema, client = false", r#"
+        trait RoomApi { async fn members_of(&self, req: Name) -> Answer<Members>; }"#;
+
     /// The table has it, the stub has not.
     recovers_from_a_reserved_name: "", r#"
         impl Room { pub fn new(&self) -> Answer<Count> { Ok(7) } pub fn fine(&self) {} }"#;
@@ -74,15 +83,20 @@ cases! {
         impl Api for Room { #[route("ping")] async fn pong(&self) {} #[on(init)] fn open(&self) {} }"#;
 }
 
-/// The budget of the design: 25 lines a row, with its description and its method of the stub.
+/// The budget of the design: 15 lines a row with its description, 25 with its method of the stub.
 #[test]
 fn a_row_with_its_stub_is_short() {
-    let one = |more: &str| {
-        let item = format!("impl Room {{ pub fn touch(&self) {{}} {more} }}");
-        lines(&remote("", &item))
-    };
-    let method = "/// All.\npub async fn all(&self, rpc: &Rpc, req: Req) -> Answer<Reply> { self.enter(req) }";
-    assert!(one(method) - one("") <= 25, "{} lines", one(method) - one(""));
+    for method in [
+        "/// All.\npub async fn all(&self, rpc: &Rpc, req: Req) -> Answer<Reply>",
+        "/// All.\n#[cfg(unix)] #[route(\"al\")] pub fn all(&self, cx: &RemoteContext, rpc: &Rpc, req: Req) -> Answer<Reply>",
+        "/// All.\n#[route(notify)] pub(in crate::a) async fn all(&self, cx: &RemoteContext, req: Req) -> Answer<()>",
+    ] {
+        for (args, budget) in [("client = false", 15), ("", 25)] {
+            let block = |more: &str| lines(&remote(args, &format!("impl Room {{ pub fn one(&self) {{}} {more} }}")));
+            let found = block(&format!("{method} {{ 1 }}")) - block("");
+            assert!(found <= budget, "{found} lines: #[remote({args})] {method}");
+        }
+    }
 }
 
 /// What the macro says about these methods. Next to them stands one that is right: it is wired all the same.
@@ -95,7 +109,7 @@ fn about_all(args: &str, written: &str) -> Vec<String> {
     let file = remote(args, &item);
     let text = users(&file).to_token_stream().to_string();
     assert_eq!(methods(users(&file)).len(), item.matches("fn ").count(), "the user's methods are all there: {text}");
-    let table: String = generated(&file).iter().map(|item| item.to_token_stream().to_string()).collect();
+    let table = self::text(&file);
     assert!(table.contains("Self :: fine (__this , __payload)"), "the method that is right is wired: {table}");
     messages(&file)
 }
@@ -115,6 +129,7 @@ fn stub(file: &File) -> Vec<String> {
 
 #[test]
 fn names_of_the_stub_are_reserved() {
+    assert!(about("pub fn r#on(&self) {}")[0].starts_with("`on` conflicts with the generated `RoomClient::on`"));
     for (name, other) in [("new", "create"), ("on", "turn_on"), ("within", "inside")] {
         let text = format!(
             "`{name}` conflicts with the generated `RoomClient::{name}`\n\
@@ -143,11 +158,13 @@ fn a_stub_knows_concrete_types_only() {
             pub fn get(&self, key: S::Key) -> Answer<u8> { 1 }
             pub fn all(&self) -> Answer<[u8; N]> { 1 }
             pub fn this(&self) -> Answer<Self> { 1 }
+            pub fn put(&self, item: Vec<S::Item>) {}
             pub fn fine(&self, cx: &S) -> Answer<u8> { 1 }
+            #[route(notify)] pub fn told(&self) -> Result<(), S::Error> { Ok(()) }
         }",
     );
-    assert_eq!(messages(&file), [text("S"), text("N"), text("Self")]);
-    assert_eq!(stub(&file), ["new", "on", "within", "fine"]);
+    assert_eq!(messages(&file), [text("S"), text("N"), text("Self"), text("S")]);
+    assert_eq!(stub(&file), ["new", "on", "within", "fine", "told"], "nobody hears of the error of a notify");
 }
 
 #[test]
@@ -157,13 +174,16 @@ fn options_of_a_remote() {
     for args in ["client", "client = true", "client = \"Rooms\"", "client = 7", "client()"] {
         assert_eq!(fine(args), [usage], "{args}");
     }
+    assert_eq!(fine("schema, schema"), ["`schema` was already given\nhelp: keep one of the two"]);
     assert_eq!(fine("client = A, client = B"), ["`client` was already given\nhelp: keep one of the two"]);
-    let unknown = "unknown option `clent`, expected one of `name`, `rename_all`, `codec`, `client`, `crate`\n\
+    let unknown = "unknown option `clent`, expected one of `name`, `rename_all`, `codec`, `schema`, `crate`, `client`\n\
                    help: did you mean `client`?";
     assert_eq!(fine("clent = A"), [unknown]);
     let one = "remotes speak one serializer: a caller has no way to choose\n\
                help: write `codec = Protobuf`, or expose the others with a second component";
     assert_eq!(fine("codec(Json, Protobuf)"), [one]);
+    let set = text(&remote("codec(Json, Protobuf)", "impl Room { pub fn fine(&self) {} }"));
+    assert!(set.contains("< (Json ,)") && !set.contains("Protobuf"), "no second error about a set of two: {set}");
     let taken = "the service `sys` is the framework's own\nhelp: give it another `name = \"..\"`";
     assert_eq!(fine("name = \"sys\""), [taken]);
 }
@@ -178,12 +198,23 @@ fn options_of_a_route_that_are_about_clients() {
     assert_eq!(about("#[route(code = 7)] pub fn touch(&self) {}"), [code]);
 }
 
+/// A description with an option that has no effect would promise something.
+#[test]
+fn a_remote_with_an_option_about_clients_is_left_out() {
+    let file = remote("", "impl Room { #[route(concurrent)] pub fn touch(&self) {} pub fn fine(&self) {} }");
+    assert!(!text(&file).contains("touch") && text(&file).contains("fine"), "{}", text(&file));
+}
+
 #[test]
 fn the_rules_of_handlers_with_the_other_word() {
     for (method, text) in [
         ("pub fn make() -> Self { Self }", "remote `make` must take `&self`"),
         ("pub fn change(&mut self) {}", "remote `change` takes `&mut self`, but components are shared"),
-        ("pub fn both(&self, a: A, b: B) {}", "a remote takes at most one payload; `b` is the second"),
+        (
+            "pub fn both(&self, a: A, b: B) {}",
+            "a remote takes at most one payload; `b` is the second\n\
+             help: put both fields in one struct that derives `prost::Message`",
+        ),
         ("pub fn any<T>(&self, t: T) {}", "remote `any` cannot be generic: a route has one payload type"),
         ("pub unsafe fn cut(&self) {}", "remote `cut` must not be `unsafe`"),
         ("#[route(notify)] pub fn n(&self) -> u8 { 1 }", "a notify has nobody to send `u8` to"),
@@ -221,6 +252,10 @@ fn a_contract_is_a_contract_and_no_more() {
     let unknown = "a client stub cannot know `Self`\nhelp: name a concrete type, put the contract in a `#[remote]` trait, \
                    or write `#[remote(client = false)]`";
     assert_eq!(about("trait Api { fn a(&self, key: Self::Key); type Key; }"), [unknown]);
+    let twice = about("trait Api { fn a(&self); #[route(\"a\")] fn b(&self); }");
+    assert_eq!((twice.len(), &*twice[1]), (2, "remote `a` is first declared here"));
+    let long = about(&format!("trait Api {{ #[route(\"{}\")] fn a(&self); }}", "x".repeat(252)));
+    assert!(long.len() == 1 && long[0].starts_with("route `api.xxxx"), "{long:?}");
     let receiver = "remote `a` must take `&self`\nhelp: write `(&self)`, or move it to where the attribute is not";
     assert_eq!(about("trait Api { fn a(); fn b(&self); }"), [receiver]);
 }
@@ -228,7 +263,7 @@ fn a_contract_is_a_contract_and_no_more() {
 #[test]
 fn a_server_adds_nothing_to_its_contract() {
     let about = |args: &str, item: &str| messages(&remote(args, item));
-    for option in ["name = \"x\"", "rename_all = \"lowercase\"", "codec = Json", "client = Rooms"] {
+    for option in ["name = \"x\"", "rename_all = \"lowercase\"", "codec = Json", "client = Rooms", "schema"] {
         let key = option.split(' ').next().expect("a key");
         let text =
             format!("`{key}` belongs to the contract, not to its server\nhelp: write it where `my::Api` is declared");
@@ -238,4 +273,43 @@ fn a_server_adds_nothing_to_its_contract() {
     assert_eq!(about("", "impl Api for Room { #[route(\"b\")] fn a(&self) {} }"), [route]);
     let borrows = "a component cannot borrow: it lives as long as the app\nhelp: own the data, or share it in an `Arc`";
     assert_eq!(about("", "impl<'a> Api for Room<'a> { fn a(&self) {} }"), [borrows]);
+}
+
+/// The block or the trait comes back as it was, and nothing else.
+#[test]
+fn what_cannot_be_wired_as_a_whole_is_given_back() {
+    for (args, item) in [
+        ("crate = 7", "trait Api { fn a(&self); }"),
+        ("crate = 7", "impl Api for Room { fn a(&self) {} }"),
+        ("crate = 7", "impl Room { pub fn a(&self) {} }"),
+        ("", "impl<'a> Api for Room<'a> { fn a(&self) {} }"),
+        ("", "impl Api for [u8] { fn a(&self) {} }"),
+        ("", "trait Api<T> { fn a(&self); }"),
+    ] {
+        let file = remote(args, item);
+        let given: Item = syn::parse_str(item).expect("an item");
+        assert_eq!(
+            (&file.items[0], messages(&file).len(), file.items.len()),
+            (&given, 1, 2),
+            "#[remote({args})] {item}"
+        );
+    }
+    let unknown = messages(&remote("nmae = 1", "impl Api for Room { fn a(&self) {} }"));
+    assert_eq!(unknown.len(), 1, "an unknown option belongs to nobody: {unknown:?}");
+}
+
+#[test]
+fn a_contract_keeps_what_stands_on_it() {
+    let all = |item: &str| remote("", item).into_token_stream().to_string();
+    assert!(!all("trait Api { fn a(&self); }").contains("deprecated"));
+    for item in ["trait Api { #[deprecated] fn a(&self); }", "#[allow(deprecated)] trait Api { fn a(&self); }"] {
+        assert!(all(item).contains("# [allow (deprecated)] const __REMOTE_CONTRACT"), "{item}");
+    }
+    let stub = text(&remote("", "#[cfg(unix)] trait Api { fn a(&self); }"));
+    assert_eq!(stub.matches("# [cfg (unix)]").count(), 2, "the type and its methods: {stub}");
+}
+
+/// The generated code.
+fn text(file: &File) -> String {
+    generated(file).iter().map(|item| item.to_token_stream().to_string()).collect()
 }
