@@ -2,12 +2,16 @@
 
 mod backend;
 mod callee;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod local;
 mod rpc;
 mod serve;
 mod servers;
 pub(crate) mod sys;
 
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdDiscovery;
 pub use local::LocalCluster;
 pub use pitaya_core::cluster::*;
 pub use servers::Servers;

@@ -1,0 +1,9 @@
+//! etcd: who is there, which groups there are, who holds which user.
+
+mod client;
+mod discovery;
+mod lease;
+mod messages;
+mod records;
+
+pub use discovery::EtcdDiscovery;
