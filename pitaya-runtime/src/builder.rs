@@ -1,6 +1,7 @@
 //! What an app is made of, and whether it is valid: all problems at once.
 
 mod error;
+mod mode;
 mod unmounted;
 
 pub use error::{BuildError, Problem};
@@ -11,16 +12,16 @@ use crate::cluster::{Cluster, LocalCluster, Router, Servers};
 use crate::config::{Config, SerializerType};
 use crate::dictionary::Codes;
 use crate::groups::Groups;
-use crate::groups::memory::MemoryGroups;
 use crate::handshake::{Validator, Validators};
 use crate::server::{Callbacks, Server};
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
 use crate::timers::Timers;
 use crate::users::Users;
+use mode::{Mode, Store};
 use parking_lot::Mutex;
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
-use pitaya_core::cluster::{Discovery, ServerInfo, Transport};
+use pitaya_core::cluster::{Discovery, GroupStore, ServerInfo, Transport};
 use pitaya_core::codec::{Codec, Serializer, serializer};
 use pitaya_core::handler::Handlers;
 use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
@@ -74,13 +75,8 @@ pub struct Builder {
     validators: Validators,
     callbacks: Callbacks,
     state: State,
+    store: Store,
     leave_groups: bool,
-}
-
-/// Through what others are reached.
-enum Mode {
-    Local(LocalCluster),
-    Own(Arc<dyn Transport>, Arc<dyn Discovery>),
 }
 
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
@@ -105,6 +101,7 @@ impl Builder {
             validators: Validators::default(),
             callbacks: Callbacks::default(),
             state: State::default(),
+            store: Store::Memory,
             leave_groups: false,
         }
     }
@@ -119,6 +116,13 @@ impl Builder {
     /// each other's remotes, and no service is needed. Without it the app calls its own remotes only.
     pub fn local_cluster(mut self, cluster: &LocalCluster) -> Self {
         self.mode = Some(Mode::Local(cluster.clone()));
+        self
+    }
+
+    /// Joins the cluster that `pitaya.cluster` names: calls over NATS, discovery in etcd, byte-compatible with Go Pitaya's.
+    #[cfg(any())]
+    pub fn clustered(mut self) -> Self {
+        self.mode = Some(Mode::Brokers);
         self
     }
 
@@ -319,6 +323,19 @@ impl Builder {
         self
     }
 
+    /// Keeps groups in etcd, as `pitaya.groups.etcd` says: all servers see them, Go's too.
+    #[cfg(feature = "etcd")]
+    pub fn etcd_groups(mut self) -> Self {
+        self.store = Store::Etcd;
+        self
+    }
+
+    /// Keeps groups in a store of one's own, in place of the server's memory.
+    pub fn groups(mut self, store: impl GroupStore + 'static) -> Self {
+        self.store = Store::Own(Arc::new(store));
+        self
+    }
+
     /// Takes a uid out of all groups when its session closes.
     pub fn leave_groups_on_close(mut self) -> Self {
         self.leave_groups = true;
@@ -365,9 +382,12 @@ impl Builder {
             problems.extend(found);
             Dictionary::default()
         });
-        if !problems.is_empty() {
+        let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
+        let kept = self.store.open(&self.config);
+        problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
+        let (Ok((transport, discovery)), Ok((store, sweeper)), true) = (ways, kept, problems.is_empty()) else {
             return Err(BuildError { problems });
-        }
+        };
         let settings = Settings::from(&self.config);
         let welcome = HandshakeReply {
             heartbeat: settings.heartbeat.as_secs(),
@@ -390,14 +410,6 @@ impl Builder {
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
-        let (transport, discovery): (Arc<dyn Transport>, Arc<dyn Discovery>) =
-            match self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())) {
-                Mode::Local(cluster) => {
-                    let seat = cluster.seat(timeout);
-                    (seat.clone(), seat)
-                }
-                Mode::Own(transport, discovery) => (transport, discovery),
-            };
         let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
         own.hostname = hostname();
         own.metadata = self.metadata;
@@ -412,10 +424,8 @@ impl Builder {
             timeout,
             repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
         });
-        let store = MemoryGroups::new();
-        let sweeper = store.sweeper(self.config.groups.memory.tickduration);
         let users = Users::new(cluster.clone(), sessions.clone(), serializer);
-        let groups = Groups::new(Arc::new(store), sessions.clone(), users.clone());
+        let groups = Groups::new(store, sessions.clone(), users.clone());
         let server = Server {
             kind,
             id,
@@ -438,7 +448,7 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start = Start { acceptors: self.acceptors, state: self.state, sweeper: Box::pin(sweeper), warnings };
+        let start = Start { acceptors: self.acceptors, state: self.state, sweeper, warnings };
         let rpc = Rpc::shared(cluster);
         let (server, admission) = (Arc::new(server), Arc::new(admission));
         Ok(App::new(server, admission, users, groups, timers, rpc, start))

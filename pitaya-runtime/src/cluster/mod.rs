@@ -11,7 +11,7 @@ mod servers;
 pub(crate) mod sys;
 
 #[cfg(feature = "etcd")]
-pub use etcd::EtcdDiscovery;
+pub use etcd::{EtcdDiscovery, EtcdGroups};
 pub use local::LocalCluster;
 pub use pitaya_core::cluster::*;
 pub use servers::Servers;

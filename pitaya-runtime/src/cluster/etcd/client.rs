@@ -1,8 +1,7 @@
 //! A thin client of etcd: what discovery, groups and bindings need, each call with a deadline.
 
 use super::messages::{
-    Authenticate, DeleteRange, Done, Grant, Lease, LeaseId, Put, Range, Ranged, Token, Txn, TxnDone, WatchCreate,
-    WatchRequest, Watched,
+    Authenticate, Done, Grant, Lease, LeaseId, Range, Ranged, Token, Txn, TxnDone, WatchCreate, WatchRequest, Watched,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -40,15 +39,25 @@ struct Login {
 
 impl Client {
     /// The members as `host:port`, with or without a scheme; no login when the user or the password is empty.
-    pub(super) fn new(endpoints: &[String], dial: Duration, user: &str, pass: &str) -> std::result::Result<Self, String> {
+    pub(super) fn new(
+        endpoints: &[String],
+        dial: Duration,
+        user: &str,
+        pass: &str,
+    ) -> std::result::Result<Self, String> {
         if endpoints.is_empty() {
             return Err("no endpoint is given".to_owned());
         }
         let endpoint = |text: &String| {
             let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-            let endpoint = Endpoint::from_shared(url).map_err(|e| format!("the endpoint `{text}` is no `host:port`: {e}"))?;
+            let endpoint =
+                Endpoint::from_shared(url).map_err(|e| format!("the endpoint `{text}` is no `host:port`: {e}"))?;
             Ok::<_, String>(
-                endpoint.connect_timeout(dial).http2_keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true),
+                endpoint
+                    .connect_timeout(dial)
+                    .http2_keep_alive_interval(PING)
+                    .keep_alive_timeout(PING)
+                    .keep_alive_while_idle(true),
             )
         };
         let endpoints = endpoints.iter().map(endpoint).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -63,14 +72,6 @@ impl Client {
 
     pub(super) async fn range(&self, range: Range) -> Result<Ranged> {
         self.call("/etcdserverpb.KV/Range", range).await
-    }
-
-    pub(super) async fn put(&self, put: Put) -> Result<Done> {
-        self.call("/etcdserverpb.KV/Put", put).await
-    }
-
-    pub(super) async fn delete(&self, range: DeleteRange) -> Result<Done> {
-        self.call("/etcdserverpb.KV/DeleteRange", range).await
     }
 
     pub(super) async fn txn(&self, txn: Txn) -> Result<TxnDone> {
@@ -190,7 +191,9 @@ async fn ready(grpc: &mut Grpc<Channel>) -> Result<()> {
 }
 
 async fn within<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(CALL, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no answer within {CALL:?}"))))
+    tokio::time::timeout(CALL, call)
+        .await
+        .unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no answer within {CALL:?}"))))
 }
 
 /// A key and the end of the range of all keys that begin with it.
@@ -226,10 +229,7 @@ impl<T> Requests<T> {
 impl<T> Stream for Requests<T> {
     type Item = T;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<T>> {
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
         self.0.poll_recv(cx)
     }
 }

@@ -249,7 +249,9 @@ impl Discovery for EtcdDiscovery {
                 match shared.list().await {
                     Ok(listed) => break listed,
                     // Servers and etcd may be started together.
-                    Err(status) if start.elapsed() > shared.settings.dialtimeout => return Err(shared.unavailable(&status)),
+                    Err(status) if start.elapsed() > shared.settings.dialtimeout => {
+                        return Err(shared.unavailable(&status));
+                    }
                     Err(_) => pause.wait().await,
                 }
             };

@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
+/// How late etcd may end a lease.
+const LATE: Duration = Duration::from_secs(3);
+
 /// Puts the record under a new lease, and keeps it there.
 pub(super) async fn announce(shared: &Arc<Shared>) -> Result<(), DiscoveryError> {
     let start = Instant::now();
@@ -16,8 +19,8 @@ pub(super) async fn announce(shared: &Arc<Shared>) -> Result<(), DiscoveryError>
     let lease = loop {
         match register(shared).await {
             Ok(Registered::As(lease)) => break lease,
-            // A server that was killed leaves its record for the rest of its time to live.
-            Ok(Registered::Taken(id)) if start.elapsed() > shared.settings.heartbeat.ttl => {
+            // A server that was killed leaves its record for the rest of its time to live, and etcd is not in a hurry.
+            Ok(Registered::Taken(id)) if start.elapsed() > shared.settings.heartbeat.ttl + LATE => {
                 return Err(DiscoveryError::Taken(id));
             }
             Ok(Registered::Taken(id)) => {

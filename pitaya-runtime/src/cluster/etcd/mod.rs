@@ -2,8 +2,10 @@
 
 mod client;
 mod discovery;
+mod groups;
 mod lease;
 mod messages;
 mod records;
 
 pub use discovery::EtcdDiscovery;
+pub use groups::EtcdGroups;

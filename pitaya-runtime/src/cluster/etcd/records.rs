@@ -35,7 +35,12 @@ impl Records {
         match ServerInfo::parse(&kv.value) {
             Ok(info) if *info.id == *id && *info.kind == *kind => Some(info),
             Ok(info) => {
-                tracing::warn!(key = id, "a server's record says that it is {} of type {}: passed over", info.id, info.kind);
+                tracing::warn!(
+                    key = id,
+                    "a server's record says that it is {} of type {}: passed over",
+                    info.id,
+                    info.kind
+                );
                 None
             }
             Err(error) => {
@@ -57,7 +62,8 @@ mod tests {
     #[test]
     fn only_whole_records_are_read() {
         let records = Records::new("p/", &["bots".to_owned()]);
-        let json = |kind: &str, id: &str| format!(r#"{{"id":"{id}","type":"{kind}","metadata":null,"frontend":false}}"#);
+        let json =
+            |kind: &str, id: &str| format!(r#"{{"id":"{id}","type":"{kind}","metadata":null,"frontend":false}}"#);
         let read = |key: &str, json: &str| records.read(&kv(key, json), Some("own")).map(|info| info.id.to_string());
         assert_eq!(read("p/servers/room/a", &json("room", "a")).as_deref(), Some("a"));
         assert_eq!(read("p/servers/bots/own", &json("bots", "own")).as_deref(), Some("own"));

@@ -1,0 +1,116 @@
+//! A real etcd for one test: on free ports, in a folder of its own, gone with the value.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long etcd may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// A running etcd.
+#[derive(Debug)]
+pub struct Etcd {
+    client: u16,
+    peer: u16,
+    data: TempDir,
+    child: Option<Child>,
+}
+
+impl Etcd {
+    /// Starts one, and waits until it answers.
+    #[must_use]
+    pub fn start() -> Self {
+        // In memory where there is such a place: etcd waits for the disk with every change.
+        let data = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+        // Both at once, or they could be the same.
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let [client, peer] = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
+        drop(listeners);
+        let mut etcd = Self { client, peer, data, child: None };
+        etcd.run();
+        etcd
+    }
+
+    /// `host:port` for clients.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.client)
+    }
+
+    /// Runs it, on the same ports and data as before.
+    pub fn run(&mut self) {
+        let (client, peer) = (format!("http://127.0.0.1:{}", self.client), format!("http://127.0.0.1:{}", self.peer));
+        let child = Command::new("etcd")
+            .args(["--name", "test", "--log-level", "error", "--data-dir"])
+            .arg(self.data.path())
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("test={peer}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("etcd is installed: ./tests/run does it");
+        self.child = Some(child);
+        let end = Instant::now() + START;
+        while !self.is_healthy() {
+            assert!(Instant::now() < end, "etcd does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        use std::io::{Read, Write};
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.client)) else { return false };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /health HTTP/1.0\r\n\r\n");
+        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains("\"true\"")
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Stops it without ending it: it holds its connections and says nothing.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Goes on after [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        if let Some(child) = &self.child {
+            let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+            assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+        }
+    }
+
+    /// Asks with etcd's own client.
+    #[must_use]
+    pub fn ctl(&self, args: &[&str]) -> String {
+        let output = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &self.endpoint()])
+            .args(args)
+            .output()
+            .expect("etcdctl is installed: ./tests/run does it");
+        assert!(output.status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        self.thaw();
+        self.kill();
+    }
+}
