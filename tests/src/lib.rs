@@ -6,6 +6,7 @@
 pub mod binary;
 pub mod client;
 pub mod contract;
+pub mod nats;
 pub mod process;
 pub mod vectors;
 pub mod websocket;

@@ -1,6 +1,8 @@
 //! Where calls between servers go.
 
 mod local;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod serve;
 
 pub use local::LocalCluster;
