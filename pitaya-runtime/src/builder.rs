@@ -120,7 +120,7 @@ impl Builder {
     }
 
     /// Joins the cluster that `pitaya.cluster` names: calls over NATS, discovery in etcd, byte-compatible with Go Pitaya's.
-    #[cfg(any())]
+    #[cfg(all(feature = "nats", feature = "etcd"))]
     pub fn clustered(mut self) -> Self {
         self.mode = Some(Mode::Brokers);
         self

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod client;
 pub mod contract;
 pub mod etcd;
+pub mod nats;
 pub mod process;
 pub mod vectors;
 pub mod websocket;

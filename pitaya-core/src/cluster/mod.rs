@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod envelope;
 pub mod forward;
 pub mod groups;
+pub mod lane;
 pub mod metadata;
 pub mod router;
 pub mod server;

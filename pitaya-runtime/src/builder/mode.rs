@@ -10,7 +10,7 @@ pub(super) enum Mode {
     /// Servers of this process.
     Local(LocalCluster),
     /// What `pitaya.cluster` names.
-    #[cfg(any())]
+    #[cfg(all(feature = "nats", feature = "etcd"))]
     Brokers,
     /// The app's own.
     Own(Arc<dyn Transport>, Arc<dyn Discovery>),
@@ -26,7 +26,7 @@ impl Mode {
                 let seat = cluster.seat(config.cluster.rpc.client.nats.requesttimeout);
                 Ok((seat.clone(), seat))
             }
-            #[cfg(any())]
+            #[cfg(all(feature = "nats", feature = "etcd"))]
             Self::Brokers => {
                 let transport = crate::cluster::NatsTransport::new(&config.cluster.rpc);
                 let discovery = crate::cluster::EtcdDiscovery::new(&config.cluster.sd.etcd)

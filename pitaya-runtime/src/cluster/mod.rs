@@ -6,6 +6,8 @@ mod callee;
 mod etcd;
 mod local;
 mod rpc;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod serve;
 mod servers;
 pub(crate) mod sys;
@@ -13,6 +15,8 @@ pub(crate) mod sys;
 #[cfg(feature = "etcd")]
 pub use etcd::{EtcdDiscovery, EtcdGroups};
 pub use local::LocalCluster;
+#[cfg(feature = "nats")]
+pub use nats::NatsTransport;
 pub use pitaya_core::cluster::*;
 pub use servers::Servers;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Discovery, millis, secs, section};
+use crate::config::ByteSize;
 
 section! {
     /// `pitaya.cluster`: how servers find and call each other.
@@ -80,27 +81,34 @@ section! {
 section! {
     /// `pitaya.cluster.rpc.client.nats`: calls over NATS.
     "pitaya.cluster.rpc.client.nats" NatsClient {
-        /// The broker's address.
+        /// The broker's address; several have commas between. `nats://` or `tls://`, with `user:password@` or `token@`.
         connect: String = "nats://localhost:4222".to_owned(),
         /// How long a call may take, unless the call says otherwise.
         requesttimeout: Duration = secs(5),
         /// How long connecting may take.
         #[go = "the manual says 5s."]
         connectiontimeout: Duration = secs(2),
-        /// How often a lost connection is tried again; below 0: for ever.
+        /// How often the first connection is tried again at the start; below 0: for ever.
+        #[go = "also ends the process when a lost connection was tried so often. Here it is tried for ever."]
         maxreconnectionretries: i32 = 15,
         /// Whether a connection over WebSocket is compressed.
+        #[go = "connects over WebSocket too; here that is refused."]
         websocketcompression: bool = true,
-        /// Up to so much is added by chance to the wait before a connection is tried again.
+        /// Up to so much is added by chance to the wait before the first connection is tried again.
         reconnectjitter: Duration = millis(100),
         /// The same for a connection over TLS.
         reconnectjittertls: Duration = secs(1),
-        /// The wait before a connection is tried again.
+        /// The wait before the first connection is tried again.
+        #[go = "waits so for a lost one too. Here that is 50ms to 5s, by chance and growing."]
         reconnectwait: Duration = secs(1),
-        /// Time between two pings to the broker.
-        pinginterval: Duration = secs(120),
+        /// Time between two pings to the broker. A connection that is silent for three of them counts as lost.
+        #[go = "2m."]
+        pinginterval: Duration = secs(2),
         /// Unanswered pings after which the connection counts as lost.
+        #[go = "heeds it; here it is always 2."]
         maxpingsoutstanding: u32 = 3,
+        /// How much may wait to be sent to other servers. What comes beyond is refused with PIT-503.
+        buffer: ByteSize = ByteSize::new(64 << 20),
     }
 }
 

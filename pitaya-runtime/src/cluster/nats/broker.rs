@@ -1,0 +1,280 @@
+//! Keeps a connection to the broker, one after the other, for ever.
+//!
+//! The library's own way back is not used: what it had queued goes out late, when nobody waits any more and before the
+//! peers have subscribed again. Here a lost connection ends its client, whatever was in flight is told so at once, and a
+//! new client begins with nothing but its subscriptions.
+
+use super::conductor::Conductor;
+use super::counters::count;
+use super::hub::Hub;
+use super::line::{Line, Signals};
+use super::outcome::Failure;
+use super::settings::{backoff, chance};
+use super::topics::{self, Order};
+use super::{arrivals::Arrivals, incoming, subjects};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use pitaya_core::{Error, Result, codes};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+/// How many messages may wait for the task of one subscription. The library drops what comes beyond.
+const CAPACITY: usize = 65_536;
+/// How many messages may wait for the library's task: beyond, they wait in our own queue, which is bounded by bytes.
+const COMMANDS: usize = 256;
+
+pub(super) struct Broker {
+    hub: Arc<Hub>,
+    addresses: Vec<ServerAddr>,
+    /// Counts connections, and with it the address that is next.
+    made: u64,
+    ways: Arc<AtomicU64>,
+}
+
+impl Broker {
+    pub(super) fn new(hub: Arc<Hub>) -> Result<Self> {
+        let addresses = hub.settings.addresses()?;
+        if addresses.is_empty() {
+            return Err(Error::internal("pitaya.cluster.rpc.client.nats.connect: an address is needed"));
+        }
+        // All servers know the same list: each begins elsewhere in it.
+        let made = (chance() * addresses.len() as f64) as u64;
+        Ok(Self { hub, addresses, made, ways: Arc::default() })
+    }
+
+    /// The first connection: tried as often as the settings say.
+    pub(super) async fn first(&mut self) -> Result<Arc<Line>> {
+        let settings = self.hub.settings.clone();
+        let mut tries = 0;
+        loop {
+            let problem = match self.connect().await {
+                Ok(line) => return Ok(line),
+                Err(problem) => problem,
+            };
+            // Each retry of the settings means all addresses, as in Go.
+            tries += 1;
+            let rounds = tries / self.addresses.len() as u32;
+            if problem.refused || settings.retries.is_some_and(|retries| rounds > retries) {
+                let text = format!("cannot connect to NATS at {}: {}", problem.address, problem.cause);
+                return Err(Error::new(codes::UNAVAILABLE, text));
+            }
+            tracing::debug!(address = problem.address, error = problem.cause, "cannot connect to NATS yet");
+            if tries % self.addresses.len() as u32 == 0 {
+                sleep(settings.wait + settings.jitter.mul_f64(chance())).await;
+            }
+        }
+    }
+
+    /// Replaces what is lost, until the transport ends.
+    pub(super) async fn keep(mut self, mut line: Arc<Line>) {
+        let hub = self.hub.clone();
+        loop {
+            tokio::select! {
+                () = line.signals.down.cancelled() => {}
+                () = line.signals.lame.notified() => {
+                    if let Some(next) = self.replace(&line).await {
+                        line = next;
+                        continue;
+                    }
+                }
+                () = hub.stopped.cancelled() => return,
+            }
+            hub.line.store(None);
+            count(&hub.counters.disconnects);
+            tracing::warn!(address = hub.settings.connect_shown(), "the connection to NATS is lost");
+            let began = std::time::Instant::now();
+            drop(line);
+            tokio::select! {
+                next = self.again() => line = next,
+                () = hub.stopped.cancelled() => return,
+            }
+            tracing::info!(after = ?began.elapsed(), "the connection to NATS is back");
+        }
+    }
+
+    async fn again(&mut self) -> Arc<Line> {
+        let mut attempt = 0;
+        loop {
+            sleep(backoff(attempt, chance())).await;
+            match self.connect().await {
+                Ok(line) => return line,
+                Err(problem) => {
+                    tracing::debug!(address = problem.address, error = problem.cause, "cannot connect to NATS");
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// A connection that does everything. It is the current one when this returns.
+    async fn connect(&mut self) -> Result<Arc<Line>, Problem> {
+        let (line, orders) = self.dial().await?;
+        let address = || address(&self.addresses[self.made as usize % self.addresses.len()]);
+        let serve = self.serve(&line, orders);
+        match timeout(self.hub.settings.connect_timeout * 5, serve).await {
+            Ok(Ok(())) => {}
+            ended => {
+                line.signals.down.cancel();
+                let cause = match ended {
+                    Ok(Err(_)) => "the connection was lost again",
+                    _ => "the subscriptions were not made in time",
+                };
+                return Err(Problem { address: address(), cause: cause.to_owned(), refused: false });
+            }
+        }
+        self.hub.line.store(Some(line.clone()));
+        count(&self.hub.counters.connections);
+        self.forget(&line).await;
+        Ok(line)
+    }
+
+    /// A connection that hears answers and nothing else.
+    async fn dial(&mut self) -> Result<(Arc<Line>, mpsc::Receiver<Order>), Problem> {
+        self.made += 1;
+        let hub = &self.hub;
+        let target = self.addresses[self.made as usize % self.addresses.len()].clone();
+        let problem = |cause: String, refused| Problem { address: address(&target), cause, refused };
+        let Some(own) = hub.own() else { return Err(problem("not started".to_owned(), true)) };
+        let signals = Arc::new(Signals::default());
+        let options = options(hub, &target, &signals).name(format!("pitaya {} {}", own.info.kind, own.info.id));
+        let client = options.connect(target.clone()).await.map_err(|e| {
+            use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse};
+            let refused = matches!(e.kind(), Authentication | AuthorizationViolation | ServerParse);
+            problem(e.to_string(), refused)
+        })?;
+        let (topics, orders) = mpsc::channel(topics::ORDERS);
+        let line = Line::new(self.made, client.clone(), &own.info, hub.settings.buffer, signals, topics);
+        let line = Arc::new(line);
+        let lost = |e: Error| problem(e.message().to_owned(), false);
+        let calls = subscribe(&client, format!("{}*", line.inbox)).await.map_err(lost)?;
+        let lanes = subscribe(&client, format!("{}>", line.lane_inbox)).await.map_err(lost)?;
+        let conductor = Conductor::new(hub.clone(), line.clone());
+        hub.tasks.spawn(conductor.run(calls, lanes));
+        let (writer, hub) = (line.clone(), hub.clone());
+        self.hub.tasks.spawn(async move {
+            let write = writer.post.run(&writer.client, &writer.calls, &hub.counters);
+            writer.signals.down.run_until_cancelled(write).await;
+        });
+        Ok((line, orders))
+    }
+
+    /// Takes calls, messages and topics by this connection, and waits until the broker knows.
+    async fn serve(&self, line: &Arc<Line>, orders: mpsc::Receiver<Order>) -> Result<(), Failure> {
+        let hub = &self.hub;
+        let gone = |_| Failure::Gone;
+        let own = hub.own().ok_or(Failure::Unsent)?;
+        hub.tasks.spawn(topics::run(hub.clone(), line.signals.down.clone(), orders));
+        let users: Vec<_> = hub.users.lock().keys().cloned().collect();
+        for uid in users {
+            listen(line, &own.info.kind, uid).await.map_err(gone)?;
+        }
+        if own.info.frontend {
+            let bindings = subscribe(&line.client, subjects::bindings(&own.info.kind)).await.map_err(gone)?;
+            line.topics.send(Order::Take(bindings)).await.map_err(|_| Failure::Gone)?;
+        }
+        if !hub.closed.is_cancelled() {
+            let (kind, id) = (&*own.info.kind, &*own.info.id);
+            let calls = subscribe(&line.client, subjects::server(kind, id)).await.map_err(gone)?;
+            hub.tasks.spawn(incoming::serve(hub.clone(), line.retired.clone(), calls));
+            let lane = subscribe(&line.client, subjects::lane(kind, id)).await.map_err(gone)?;
+            let arrivals = Arrivals::new(hub.clone(), self.ways.clone());
+            hub.tasks.spawn(arrivals.run(line.retired.clone(), lane));
+        }
+        line.settle(hub.settings.connect_timeout * 4).await
+    }
+
+    /// Ends what was subscribed for users who left meanwhile.
+    async fn forget(&self, _line: &Arc<Line>) {}
+
+    /// The broker ends soon: another connection takes over before. The old one takes nothing from the moment on at which
+    /// the new one does, so that nothing is done twice; it lives until what is in flight by it is answered.
+    async fn replace(&mut self, _old: &Arc<Line>) -> Option<Arc<Line>> {
+        None
+    }
+}
+
+/// Why there is no connection.
+struct Problem {
+    address: String,
+    cause: String,
+    /// It will not become better by itself.
+    refused: bool,
+}
+
+/// An address without what is secret in it.
+fn address(of: &ServerAddr) -> String {
+    format!("{}://{}:{}", of.scheme(), of.host(), of.port())
+}
+
+/// What makes a client end with its connection.
+fn options(hub: &Arc<Hub>, target: &ServerAddr, signals: &Arc<Signals>) -> ConnectOptions {
+    let mut auth = Auth::new();
+    match target.password() {
+        Some(password) => {
+            auth.username = target.username().map(str::to_owned);
+            auth.password = Some(password.to_owned());
+        }
+        // As in Go: a name alone is a token.
+        None => auth.token = target.username().map(str::to_owned),
+    }
+    // The library asks once for each connection it makes. A second one is refused here, and `max_reconnects(1)` ends it
+    // then; 0 would mean for ever.
+    let used = Arc::new(AtomicBool::new(false));
+    let options = ConnectOptions::with_auth_callback(move |_| {
+        let answer = match used.swap(true, Relaxed) {
+            false => Ok(auth.clone()),
+            true => Err(AuthError::new("a lost connection is not made again")),
+        };
+        std::future::ready(answer)
+    });
+    let (hub, signals) = (hub.clone(), signals.clone());
+    let (reported, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let ping = hub.settings.ping;
+    let connection_timeout = hub.settings.connect_timeout;
+    options
+        .max_reconnects(1)
+        .retain_servers_order()
+        .ignore_discovered_servers()
+        .connection_timeout(connection_timeout)
+        .ping_interval(ping)
+        .subscription_capacity(CAPACITY)
+        .client_capacity(COMMANDS)
+        .skip_subject_validation(true)
+        .event_callback(move |event| {
+            match event {
+                Event::Disconnected | Event::Closed => signals.down.cancel(),
+                Event::LameDuckMode => signals.lame.notify_one(),
+                Event::SlowConsumer(_) => {
+                    count(&hub.counters.dropped);
+                    if !slow.swap(true, Relaxed) {
+                        tracing::warn!("messages of other servers come faster than they are taken, and are dropped");
+                    }
+                }
+                Event::ServerError(error) => {
+                    count(&hub.counters.broker_errors);
+                    if !reported.swap(true, Relaxed) {
+                        tracing::warn!(%error, "NATS reports an error");
+                    }
+                }
+                Event::Connected | Event::Draining | Event::ClientError(_) => {}
+            }
+            std::future::ready(())
+        })
+}
+
+async fn subscribe(client: &Client, subject: String) -> Result<Subscriber> {
+    client.subscribe(subject).await.map_err(|e| Error::new(codes::UNAVAILABLE, e.to_string()))
+}
+
+/// Subscribes what is sent to a user.
+pub(super) async fn listen(line: &Line, kind: &str, uid: Arc<str>) -> Result<()> {
+    let push = subscribe(&line.client, subjects::push(kind, &uid)).await?;
+    let kick = subscribe(&line.client, subjects::kick(kind, &uid)).await?;
+    let order = Order::Listen(uid, [push, kick]);
+    line.topics.send(order).await.map_err(|_| super::outcome::unsent())
+}
+
+/// How long a stopping server waits until its last answers are with the broker.
+pub(super) const GOODBYE: Duration = Duration::from_secs(2);

@@ -1,0 +1,219 @@
+//! What comes back over one connection, to calls and to forwarded messages: one task, so that answers, time-outs and
+//! losses are told in one order.
+
+use super::calls::{Key, Waiter};
+use super::counters::count;
+use super::hub::Hub;
+use super::line::Line;
+use super::outcome::{Failure, Lost};
+use async_nats::{Message, StatusCode, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use pitaya_core::cluster::envelope::Response;
+use pitaya_core::cluster::lane::{self, Number, Part, Returned};
+use pitaya_core::{Error, Result};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the clock is looked at while something is in flight.
+const TICK: Duration = Duration::from_millis(20);
+/// So many messages are taken before the others have their turn.
+const TURN: usize = 64;
+
+pub(super) struct Conductor {
+    hub: Arc<Hub>,
+    line: Arc<Line>,
+    /// The bundles whose messages were answered by the one that is being read.
+    answered: Vec<u64>,
+}
+
+impl Conductor {
+    pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>) -> Self {
+        Self { hub, line, answered: Vec::new() }
+    }
+
+    /// Until the connection is lost, or the transport ends. Then everybody who waits is told.
+    pub(super) async fn run(mut self, mut calls: Subscriber, mut lanes: Subscriber) {
+        let (line, hub) = (self.line.clone(), self.hub.clone());
+        let mut clock = interval(TICK);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flying = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = line.signals.down.cancelled() => break,
+                () = hub.stopped.cancelled() => break,
+                Some(message) = lanes.next() => {
+                    self.returned(&message);
+                    drain(&mut lanes, |message| self.returned(&message));
+                }
+                Some(message) = calls.next() => {
+                    self.answer(message);
+                    drain(&mut calls, |message| self.answer(message));
+                }
+                _ = clock.tick(), if flying => flying = self.tick(),
+                () = line.stirred(), if !flying => {
+                    flying = true;
+                    clock.reset();
+                }
+                else => break,
+            }
+        }
+        line.signals.down.cancel();
+        // What was answered before the end is answered.
+        while let Some(Some(message)) = lanes.next().now_or_never() {
+            self.returned(&message);
+        }
+        while let Some(Some(message)) = calls.next().now_or_never() {
+            self.answer(message);
+        }
+        let (mut lost, mut waiters) = (Vec::new(), Vec::new());
+        line.post.close(&mut lost);
+        line.calls.close(&mut waiters);
+        self.tell(lost, waiters);
+    }
+
+    /// Whether anything is still in flight.
+    fn tick(&mut self) -> bool {
+        let now = Instant::now();
+        let (mut lost, mut waiters) = (Vec::new(), Vec::new());
+        let timeout = self.hub.settings.request_timeout;
+        let flying = self.line.post.tick(now, timeout, &self.hub.counters, &mut lost);
+        let waiting = self.line.calls.expire(now, &mut waiters);
+        self.tell(lost, waiters);
+        flying || waiting
+    }
+
+    /// The answer to a call, or to a message forwarded to a server without a lane.
+    fn answer(&self, message: Message) {
+        let key = message.subject.strip_prefix(&*self.line.inbox).and_then(Key::parse);
+        let Some(waiter) = key.and_then(|key| self.line.calls.take(key)) else {
+            return count(&self.hub.counters.stray);
+        };
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            return self.tell(Vec::new(), vec![(waiter, Failure::Nobody)]);
+        }
+        match waiter {
+            Waiter::Call(sender) => drop(sender.send(Ok(message.payload))),
+            Waiter::Message(session, id) => {
+                let outcome = Response::decode(message.payload).map_err(|e| {
+                    count(&self.hub.counters.malformed);
+                    Error::internal(format!("the server's answer cannot be read: {e}"))
+                });
+                self.settle(session, id, outcome.and_then(Result::from).as_deref());
+            }
+        }
+    }
+
+    fn settle(&self, session: Number, id: u64, outcome: Result<&[u8], &Error>) {
+        match self.hub.seats.find(session) {
+            Some(seat) => seat.sink.answered(id, outcome),
+            None => count(&self.hub.counters.stray),
+        }
+    }
+
+    /// A bundle that a server of ours made, or the broker's word that nobody took one.
+    fn returned(&mut self, message: &Message) {
+        let rest = message.subject.strip_prefix(&*self.line.lane_inbox).unwrap_or_default();
+        let (lane, bundle) = rest.split_once('.').map_or((rest, None), |(lane, bundle)| (lane, Some(bundle)));
+        let Ok(lane) = lane.parse() else { return count(&self.hub.counters.malformed) };
+        if let Some(bundle) = bundle {
+            let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
+            let Some(bundle) = bundle.parse().ok().filter(|_| nobody) else {
+                return count(&self.hub.counters.malformed);
+            };
+            let mut lost = Vec::new();
+            self.line.post.nobody(lane, bundle, &mut lost);
+            return self.tell(lost, Vec::new());
+        }
+        for part in lane::parts(&message.payload) {
+            match part.and_then(|part| match part {
+                Part::Envelope(envelope) => Returned::read(envelope).map(Some),
+                Part::Sent(_) => Ok(None),
+            }) {
+                Ok(Some(returned)) => self.one(lane, &returned),
+                Ok(None) => {}
+                Err(lane::Malformed) => count(&self.hub.counters.malformed),
+            }
+        }
+        self.line.post.answered(lane, self.answered.drain(..));
+    }
+
+    /// What a server said about one session: its pushes, then its answer, then its kick.
+    fn one(&mut self, lane: u32, returned: &Returned<'_>) {
+        // The session has ended. Its bundle is forgotten when its time is up.
+        let Some(seat) = self.hub.seats.find(returned.number) else { return count(&self.hub.counters.stray) };
+        for (route, body) in returned.pushes() {
+            seat.sink.pushed(route, body);
+        }
+        let sequence = returned.number.sequence();
+        if sequence != 0 {
+            let waiting = seat.way.lock().take(sequence, Some(lane));
+            match waiting {
+                Some(waiting) => {
+                    self.answered.push(waiting.bundle);
+                    match returned.outcome() {
+                        Ok(data) => seat.sink.answered(waiting.id, Ok(data)),
+                        Err(error) => seat.sink.answered(waiting.id, Err(&error)),
+                    }
+                }
+                None => count(&self.hub.counters.stray),
+            }
+        }
+        if returned.kick {
+            seat.sink.kicked();
+        }
+    }
+
+    /// Tells those whose messages have no answer.
+    fn tell(&self, lost: Vec<Lost>, waiters: Vec<(Waiter, Failure)>) {
+        let mut errors = Errors { timeout: self.hub.settings.request_timeout, made: [const { None }; 4] };
+        for (number, failure) in lost {
+            let Some(seat) = self.hub.seats.find(number) else { continue };
+            let waiting = seat.way.lock().take(number.sequence(), None);
+            // Answered before, and only its bundle was not through.
+            let Some(waiting) = waiting else { continue };
+            self.count(failure);
+            seat.sink.answered(waiting.id, Err(errors.get(failure)));
+        }
+        for (waiter, failure) in waiters {
+            self.count(failure);
+            match waiter {
+                Waiter::Call(sender) => drop(sender.send(Err(failure))),
+                Waiter::Message(session, id) => self.settle(session, id, Err(errors.get(failure))),
+            }
+        }
+    }
+
+    fn count(&self, failure: Failure) {
+        let counters = &self.hub.counters;
+        count(match failure {
+            Failure::Timeout => &counters.timeouts,
+            Failure::Gone => &counters.lost,
+            Failure::Nobody | Failure::Unsent => &counters.unreachable,
+        });
+    }
+}
+
+/// Takes what has arrived already, up to one turn.
+fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) {
+    for _ in 1..TURN {
+        match subscriber.next().now_or_never() {
+            Some(Some(message)) => each(message),
+            _ => return,
+        }
+    }
+}
+
+/// Errors are made once, however many are told.
+struct Errors {
+    timeout: Duration,
+    made: [Option<Error>; 4],
+}
+
+impl Errors {
+    fn get(&mut self, failure: Failure) -> &Error {
+        self.made[failure as usize].get_or_insert_with(|| failure.error(self.timeout))
+    }
+}

@@ -1,0 +1,207 @@
+//! What is in flight to one server on the lane: bundles in the order they were opened, and whose answers are missing.
+
+use super::outcome::{Failure, Lost};
+use async_nats::Subject;
+use pitaya_core::cluster::lane::Number;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After so long without a word from a server that has something to say, it is probed.
+const SILENCE: Duration = Duration::from_millis(250);
+
+/// The way to one server.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Its place among all of this connection.
+    pub(super) index: u32,
+    /// Where bundles for it go.
+    pub(super) subject: Subject,
+    /// What its answers come by, and a `.`: the number of the bundle follows in a reply subject.
+    pub(super) reply: Box<str>,
+}
+
+impl Lane {
+    /// Where the broker says that nobody took this bundle. Answers go to the part before it, so that the broker sees
+    /// the same subject again and again.
+    pub(super) fn reply(&self, bundle: u64) -> Subject {
+        Subject::from(format!("{}{bundle}", self.reply))
+    }
+}
+
+#[derive(Debug)]
+struct Bundle {
+    opened: Instant,
+    /// Whether it went to the library, so that it may have reached its server.
+    handed: bool,
+    members: Vec<Number>,
+    /// How many of them have no answer yet.
+    left: usize,
+}
+
+/// The bundles of one lane.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) lane: Arc<Lane>,
+    /// The number of the first in `bundles`.
+    first: u64,
+    bundles: VecDeque<Bundle>,
+    heard: Instant,
+    probed: Instant,
+}
+
+impl Flight {
+    pub(super) fn new(lane: Arc<Lane>, now: Instant) -> Self {
+        Self { lane, first: 1, bundles: VecDeque::new(), heard: now, probed: now }
+    }
+
+    /// A new bundle, and its number.
+    pub(super) fn open(&mut self, now: Instant) -> u64 {
+        self.bundles.push_back(Bundle { opened: now, handed: false, members: Vec::new(), left: 0 });
+        self.first + self.bundles.len() as u64 - 1
+    }
+
+    /// One more message in the newest bundle.
+    pub(super) fn add(&mut self, number: Number) {
+        if let Some(bundle) = self.bundles.back_mut() {
+            bundle.members.push(number);
+            bundle.left += 1;
+        }
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut Bundle> {
+        self.bundles.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The bundle goes to the library now; false when nobody waits for it any more, so that it must not.
+    pub(super) fn hand(&mut self, number: u64) -> bool {
+        self.get(number).map(|bundle| bundle.handed = true).is_some()
+    }
+
+    /// The server said something.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// A message of this bundle has its answer.
+    pub(super) fn answered(&mut self, number: u64) {
+        if let Some(bundle) = self.get(number) {
+            bundle.left = bundle.left.saturating_sub(1);
+        }
+        while self.bundles.front().is_some_and(|bundle| bundle.handed && bundle.left == 0) {
+            self.bundles.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Ends the bundles that were opened this long ago.
+    pub(super) fn expire(&mut self, now: Instant, timeout: Duration, lost: &mut Vec<Lost>) {
+        while self.bundles.front().is_some_and(|bundle| now.duration_since(bundle.opened) >= timeout) {
+            let Some(bundle) = self.bundles.pop_front() else { break };
+            self.first += 1;
+            // What was not handed out by now is not sent any more.
+            let failure = if bundle.handed { Failure::Timeout } else { Failure::Unsent };
+            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
+        }
+    }
+
+    /// Nobody took this bundle: its messages have not run. Whatever went there before it may have.
+    pub(super) fn nobody(&mut self, number: u64, lost: &mut Vec<Lost>) {
+        while self.bundles.front().is_some_and(|bundle| bundle.handed) {
+            let Some(bundle) = self.bundles.pop_front() else { break };
+            let failure = if self.first == number { Failure::Nobody } else { Failure::Gone };
+            self.first += 1;
+            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
+        }
+    }
+
+    /// The connection is lost.
+    pub(super) fn close(&mut self, lost: &mut Vec<Lost>) {
+        for bundle in self.bundles.drain(..) {
+            let failure = if bundle.handed { Failure::Gone } else { Failure::Unsent };
+            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
+        }
+    }
+
+    /// Whether it is time for a probe; then it counts as sent.
+    pub(super) fn probe(&mut self, now: Instant) -> bool {
+        let silent = |since: Instant| now.duration_since(since) >= SILENCE;
+        let waits = self.bundles.front().is_some_and(|bundle| bundle.handed && silent(bundle.opened));
+        let probe = waits && silent(self.heard) && silent(self.probed);
+        if probe {
+            self.probed = now;
+        }
+        probe
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bundles.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight(now: Instant) -> Flight {
+        let lane = Lane { index: 0, subject: "x".into(), reply: "r.".into() };
+        Flight::new(Arc::new(lane), now)
+    }
+
+    const fn number(sequence: u32) -> Number {
+        Number::new(1, 0, sequence)
+    }
+
+    #[test]
+    fn only_the_bundle_that_nobody_took_has_not_run() {
+        let now = Instant::now();
+        let mut flight = flight(now);
+        for bundle in 1..=4 {
+            assert_eq!(flight.open(now), bundle);
+            flight.add(number(bundle as u32));
+            if bundle < 4 {
+                assert!(flight.hand(bundle));
+            }
+        }
+        flight.answered(1);
+        let mut lost = Vec::new();
+        flight.nobody(3, &mut lost);
+        assert_eq!(lost, [(number(2), Failure::Gone), (number(3), Failure::Nobody)]);
+        lost.clear();
+        // The fourth is still to be sent, and is told by its own refusal.
+        assert!(flight.hand(4));
+        flight.nobody(3, &mut lost);
+        assert_eq!(lost, [(number(4), Failure::Gone)]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_handed_out() {
+        let now = Instant::now();
+        let mut flight = flight(now);
+        let bundle = flight.open(now);
+        flight.add(number(1));
+        let mut lost = Vec::new();
+        flight.expire(now, Duration::from_secs(1), &mut lost);
+        assert!(lost.is_empty());
+        flight.expire(now + Duration::from_secs(1), Duration::from_secs(1), &mut lost);
+        assert_eq!(lost, [(number(1), Failure::Unsent)]);
+        assert!(!flight.hand(bundle));
+    }
+
+    #[test]
+    fn a_silent_server_is_probed_now_and_then() {
+        let now = Instant::now();
+        let mut flight = flight(now);
+        let later = |millis| now + Duration::from_millis(millis);
+        assert!(!flight.probe(later(1000)), "nothing is in flight");
+        let bundle = flight.open(later(1000));
+        flight.add(number(1));
+        assert!(!flight.probe(later(2000)), "it was not sent yet");
+        flight.hand(bundle);
+        assert!(flight.probe(later(2000)));
+        assert!(!flight.probe(later(2100)));
+        assert!(flight.probe(later(2250)));
+        flight.heard(later(2400));
+        assert!(!flight.probe(later(2600)));
+    }
+}

@@ -1,0 +1,131 @@
+//! What all parts of the transport share, whatever becomes of a connection.
+
+use super::counters::{Counters, count};
+use super::line::Line;
+use super::outcome::{Refusal, unsent};
+use super::post::Tracked;
+use super::seats::Seats;
+use super::settings::Settings;
+use arc_swap::ArcSwapOption;
+use async_nats::Subject;
+use async_nats::message::OutboundMessage;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pitaya_core::cluster::lane::sender_part;
+use pitaya_core::cluster::{Callee, ServerInfo, metadata};
+use pitaya_core::remote::Metadata;
+use pitaya_core::{Error, Result};
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Who this server is.
+pub(super) struct Own {
+    pub(super) info: Arc<ServerInfo>,
+    pub(super) callee: Arc<dyn Callee>,
+    /// What every forwarded message says of its sender: constant, so that a receiver parses it once.
+    pub(super) sender: Vec<u8>,
+}
+
+pub(super) struct Hub {
+    pub(super) settings: Settings,
+    pub(super) counters: Counters,
+    pub(super) seats: Seats,
+    own: OnceLock<Own>,
+    /// The connection, while there is one that works.
+    pub(super) line: ArcSwapOption<Line>,
+    /// Whose messages this frontend hears, and how often it was asked to.
+    pub(super) users: Mutex<FxHashMap<Arc<str>, usize>>,
+    /// No more calls are taken.
+    pub(super) closed: CancellationToken,
+    /// Everything ends.
+    pub(super) stopped: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Hub {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            counters: Counters::default(),
+            seats: Seats::default(),
+            own: OnceLock::new(),
+            line: ArcSwapOption::empty(),
+            users: Mutex::default(),
+            closed: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Becomes this server, once.
+    pub(super) fn become_server(&self, info: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> Result<()> {
+        let json = metadata::encode(&Metadata::new(), &info.id, &info.kind, self.settings.request_timeout);
+        let sender = sender_part(&info.id, &json);
+        let own = Own { info, callee, sender };
+        self.own.set(own).map_err(|_| Error::internal("the transport was started already"))
+    }
+
+    /// Who this server is, once it was started.
+    pub(super) fn own(&self) -> Option<&Own> {
+        self.own.get()
+    }
+
+    /// The connection.
+    pub(super) fn line(&self) -> Result<Arc<Line>> {
+        self.line.load_full().ok_or_else(unsent)
+    }
+
+    /// A session of this user has ended. Its messages are taken until the last has.
+    pub(super) fn ignore(&self, uid: &str) {
+        let mut users = self.users.lock();
+        let Some(listeners) = users.get_mut(uid) else { return };
+        *listeners -= 1;
+        if *listeners > 0 {
+            return;
+        }
+        let Some((uid, _)) = users.remove_entry(uid) else { return };
+        if let Some(line) = &*self.line.load() {
+            line.ignore(uid);
+        }
+    }
+
+    /// Publishes what nobody answers.
+    pub(super) fn publish(&self, subject: String, payload: Vec<u8>) -> Result<()> {
+        let message = OutboundMessage { subject: subject.into(), reply: None, payload: payload.into(), headers: None };
+        self.line()?.post.send(message, Tracked::No, false).map_err(|refusal| self.refused(refusal))
+    }
+
+    /// Answers a message of another server. Nobody waits for the result: what fails is counted.
+    pub(super) fn answer(&self, to: Subject, payload: Vec<u8>) -> Result<(), Refusal> {
+        let payload = Bytes::from(payload);
+        let message = OutboundMessage { subject: to, reply: None, payload, headers: None };
+        let sent = match &*self.line.load() {
+            Some(line) => line.post.send(message, Tracked::No, true),
+            None => Err(Refusal::Closed),
+        };
+        if let Err(refusal) = sent {
+            self.unsent(refusal);
+        }
+        sent
+    }
+
+    /// Counts what could not be sent to whoever waits for it.
+    pub(super) fn unsent(&self, refusal: Refusal) {
+        match refusal {
+            Refusal::Oversize(..) => count(&self.counters.oversize),
+            Refusal::Closed | Refusal::Full => count(&self.counters.unsent),
+        }
+    }
+
+    /// Counts what was refused, and gives the error for its sender.
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Closed => count(&self.counters.unreachable),
+            Refusal::Full => count(&self.counters.refused),
+            Refusal::Oversize(..) => count(&self.counters.oversize),
+        }
+        refusal.error()
+    }
+}

@@ -1,0 +1,167 @@
+//! Calls and messages that come one by one: from Go servers, and calls of remotes from ours.
+
+use super::counters::count;
+use super::hub::Hub;
+use super::outcome::{Refusal, oversize};
+use super::subjects;
+use async_nats::{Message, Subject, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use pitaya_core::cluster::envelope::{KickMsg, Msg, MsgType, Push, Request, Response, RpcType, Session};
+use pitaya_core::cluster::{Back, IncomingCall, IncomingMessage, metadata};
+use pitaya_core::remote::{Metadata, Peer};
+use pitaya_core::{Error, Result, codes};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The longest time-out that is believed: a deadline beyond is beyond what a clock can say.
+pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+/// Takes what comes by the server's own subject, until it must not or the connection is lost. What had arrived before is
+/// still taken.
+pub(super) async fn serve(hub: Arc<Hub>, retired: CancellationToken, mut subscriber: Subscriber) {
+    let mut open = true;
+    loop {
+        tokio::select! {
+            message = subscriber.next() => match message {
+                Some(message) => take(&hub, message),
+                None => return,
+            },
+            () = hub.closed.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
+            () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
+            () = hub.stopped.cancelled() => return,
+        }
+    }
+}
+
+fn take(hub: &Arc<Hub>, message: Message) {
+    if let Err(error) = read(hub, &message) {
+        count(&hub.counters.malformed);
+        tracing::debug!(subject = %message.subject, %error, "a message of another server cannot be understood");
+        respond(hub, message.reply.as_ref(), Err(&error));
+    }
+}
+
+/// Understands a message and has it run, or says what is wrong with it.
+fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
+    let Some(own) = hub.own() else { return Ok(()) };
+    let request = Request::decode(message.payload.clone())
+        .map_err(|e| Error::bad_request(format!("the request cannot be read: {e}")))?;
+    let msg = request.msg.ok_or_else(|| Error::bad_request("the request has no message"))?;
+    let metadata = metadata::decode(&request.metadata).map_err(Error::internal)?;
+    let timeout = metadata::timeout(&metadata).unwrap_or(hub.settings.request_timeout).min(LONGEST);
+    let deadline = Instant::now() + timeout;
+    let reply = message.reply.clone();
+    match RpcType::try_from(request.r#type) {
+        Ok(RpcType::User) => {
+            let mut call = IncomingCall::new(msg.route, deadline);
+            (call.body, call.caller, call.metadata) = (msg.data, caller(&metadata), Arc::new(metadata));
+            let hub = hub.clone();
+            own.callee
+                .call(call, Box::new(move |outcome| respond(&hub, reply.as_ref(), outcome.as_ref().map(|b| &**b))));
+        }
+        Ok(RpcType::Sys) => {
+            let kind = metadata::text(&metadata, metadata::PEER_SERVICE).unwrap_or_default();
+            let frontend = Arc::new(Peer { id: request.frontend_id.into(), kind: kind.into() });
+            own.callee.message(forwarded(hub, request.session, msg, frontend, metadata, reply, deadline));
+        }
+        Err(_) => return Err(Error::bad_request("invalid rpc type").with("route", msg.route)),
+    }
+    Ok(())
+}
+
+fn caller(metadata: &Metadata) -> Option<Peer> {
+    let text = |key| metadata::text(metadata, key);
+    Some(Peer { id: text(metadata::PEER_ID)?.into(), kind: text(metadata::PEER_SERVICE)?.into() })
+}
+
+fn forwarded(
+    hub: &Arc<Hub>,
+    session: Option<Session>,
+    msg: Msg,
+    frontend: Arc<Peer>,
+    metadata: Metadata,
+    reply: Option<Subject>,
+    deadline: Instant,
+) -> IncomingMessage {
+    let session = session.unwrap_or_default();
+    let notify = msg.r#type == i32::from(MsgType::Notify);
+    let back = Arc::new(PlainBack { hub: hub.clone(), reply, kind: frontend.kind.clone(), notify });
+    let mut message = IncomingMessage::new(frontend, session.id, deadline, back, 0);
+    (message.uid, message.data) = (session.uid.into(), session.data);
+    (message.id, message.notify) = (msg.id, notify);
+    (message.route, message.body) = (msg.route.into(), msg.data);
+    message.metadata = Arc::new(metadata);
+    message
+}
+
+/// Answers, if anybody waits. What is larger than the broker takes becomes an error.
+pub(super) fn respond(hub: &Hub, reply: Option<&Subject>, outcome: Result<&[u8], &Error>) {
+    let Some(reply) = reply else { return };
+    let encode = |outcome: Result<&[u8], &Error>| Response::from(outcome.map(Bytes::copy_from_slice)).encode_to_vec();
+    if let Err(Refusal::Oversize(size, most)) = hub.answer(reply.clone(), encode(outcome)) {
+        let error = too_large(size, most);
+        let _ = hub.answer(reply.clone(), encode(Err(&error)));
+    }
+}
+
+/// What the caller gets in place of an answer that is too large.
+pub(super) fn too_large(size: usize, most: usize) -> Error {
+    Error::internal(oversize("the answer", size, most).message().to_owned())
+}
+
+/// The way back to the client of a server without a lane: one message's.
+struct PlainBack {
+    hub: Arc<Hub>,
+    reply: Option<Subject>,
+    kind: Arc<str>,
+    notify: bool,
+}
+
+impl PlainBack {
+    /// Whom a push or a kick goes to. Go's text.
+    fn user<'a>(&self, uid: Option<&'a str>) -> Result<&'a str> {
+        let uid = uid
+            .filter(|uid| !uid.is_empty())
+            .ok_or_else(|| Error::new(codes::UNKNOWN, "you have to bind an UID to the session to do that"))?;
+        check_user(&self.kind, uid).map(|()| uid)
+    }
+}
+
+/// Whether a frontend's type and a uid make a subject.
+pub(super) fn check_user(kind: &str, uid: &str) -> Result<()> {
+    if subjects::fits(uid) && subjects::fits(kind) {
+        return Ok(());
+    }
+    Err(Error::bad_request(format!("the user {uid:?} of a frontend of type {kind:?} cannot be addressed")))
+}
+
+impl Back for PlainBack {
+    fn answer(&self, _: u64, outcome: Result<&[u8], &Error>) {
+        // Go's acknowledgement of a notify.
+        respond(&self.hub, self.reply.as_ref(), if self.notify { outcome.map(|_| &b"ack"[..]) } else { outcome });
+    }
+
+    fn push(&self, _: u64, uid: Option<&str>, route: &str, body: &[u8]) -> Result<()> {
+        let uid = self.user(uid)?;
+        publish_push(&self.hub, &self.kind, uid, route, body)
+    }
+
+    fn kick(&self, _: u64, uid: Option<&str>) -> Result<()> {
+        let uid = self.user(uid)?;
+        publish_kick(&self.hub, &self.kind, uid)
+    }
+}
+
+/// Pushes to a user by the subject of its frontend's type.
+pub(super) fn publish_push(hub: &Hub, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()> {
+    let push = Push { route: route.to_owned(), uid: uid.to_owned(), data: Bytes::copy_from_slice(body) };
+    hub.publish(subjects::push(kind, uid), push.encode_to_vec())
+}
+
+/// Kicks a user by the subject of its frontend's type.
+pub(super) fn publish_kick(hub: &Hub, kind: &str, uid: &str) -> Result<()> {
+    hub.publish(subjects::kick(kind, uid), KickMsg { user_id: uid.to_owned() }.encode_to_vec())
+}

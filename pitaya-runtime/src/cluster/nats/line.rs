@@ -1,0 +1,165 @@
+//! One connection to the broker, from when it is made until it is lost. It is never made again: another takes its place.
+
+use super::calls::{Calls, Key, Waiter};
+use super::flight::Lane;
+use super::outcome::{Failure, Refusal};
+use super::post::{Post, Tracked};
+use super::subjects;
+use super::topics::Order;
+use async_nats::message::OutboundMessage;
+use async_nats::{Client, Subject};
+use bytes::Bytes;
+use parking_lot::RwLock;
+use pitaya_core::cluster::ServerInfo;
+use pitaya_core::{Error, Result};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// What the library says of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// It is lost.
+    pub(super) down: CancellationToken,
+    /// The broker is about to end, and asks its clients to go elsewhere.
+    pub(super) lame: Notify,
+}
+
+pub(super) struct Line {
+    /// Which connection of this transport it is.
+    pub(super) number: u64,
+    pub(super) client: Client,
+    pub(super) post: Post,
+    pub(super) calls: Calls,
+    pub(super) signals: Arc<Signals>,
+    /// It takes no more calls and topics: another line does.
+    pub(super) retired: CancellationToken,
+    /// What all answers to calls come by, with a `.` at the end.
+    pub(super) inbox: String,
+    /// What all answers on the lane come by, with a `.` at the end. Below this server's own name: that proves to a
+    /// receiver whose messages they are.
+    pub(super) lane_inbox: String,
+    /// The task of the users' subscriptions.
+    pub(super) topics: mpsc::Sender<Order>,
+    lanes: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
+    /// Nothing is in flight, and nobody looks at the clock.
+    idle: AtomicBool,
+    stir: Notify,
+}
+
+impl Line {
+    pub(super) fn new(
+        number: u64,
+        client: Client,
+        own: &ServerInfo,
+        buffer: usize,
+        signals: Arc<Signals>,
+        topics: mpsc::Sender<Order>,
+    ) -> Self {
+        let token = uuid::Uuid::new_v4().simple();
+        Self {
+            number,
+            post: Post::new(buffer, client.max_payload()),
+            client,
+            calls: Calls::default(),
+            signals,
+            retired: CancellationToken::new(),
+            inbox: format!("_INBOX.{token}."),
+            lane_inbox: format!("{}.{token}.", subjects::server(&own.kind, &own.id)),
+            topics,
+            lanes: RwLock::default(),
+            idle: AtomicBool::new(false),
+            stir: Notify::new(),
+        }
+    }
+
+    /// The lane to this server.
+    pub(super) fn lane(&self, to: &ServerInfo) -> Result<u32> {
+        if let Some(lane) = self.lanes.read().get(&to.id) {
+            return Ok(lane.index);
+        }
+        check(to)?;
+        let mut lanes = self.lanes.write();
+        let lane = lanes.entry(to.id.clone()).or_insert_with(|| {
+            self.post.add_lane(|index| Lane {
+                index,
+                subject: subjects::lane(&to.kind, &to.id).into(),
+                reply: format!("{}{index}.", self.lane_inbox).into(),
+            })
+        });
+        Ok(lane.index)
+    }
+
+    /// Sends a message that is answered to a waiter.
+    pub(super) fn request(
+        &self,
+        subject: Subject,
+        payload: Bytes,
+        waiter: Waiter,
+        timeout: Duration,
+    ) -> Result<Key, Refusal> {
+        let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
+        let reply = Some(Subject::from(format!("{}{}", self.inbox, key.token())));
+        let message = OutboundMessage { subject, reply, payload, headers: None };
+        if let Err(refusal) = self.post.send(message, Tracked::Call(key), false) {
+            self.calls.take(key);
+            return Err(refusal);
+        }
+        self.stir();
+        Ok(key)
+    }
+
+    /// Ends what is subscribed for a user.
+    pub(super) fn ignore(&self, uid: Arc<str>) {
+        if let Err(mpsc::error::TrySendError::Full(order)) = self.topics.try_send(Order::Ignore(uid)) {
+            // Many sessions end at once. A connection that is lost needs no such order.
+            let topics = self.topics.clone();
+            tokio::spawn(async move { topics.send(order).await });
+        }
+    }
+
+    /// Waits until the broker has done what it was told before: a message to ourselves comes back behind it. (The flush
+    /// of the library ends at the socket.)
+    pub(super) async fn settle(&self, within: Duration) -> Result<(), Failure> {
+        let (sender, answer) = oneshot::channel();
+        let key = self.calls.open(Waiter::Call(sender), Instant::now() + within).ok_or(Failure::Unsent)?;
+        let subject = Subject::from(format!("{}{}", self.inbox, key.token()));
+        let message = OutboundMessage { subject, reply: None, payload: Bytes::new(), headers: None };
+        self.post.send(message, Tracked::Call(key), true).map_err(|_| Failure::Unsent)?;
+        self.stir();
+        answer.await.unwrap_or(Err(Failure::Gone)).map(drop)
+    }
+
+    /// Something is in flight.
+    pub(super) fn stir(&self) {
+        if self.idle.load(Acquire) && self.idle.swap(false, AcqRel) {
+            self.stir.notify_one();
+        }
+    }
+
+    /// Whether something is in flight.
+    pub(super) fn is_flying(&self) -> bool {
+        !self.calls.is_empty() || self.post.is_flying()
+    }
+
+    /// Waits until something is in flight.
+    pub(super) async fn stirred(&self) {
+        // In this order: who sends between the two sees that somebody waits.
+        self.idle.store(true, Release);
+        if !self.is_flying() {
+            self.stir.notified().await;
+        }
+        self.idle.store(false, Release);
+    }
+}
+
+/// Whether a server that others told of has a name that can be sent to.
+pub(super) fn check(to: &ServerInfo) -> Result<()> {
+    if subjects::fits(&to.kind) && subjects::fits(&to.id) {
+        return Ok(());
+    }
+    Err(Error::internal(format!("a server with the type {:?} and the id {:?} cannot be called", to.kind, to.id)))
+}

@@ -1,0 +1,263 @@
+//! Calls and messages between servers over NATS: the wire of Go Pitaya, and a faster one between servers of ours.
+//!
+//! To and from a Go server, and for calls of remotes, each message is one of the broker's, with an answer of its own.
+//! Clients' messages between two servers of ours travel in bundles by the *lane* (`docs/lane.md`), which keeps the order
+//! of each session and brings pushes back in order with the answers.
+//!
+//! The way of a forwarded message through the files: `forwarder` → `post` (what waits to be sent) → the broker →
+//! `arrivals` (at the other server) → its callee → `post` → the broker → `conductor` (answers, time-outs, losses). A call
+//! goes from here to `post`, and `incoming` takes it there. `broker` keeps a connection; `line` is one.
+
+mod arrivals;
+mod broker;
+mod calls;
+mod conductor;
+mod counters;
+mod delay;
+mod flight;
+mod forwarder;
+mod hub;
+mod incoming;
+mod line;
+mod outcome;
+mod post;
+mod seats;
+mod settings;
+mod subjects;
+mod topics;
+
+pub use counters::NatsCounts;
+
+use self::calls::{Calls, Key, Waiter};
+use self::outcome::{Failure, unsent};
+use crate::config::Rpc;
+use bytes::Bytes;
+use hub::Hub;
+use pitaya_core::cluster::envelope::{BindMsg, Msg, MsgType, Request, RpcType};
+use pitaya_core::cluster::{Callee, Forwarder, OutgoingCall, ServerInfo, Sink, Transport, metadata};
+use pitaya_core::{BoxFuture, Error, Result, codes, duration};
+use prost::Message as _;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Calls and messages between servers over NATS.
+///
+/// A connection to the broker that is lost is replaced for ever, with pauses of 50 ms to 5 s. What was in flight is told
+/// at once: PIT-408 if it may have run, PIT-503 if it certainly has not; nothing is sent later than asked for.
+///
+/// ```no_run
+/// use pitaya_runtime::cluster::nats::NatsTransport;
+/// use pitaya_runtime::config::Config;
+///
+/// let mut config = Config::default();
+/// config.cluster.rpc.client.nats.connect = "nats://user:secret@10.0.0.1:4222,nats://10.0.0.2:4222".to_owned();
+/// let transport = NatsTransport::new(&config.cluster.rpc);
+/// ```
+pub struct NatsTransport {
+    hub: Arc<Hub>,
+}
+
+impl NatsTransport {
+    /// A transport with these settings, not connected yet.
+    #[must_use]
+    pub fn new(rpc: &Rpc) -> Self {
+        Self { hub: Arc::new(Hub::new(settings::Settings::new(rpc))) }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counts(&self) -> NatsCounts {
+        self.hub.counters.read()
+    }
+}
+
+impl Transport for NatsTransport {
+    fn start(&self, own: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            line::check(&own)?;
+            self.hub.become_server(own, callee)?;
+            let mut broker = broker::Broker::new(self.hub.clone())?;
+            let line = broker.first().await?;
+            self.hub.tasks.spawn(broker.keep(line));
+            Ok(())
+        })
+    }
+
+    fn stop_taking(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.hub.closed.cancel();
+            // Whoever sends after this hears at once that nobody is here.
+            if let Some(line) = self.hub.line.load_full() {
+                let _ = line.settle(broker::GOODBYE).await;
+            }
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.hub.closed.cancel();
+            if let Some(line) = self.hub.line.load_full() {
+                // What was handed on before has reached the broker when this comes back.
+                let _ = line.settle(broker::GOODBYE).await;
+            }
+            self.hub.stopped.cancel();
+            self.hub.tasks.close();
+            let _ = timeout(broker::GOODBYE, self.hub.tasks.wait()).await;
+            self.hub.line.store(None);
+        })
+    }
+
+    fn is_connected(&self) -> bool {
+        self.hub.line.load().as_ref().is_some_and(|line| !line.signals.down.is_cancelled())
+    }
+
+    fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
+        let to = to.clone();
+        Box::pin(async move { self.carry(&to, call).await })
+    }
+
+    fn open(&self, session: Arc<dyn Sink>) -> Arc<dyn Forwarder> {
+        Arc::new(forwarder::Path::new(self.hub.clone(), self.hub.seats.enter(session)))
+    }
+
+    fn push(&self, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()> {
+        incoming::check_user(kind, uid)?;
+        incoming::publish_push(&self.hub, kind, uid, route, body)
+    }
+
+    fn kick(&self, kind: &str, uid: &str) -> Result<()> {
+        incoming::check_user(kind, uid)?;
+        incoming::publish_kick(&self.hub, kind, uid)
+    }
+
+    fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let own = self.hub.own().ok_or_else(unsent)?;
+            incoming::check_user(&own.info.kind, uid)?;
+            let (line, uid) = (self.hub.line()?, Arc::<str>::from(uid));
+            let first = {
+                let mut users = self.hub.users.lock();
+                let listeners = users.entry(uid.clone()).or_default();
+                *listeners += 1;
+                *listeners == 1
+            };
+            let listening = Listening { hub: &self.hub, uid: Some(uid.clone()) };
+            if first {
+                broker::listen(&line, &own.info.kind, uid).await?;
+            }
+            line.settle(self.hub.settings.request_timeout).await.map_err(|_| unsent())?;
+            listening.stay();
+            Ok(())
+        })
+    }
+
+    fn ignore(&self, uid: &str) {
+        self.hub.ignore(uid);
+    }
+
+    fn tell_bound(&self, uid: &str) -> Result<()> {
+        let own = self.hub.own().ok_or_else(unsent)?;
+        let bound = BindMsg { uid: uid.to_owned(), fid: own.info.id.as_ref().to_owned() };
+        self.hub.publish(subjects::bindings(&own.info.kind), bound.encode_to_vec())
+    }
+}
+
+impl NatsTransport {
+    async fn carry(&self, to: &ServerInfo, call: OutgoingCall) -> Result<Bytes> {
+        let own = self.hub.own().ok_or_else(unsent)?;
+        line::check(to)?;
+        // Go's metadata of a time-out.
+        let late = || {
+            Error::rpc_timeout(&call.route)
+                .with("timeout", duration::format(call.timeout))
+                .with("server", &*own.info.id)
+                .with("peer.id", &*to.id)
+        };
+        if call.timeout.is_zero() {
+            // Without time left it is not sent: a time-out of zero means none to a Go server.
+            return Err(late());
+        }
+        let msg = Msg {
+            id: 0,
+            route: call.route.clone().into_owned(),
+            data: call.body.clone(),
+            reply: String::new(),
+            r#type: MsgType::Request.into(),
+        };
+        let json = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
+        let request = Request {
+            r#type: RpcType::User.into(),
+            session: None,
+            msg: Some(msg),
+            frontend_id: if own.info.frontend { own.info.id.as_ref().to_owned() } else { String::new() },
+            metadata: json.into(),
+        };
+        let subject = subjects::server(&to.kind, &to.id);
+        counters::count(&self.hub.counters.calls);
+        if !call.answer {
+            self.hub.publish(subject, request.encode_to_vec())?;
+            return Ok(Bytes::new());
+        }
+        let line = self.hub.line()?;
+        let (sender, answer) = oneshot::channel();
+        let key = line
+            .request(subject.into(), request.encode_to_vec().into(), Waiter::Call(sender), call.timeout)
+            .map_err(|refusal| self.hub.refused(refusal))?;
+        let waiting = Waits { calls: &line.calls, key };
+        let answer = answer.await.unwrap_or(Err(Failure::Gone));
+        drop(waiting);
+        let bytes = answer.map_err(|failure| match failure {
+            Failure::Timeout => late(),
+            Failure::Gone => failure.error(call.timeout).with("route", &*call.route),
+            Failure::Nobody | Failure::Unsent => failure.error(call.timeout),
+        })?;
+        let response = pitaya_core::cluster::envelope::Response::decode(bytes).map_err(|e| {
+            counters::count(&self.hub.counters.malformed);
+            Error::new(codes::INTERNAL, format!("the server's answer cannot be read: {e}"))
+        })?;
+        response.into()
+    }
+}
+
+/// A call that is given up by its caller waits for nothing any more.
+struct Waits<'a> {
+    calls: &'a Calls,
+    key: Key,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.calls.take(self.key);
+    }
+}
+
+/// A user who is to be heard. Given up before it is, nothing of it remains.
+struct Listening<'a> {
+    hub: &'a Hub,
+    uid: Option<Arc<str>>,
+}
+
+impl Listening<'_> {
+    fn stay(mut self) {
+        self.uid = None;
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        if let Some(uid) = self.uid.take() {
+            self.hub.ignore(&uid);
+        }
+    }
+}
+
+impl fmt::Debug for NatsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsTransport")
+            .field("connect", &self.hub.settings.connect_shown())
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! What the transport reads from the configuration.
+
+use crate::config::Rpc;
+use async_nats::ServerAddr;
+use pitaya_core::{Error, Result};
+use std::time::Duration;
+
+/// The shortest and the longest pause before a lost connection is tried again.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) connect: String,
+    pub(super) request_timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) ping: Duration,
+    /// How often the first connection is tried again.
+    pub(super) retries: Option<u32>,
+    pub(super) wait: Duration,
+    pub(super) jitter: Duration,
+    pub(super) buffer: usize,
+}
+
+impl Settings {
+    pub(super) fn new(rpc: &Rpc) -> Self {
+        let nats = &rpc.client.nats;
+        let tls = nats.connect.contains("tls://");
+        Self {
+            connect: nats.connect.clone(),
+            request_timeout: nats.requesttimeout,
+            connect_timeout: nats.connectiontimeout,
+            ping: nats.pinginterval,
+            retries: u32::try_from(nats.maxreconnectionretries).ok(),
+            wait: nats.reconnectwait,
+            jitter: if tls { nats.reconnectjittertls } else { nats.reconnectjitter },
+            buffer: usize::try_from(nats.buffer.bytes()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The addresses as they may be shown: without names and passwords.
+    pub(super) fn connect_shown(&self) -> String {
+        let shown = self.connect.split(',').map(|text| match text.rsplit_once('@') {
+            Some((_, host)) => host.trim(),
+            None => text.trim(),
+        });
+        shown.collect::<Vec<_>>().join(",")
+    }
+
+    /// The addresses of the broker.
+    pub(super) fn addresses(&self) -> Result<Vec<ServerAddr>> {
+        let parse = |text: &str| {
+            let text = text.trim();
+            let wrong = |why: String| Error::internal(format!("pitaya.cluster.rpc.client.nats.connect: {why}"));
+            let address: ServerAddr = text.parse().map_err(|e: std::io::Error| wrong(e.to_string()))?;
+            if address.is_websocket() {
+                return Err(wrong("NATS over WebSocket is not supported; write nats:// or tls://".to_owned()));
+            }
+            Ok(address)
+        };
+        self.connect.split(',').filter(|text| !text.trim().is_empty()).map(parse).collect()
+    }
+}
+
+/// The pause before the connection that was lost is tried for the n-th time, from 0: anything up to a bound that doubles,
+/// so that servers that lost it together do not come back together.
+pub(super) fn backoff(attempt: u32, chance: f64) -> Duration {
+    let [shortest, longest] = BACKOFF;
+    let bound = shortest.saturating_mul(1 << attempt.min(16)).min(longest);
+    bound.mul_f64(chance.clamp(0.0, 1.0))
+}
+
+/// A number from 0 to 1 that nobody can foresee.
+pub(super) fn chance() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_pause_grows_up_to_five_seconds() {
+        let most: Vec<_> = [0, 1, 2, 6, 7, 40].map(|attempt| backoff(attempt, 1.0).as_millis()).into();
+        assert_eq!(most, [50, 100, 200, 3200, 5000, 5000]);
+        assert_eq!(backoff(40, 0.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn addresses_stand_with_commas_between() {
+        let mut rpc = Config::default().cluster.rpc;
+        rpc.client.nats.connect = "nats://u:p@a:1, b ,tls://c:3".to_owned();
+        let addresses = Settings::new(&rpc).addresses().expect("three addresses");
+        let read: Vec<_> = addresses.iter().map(|a| (a.scheme(), a.host(), a.port(), a.username())).collect();
+        assert_eq!(read, [("nats", "a", 1, Some("u")), ("nats", "b", 4222, None), ("tls", "c", 3, None)]);
+        rpc.client.nats.connect = "ws://a".to_owned();
+        assert!(Settings::new(&rpc).addresses().is_err_and(|e| e.message().contains("WebSocket")));
+    }
+}

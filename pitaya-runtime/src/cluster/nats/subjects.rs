@@ -1,0 +1,92 @@
+//! What is published where: the subjects of Go Pitaya (`nats_rpc_common.go`, `nats_rpc_server.go`) and those of the
+//! lane. A `/` separates nothing in NATS: each is one token, and what is ours hangs behind a `.`.
+
+use async_nats::Subject;
+
+/// A server's own, for calls.
+pub(super) fn server(kind: &str, id: &str) -> String {
+    format!("pitaya/servers/{kind}/{id}")
+}
+
+/// A server's own, for bundles of messages. What is below [`server`] with other endings is its lane's way back.
+pub(super) fn lane(kind: &str, id: &str) -> String {
+    format!("pitaya/servers/{kind}/{id}.lane")
+}
+
+/// Where frontends of a type hear that a user was bound.
+pub(super) fn bindings(kind: &str) -> String {
+    format!("pitaya/{kind}/bindings")
+}
+
+/// Where the frontend that holds a user's session hears pushes.
+pub(super) fn push(kind: &str, uid: &str) -> String {
+    format!("pitaya/{kind}/user/{uid}/push")
+}
+
+/// Where the frontend that holds a user's session hears that it must go.
+pub(super) fn kick(kind: &str, uid: &str) -> String {
+    format!("pitaya/{kind}/user/{uid}/kick")
+}
+
+/// The longest uid or name that becomes a part of a subject.
+const LONGEST: usize = 128;
+
+/// Whether a name from outside can be a part of a subject, neither breaking the line it stands in, nor making it a
+/// wildcard, nor being an empty token. Nothing is published or subscribed that has not passed here.
+pub(super) fn fits(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let token = |token: &str| !matches!(token, "" | "*" | ">");
+    name.len() <= LONGEST && name.chars().all(plain) && name.split('.').all(token)
+}
+
+/// What a message is, by the subject it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    Push,
+    Kick,
+    Bindings,
+}
+
+/// Whether this belongs to a user or to the bindings, and to which of them.
+pub(super) fn topic(subject: &Subject) -> Topic {
+    match subject.rsplit_once('/') {
+        Some((_, "push")) => Topic::Push,
+        Some((_, "kick")) => Topic::Kick,
+        _ => Topic::Bindings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is accepted gives one valid subject without wildcards.
+        #[test]
+        fn what_fits_is_one_subject(uid in "\\PC{0,140}|[a*>. \\r\\n\\t]{0,9}") {
+            let subject = push("connector", &uid);
+            let safe = Subject::validated(&subject).is_ok()
+                && subject.split('.').all(|token| token != "*" && token != ">");
+            prop_assert!(!fits(&uid) || safe, "{uid:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit() {
+        for uid in ["", "a b", "a\r\nPUB", "foo.*.bar", "*", ">", "a.", ".a", "a..b", "\u{7f}", "a\u{a0}b"] {
+            assert!(!fits(uid), "{uid:?}");
+        }
+        for uid in ["john.doe@x.com", "a*b", "Zoë"] {
+            assert!(fits(uid), "{uid:?}");
+        }
+        assert!(!fits(&"x".repeat(129)));
+    }
+
+    #[test]
+    fn topics() {
+        assert_eq!(topic(&push("c", "u").into()), Topic::Push);
+        assert_eq!(topic(&kick("c", "u").into()), Topic::Kick);
+        assert_eq!(topic(&bindings("c").into()), Topic::Bindings);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is published to the users of a frontend, and to all frontends of a type: one task takes it all.
+
+use super::counters::count;
+use super::hub::Hub;
+use super::incoming::respond;
+use super::subjects::{self, Topic};
+use async_nats::{Message, Subscriber};
+use futures_util::StreamExt;
+use futures_util::stream::{AbortHandle, Abortable, SelectAll};
+use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push};
+use pitaya_core::{Error, codes};
+use prost::Message as _;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// So many orders may wait for the task.
+pub(super) const ORDERS: usize = 1024;
+
+/// What the task is told.
+pub(super) enum Order {
+    /// To take these as well: what belongs to all.
+    Take(Subscriber),
+    /// To take a user's.
+    Listen(Arc<str>, [Subscriber; 2]),
+    /// To end a user's.
+    Ignore(Arc<str>),
+}
+
+/// Takes what is published, until the connection is lost.
+pub(super) async fn run(hub: Arc<Hub>, down: CancellationToken, mut orders: mpsc::Receiver<Order>) {
+    let mut all: SelectAll<Abortable<Subscriber>> = SelectAll::new();
+    let mut users: FxHashMap<Arc<str>, [AbortHandle; 2]> = FxHashMap::default();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Take(subscriber)) => all.push(abortable(subscriber).0),
+                Some(Order::Listen(uid, subscribers)) => {
+                    let handles = subscribers.map(|subscriber| {
+                        let (stream, handle) = abortable(subscriber);
+                        all.push(stream);
+                        handle
+                    });
+                    if let Some(before) = users.insert(uid, handles) {
+                        before.iter().for_each(AbortHandle::abort);
+                    }
+                }
+                // A stream that ends is dropped, and with it the subscription.
+                Some(Order::Ignore(uid)) => users.remove(&uid).iter().flatten().for_each(AbortHandle::abort),
+                None => return,
+            },
+            Some(message) = all.next(), if !all.is_empty() => take(&hub, &message),
+            () = down.cancelled() => return,
+            () = hub.stopped.cancelled() => return,
+        }
+    }
+}
+
+fn abortable(subscriber: Subscriber) -> (Abortable<Subscriber>, AbortHandle) {
+    futures_util::stream::abortable(subscriber)
+}
+
+fn take(hub: &Hub, message: &Message) {
+    let Some(own) = hub.own() else { return };
+    let reply = message.reply.as_ref();
+    let read = match subjects::topic(&message.subject) {
+        Topic::Push => Push::decode(message.payload.clone()).map(|push| {
+            // libpitaya-cluster waits for an answer; Go neither waits nor answers.
+            let error = || Error::new(codes::UNKNOWN, "session not found");
+            let found = own.callee.push(&push.uid, &push.route, &push.data);
+            let outcome = if found { Ok(&b"ack"[..]) } else { Err(error()) };
+            respond(hub, reply, outcome.as_ref().copied());
+        }),
+        Topic::Kick => KickMsg::decode(message.payload.clone()).map(|kick| {
+            let kicked = own.callee.kick(&kick.user_id);
+            if let Some(reply) = reply {
+                let _ = hub.answer(reply.clone(), KickAnswer { kicked }.encode_to_vec());
+            }
+        }),
+        Topic::Bindings => BindMsg::decode(message.payload.clone()).map(|bound| {
+            if *bound.fid != *own.info.id {
+                own.callee.bound_elsewhere(&bound.uid, &bound.fid);
+            }
+        }),
+    };
+    if let Err(e) = read {
+        count(&hub.counters.malformed);
+        let error = Error::bad_request(format!("the message cannot be read: {e}"));
+        tracing::debug!(subject = %message.subject, %error, "a message of another server cannot be understood");
+        respond(hub, reply, Err(&error));
+    }
+}

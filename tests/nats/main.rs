@@ -1,0 +1,9 @@
+//! The transport over NATS, against a real broker.
+
+mod bus;
+mod lane;
+mod outages;
+mod plain;
+mod support;
+mod throughput;
+mod users;

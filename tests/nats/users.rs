@@ -1,0 +1,105 @@
+//! What is sent to users, whatever frontend they are on.
+
+use crate::support::{Told, code, server, until};
+use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push, Response};
+use pitaya_runtime::cluster::Transport;
+use pitaya_tests::nats::NatsServer;
+use prost::Message;
+
+fn push(uid: &str, body: &str) -> Told {
+    Told::Push(uid.to_owned(), "onX".to_owned(), body.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn a_user_is_reached_as_soon_as_it_listens() {
+    let broker = NatsServer::start(&[]);
+    let mut front = server("connector", "f1", &broker).start().await;
+    let room = server("room", "r1", &broker).start().await;
+    for user in ["zoe", "john.doe@x.com", "Zoë"] {
+        front.transport.listen(user).await.expect("listening");
+        room.transport.push("connector", user, "onX", b"1").expect("sent");
+        assert_eq!(front.hear().await, push(user, "1"));
+        room.transport.kick("connector", user).expect("sent");
+        assert_eq!(front.hear().await, Told::Kick(user.to_owned()));
+    }
+    // Another type of frontend is another user.
+    room.transport.push("other", "zoe", "onX", b"2").expect("sent");
+    for uid in ["", "a b", "foo.*.bar", "a\r\nb"] {
+        assert_eq!(code(front.transport.listen(uid).await), "PIT-400", "{uid:?}");
+        assert_eq!(code(room.transport.push("connector", uid, "onX", b"")), "PIT-400");
+        assert_eq!(code(room.transport.kick("connector", uid)), "PIT-400");
+    }
+    // Bound twice and ended once, it is still here.
+    front.transport.listen("zoe").await.expect("listening");
+    front.transport.ignore("zoe");
+    room.transport.push("connector", "zoe", "onX", b"3").expect("sent");
+    assert_eq!(front.hear().await, push("zoe", "3"));
+    front.transport.ignore("zoe");
+    front.transport.ignore("never");
+    // What comes by one connection comes in order: when the next is here, this is not.
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let gone = async || {
+        let push = Push { route: "onX".to_owned(), uid: "zoe".to_owned(), data: "4".into() };
+        let answer = client.request("pitaya/connector/user/zoe/push", push.encode_to_vec().into()).await;
+        answer.is_err_and(|e| e.kind() == async_nats::RequestErrorKind::NoResponders)
+    };
+    for _ in 0..200 {
+        if gone().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("the subscription of an ended session stays");
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_gets_one() {
+    let broker = NatsServer::start(&[]);
+    let mut front = server("connector", "f1", &broker).start().await;
+    front.transport.listen("zoe").await.expect("listening");
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let ask = async |what: &str, payload: Vec<u8>| {
+        let subject = format!("pitaya/connector/user/zoe/{what}");
+        client.request(subject, payload.into()).await.expect("an answer").payload
+    };
+    let message = Push { route: "onX".to_owned(), uid: "zoe".to_owned(), data: "1".into() }.encode_to_vec();
+    let kick = KickMsg { user_id: "zoe".to_owned() }.encode_to_vec();
+    for here in [false, true] {
+        if here {
+            front.fake.users.lock().expect("unpoisoned").push("zoe".to_owned());
+        }
+        let answer = Response::decode(ask("push", message.clone()).await).expect("a response");
+        let wanted = if here { None } else { Some("session not found".to_owned()) };
+        assert_eq!(answer.error.map(|error| error.msg), wanted);
+        assert_eq!(answer.data, if here { &b"ack"[..] } else { b"" });
+        let answer = KickAnswer::decode(ask("kick", kick.clone()).await).expect("an answer");
+        assert_eq!(answer.kicked, here);
+        assert_eq!(front.hear().await, push("zoe", "1"));
+        assert_eq!(front.hear().await, Told::Kick("zoe".to_owned()));
+    }
+    let answer = Response::decode(ask("push", vec![0xff; 9]).await).expect("a response");
+    assert_eq!(answer.error.expect("an error").code, "PIT-400");
+    assert!(front.heard_all() && front.transport.counts().malformed == 1);
+}
+
+#[tokio::test]
+async fn other_frontends_hear_of_a_binding() {
+    let broker = NatsServer::start(&[]);
+    let mut one = server("connector", "f1", &broker).start().await;
+    let mut two = server("connector", "f2", &broker).start().await;
+    let room = server("room", "r1", &broker).start().await;
+    one.transport.tell_bound("zoe").expect("sent");
+    assert_eq!(two.hear().await, Told::Bound("zoe".to_owned(), "f1".to_owned()));
+    two.transport.tell_bound("max").expect("sent");
+    // Its own is not the first that it hears of.
+    assert_eq!(one.hear().await, Told::Bound("max".to_owned(), "f2".to_owned()));
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let bound = BindMsg { uid: "go".to_owned(), fid: "go-1".to_owned() };
+    client.publish("pitaya/connector/bindings", bound.encode_to_vec().into()).await.expect("sent");
+    client.publish("pitaya/connector/bindings", vec![0xff; 3].into()).await.expect("sent");
+    for node in [&mut one, &mut two] {
+        assert_eq!(node.hear().await, Told::Bound("go".to_owned(), "go-1".to_owned()));
+    }
+    until("it is counted", || one.transport.counts().malformed == 1).await;
+    drop(room);
+}

@@ -1,0 +1,129 @@
+//! A broker of one's own: the real `nats-server`, on a free port.
+
+use crate::PATIENCE;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running `nats-server`. It ends with this value.
+#[derive(Debug)]
+pub struct NatsServer {
+    port: u16,
+    flags: Vec<String>,
+    child: Option<Child>,
+}
+
+impl NatsServer {
+    /// Starts one on a free port, with these flags besides.
+    ///
+    /// # Panics
+    /// When there is no `nats-server` in `PATH` or `/usr/sbin`, or it does not get ready.
+    #[must_use]
+    pub fn start(flags: &[&str]) -> Self {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut server = Self { port: free_port(), flags, child: None };
+        // Another process may have taken the port meanwhile.
+        for _ in 0..5 {
+            if server.launch() {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("nats-server does not start with {:?}", server.flags);
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it as a crash would.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running broker");
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child can be waited for");
+    }
+
+    /// Starts it again on the same port, and says when it took connections.
+    ///
+    /// # Panics
+    /// When it still runs, or does not get ready.
+    pub fn restart(&mut self) -> Instant {
+        assert!(self.child.is_none(), "it runs");
+        assert!(self.launch(), "nats-server does not start again on port {}", self.port);
+        Instant::now()
+    }
+
+    /// Sends it a signal: `STOP` and `CONT` make it a black hole for a while, `USR2` a lame duck.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("a running broker").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("there is a `kill`");
+        assert!(sent.success(), "kill -{name} {id}: {sent}");
+    }
+
+    /// Whether it got ready.
+    fn launch(&mut self) -> bool {
+        let port = self.port.to_string();
+        let path = if std::path::Path::new("/usr/sbin/nats-server").exists() {
+            "/usr/sbin/nats-server"
+        } else {
+            "nats-server"
+        };
+        let mut command = Command::new(path);
+        command.args(["-a", "127.0.0.1", "-p", &port]).args(&self.flags);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("nats-server, in PATH or /usr/sbin, can be started");
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if child.try_wait().expect("a child can be asked for").is_some() {
+                return false;
+            }
+            if self.greets() {
+                self.child = Some(child);
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        false
+    }
+
+    /// Whether it says who it is: it sends `INFO` first.
+    fn greets(&self) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) else { return false };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).is_ok() && line.starts_with("INFO ")
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
