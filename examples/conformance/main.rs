@@ -77,7 +77,7 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
         builder = if ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
     }
     if !flags.standalone {
-        builder = builder.nats_and_etcd();
+        builder = builder.clustered();
     }
     match &*flags.groups {
         "memory" => {}

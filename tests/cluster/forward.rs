@@ -33,9 +33,8 @@ async fn ask(client: &Client, route: &str, body: &str) -> String {
     }
 }
 
-#[tokio::test]
-async fn requests_are_answered_by_the_other_server() {
-    let p = pair(World::local()).await;
+async fn requests_are_answered_by_the_other_server(world: World) {
+    let p = pair(world).await;
     assert_eq!(ask(&p.client, "room.room.who", "").await, "back front nobody");
     assert_eq!(ask(&p.client, "connector.room.who", "").await, "front - nobody");
     assert_eq!(ask(&p.client, "room.room.echo", "hi").await, "hi");
@@ -45,9 +44,8 @@ async fn requests_are_answered_by_the_other_server() {
     assert_eq!((p.front.counts().forwarded, p.back.counts().received), (4, 4));
 }
 
-#[tokio::test]
-async fn errors_come_home_with_code_text_and_metadata() {
-    let p = pair(World::local()).await;
+async fn errors_come_home_with_code_text_and_metadata(world: World) {
+    let p = pair(world).await;
     let said = p.client.request_raw("room.room.fail", "").await;
     let Err(RequestError::Server(error)) = said else { panic!("{said:?}") };
     assert_eq!((error.code(), error.message()), ("ROOM-1", "on purpose"));
@@ -65,9 +63,8 @@ async fn errors_come_home_with_code_text_and_metadata() {
     assert_eq!(ask(&p.client, "room.room.echo", "still there").await, "still there");
 }
 
-#[tokio::test]
-async fn notifies_arrive_and_their_errors_stay() {
-    let p = pair(World::local()).await;
+async fn notifies_arrive_and_their_errors_stay(world: World) {
+    let p = pair(world).await;
     p.client.notify_raw("room.room.tell", "one").await.unwrap();
     p.client.notify_raw("room.room.fail", "").await.unwrap();
     p.client.notify_raw("room.room.tell", "two").await.unwrap();
@@ -76,9 +73,8 @@ async fn notifies_arrive_and_their_errors_stay() {
     eventually("the error is counted at both", || p.front.counts().failed_notifies == 1).await;
 }
 
-#[tokio::test]
-async fn a_backend_binds_and_pushes_at_once() {
-    let p = pair(World::local()).await;
+async fn a_backend_binds_and_pushes_at_once(world: World) {
+    let p = pair(world).await;
     let mut bound = p.client.on("onBound");
     assert_eq!(ask(&p.client, "room.room.bind", "zoe").await, "bound");
     assert_eq!(&bound.recv().await.unwrap().body[..], b"at once");
@@ -90,9 +86,8 @@ async fn a_backend_binds_and_pushes_at_once() {
 }
 
 /// Sent before the frontend knew of the binding, handled after it.
-#[tokio::test]
-async fn what_follows_a_binding_sees_it() {
-    let p = pair(World::local()).await;
+async fn what_follows_a_binding_sees_it(world: World) {
+    let p = pair(world).await;
     let (bound, who, set, get) = tokio::join!(
         ask(&p.client, "room.room.bind", "zoe"),
         ask(&p.client, "room.room.who", ""),
@@ -102,9 +97,8 @@ async fn what_follows_a_binding_sees_it() {
     assert_eq!((&*bound, &*who, &*set, &*get), ("bound", "back front zoe", "set", r#"{"gold":7}"#));
 }
 
-#[tokio::test]
-async fn session_data_are_seen_on_both_sides() {
-    let p = pair(World::local()).await;
+async fn session_data_are_seen_on_both_sides(world: World) {
+    let p = pair(world).await;
     assert_eq!(ask(&p.client, "room.room.get", "").await, "{}");
     let data = r#"{"big":9007199254740993,"name":"Zoë","nest":{"a":[1,null]},"ratio":0.5}"#;
     assert_eq!(ask(&p.client, "room.room.set", data).await, "set");
@@ -114,18 +108,15 @@ async fn session_data_are_seen_on_both_sides() {
     assert_eq!(ask(&p.client, "room.room.get", "").await, r#"{"front":1}"#);
 }
 
-#[tokio::test]
-async fn a_backend_kicks() {
-    let p = pair(World::local()).await;
+async fn a_backend_kicks(world: World) {
+    let p = pair(world).await;
     let _ = p.client.request_raw("room.room.kick", "").await;
     let reason = tokio::time::timeout(SOON, p.client.closed()).await.expect("closed");
     assert!(format!("{reason:?}").contains("Kick"), "{reason:?}");
     eventually("it is gone", || p.front.sessions().count() == 0).await;
 }
 
-#[tokio::test]
-async fn nobody_waits_for_ever() {
-    let world = World::local();
+async fn nobody_waits_for_ever(world: World) {
     let _back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
     let quick = |b: Builder| {
         b.configure(|c| c.cluster.rpc.client.nats.requesttimeout = Duration::from_millis(200)).handlers(Room::default())
@@ -143,9 +134,7 @@ async fn nobody_waits_for_ever() {
 }
 
 /// A message that goes elsewhere, or stays here, waits for what is in flight.
-#[tokio::test]
-async fn the_next_target_waits_for_the_last_one() {
-    let world = World::local();
+async fn the_next_target_waits_for_the_last_one(world: World) {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let room = || Room { gate: Some(gate.clone()), ..Room::default() };
     let (room, hall, here) = (Arc::new(room()), Arc::new(room()), Arc::new(room()));
@@ -177,9 +166,7 @@ async fn the_next_target_waits_for_the_last_one() {
     );
 }
 
-#[tokio::test]
-async fn a_session_stays_with_its_server_and_moves_when_that_leaves() {
-    let world = World::local();
+async fn a_session_stays_with_its_server_and_moves_when_that_leaves(world: World) {
     let one = world.backend("room", "one", |b| b.handlers(Room::default())).await;
     let two = world.backend("room", "two", |b| b.handlers(Room::default())).await;
     let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
@@ -194,9 +181,7 @@ async fn a_session_stays_with_its_server_and_moves_when_that_leaves() {
     assert!(ask(&client, "room.room.who", "").await.starts_with(stays));
 }
 
-#[tokio::test]
-async fn a_router_chooses_for_each_message() {
-    let world = World::local();
+async fn a_router_chooses_for_each_message(world: World) {
     let one = world.backend("room", "one", |b| b.handlers(Room::default()).metadata("map", "desert")).await;
     let two = world.backend("room", "two", |b| b.handlers(Room::default()).metadata("map", "snow")).await;
     let by_body = |message: &pitaya_runtime::cluster::Message<'_>,
@@ -212,10 +197,8 @@ async fn a_router_chooses_for_each_message() {
     assert_eq!(ask(&client, "room.room.who", "sea").await, "PIT-500: no server was chosen by the router");
 }
 
-#[tokio::test]
-async fn a_backend_that_stops_answers_what_it_has() {
+async fn a_backend_that_stops_answers_what_it_has(world: World) {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let world = World::local();
     let back =
         world.backend("room", "back", |b| b.handlers(Room { gate: Some(gate.clone()), ..Room::default() })).await;
     let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
@@ -232,4 +215,19 @@ async fn a_backend_that_stops_answers_what_it_has() {
     assert_eq!(&waiting.await.unwrap().expect("answered")[..], b"late");
     stopping.await.unwrap();
     assert_eq!(ask(&client, "room.room.echo", "").await, "PIT-500: no servers available of this type");
+}
+
+crate::world::in_every_world! {
+    requests_are_answered_by_the_other_server,
+    errors_come_home_with_code_text_and_metadata,
+    notifies_arrive_and_their_errors_stay,
+    a_backend_binds_and_pushes_at_once,
+    what_follows_a_binding_sees_it,
+    session_data_are_seen_on_both_sides,
+    a_backend_kicks,
+    nobody_waits_for_ever,
+    the_next_target_waits_for_the_last_one,
+    a_session_stays_with_its_server_and_moves_when_that_leaves,
+    a_router_chooses_for_each_message,
+    a_backend_that_stops_answers_what_it_has,
 }

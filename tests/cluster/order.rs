@@ -1,7 +1,7 @@
 //! What one session sends is handled in order, and what it is sent comes in order, across servers too.
 
 use crate::game::Room;
-use crate::world::{SOON, World, connect, meet};
+use crate::world::{SOON, World, connect, long, meet};
 use parking_lot::Mutex;
 use pitaya_runtime::prelude::*;
 use std::collections::HashMap;
@@ -98,12 +98,15 @@ async fn pushes_come_before_answers(world: World, sessions: u64, requests: u64) 
     tasks.join_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn numbers_rise_in_one_process() {
-    numbers_rise(World::local(), 100, 1_000).await;
+async fn numbers_rise_strictly(world: World) {
+    numbers_rise(world, 100, if long() { 10_000 } else { 1_000 }).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pushes_come_before_answers_in_one_process() {
-    pushes_come_before_answers(World::local(), 20, 100).await;
+async fn pushes_come_before_their_answer(world: World) {
+    pushes_come_before_answers(world, 20, if long() { 5_000 } else { 100 }).await;
+}
+
+crate::world::in_every_world! {
+    numbers_rise_strictly,
+    pushes_come_before_their_answer,
 }

@@ -86,9 +86,7 @@ async fn trio(world: &World) -> Trio {
     Trio { front, _one: one, _two: two }
 }
 
-#[tokio::test]
-async fn any_server_of_a_type_or_one_by_id_is_called() {
-    let world = World::local();
+async fn any_server_of_a_type_or_one_by_id_is_called(world: World) {
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall");
     let mut seen = std::collections::BTreeSet::new();
@@ -107,9 +105,7 @@ async fn any_server_of_a_type_or_one_by_id_is_called() {
     );
 }
 
-#[tokio::test]
-async fn errors_keep_code_text_and_metadata() {
-    let world = World::local();
+async fn errors_keep_code_text_and_metadata(world: World) {
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall");
     let error = hall.fail().await.expect_err("it fails");
@@ -124,9 +120,7 @@ async fn errors_keep_code_text_and_metadata() {
     assert_eq!(t.front.rpc().call(handler).await.expect_err("not a remote").code(), "PIT-404");
 }
 
-#[tokio::test]
-async fn deadlines_and_metadata_travel() {
-    let world = World::local();
+async fn deadlines_and_metadata_travel(world: World) {
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall").within(Duration::from_secs(1));
     assert_eq!(hall.left().await, Ok(text("true")));
@@ -138,12 +132,17 @@ async fn deadlines_and_metadata_travel() {
     assert_eq!(traced.trace().await, Ok(text("t-1")));
 }
 
-#[tokio::test]
-async fn a_forwarded_message_calls_on() {
-    let world = World::local();
+async fn a_forwarded_message_calls_on(world: World) {
     let t = trio(&world).await;
     let client = connect(&t.front).await;
     for route in ["connector.desk.ask", "hall.desk.ask"] {
         assert_eq!(&client.request_raw(route, "hi").await.expect("an answer")[..], b"HI", "{route}");
     }
+}
+
+crate::world::in_every_world! {
+    any_server_of_a_type_or_one_by_id_is_called,
+    errors_keep_code_text_and_metadata,
+    deadlines_and_metadata_travel,
+    a_forwarded_message_calls_on,
 }

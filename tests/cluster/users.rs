@@ -35,9 +35,8 @@ fn unreached(outcome: Result<(), PushError>) -> Vec<String> {
     }
 }
 
-#[tokio::test]
-async fn pushes_reach_users_of_all_frontends_and_the_rest_is_named() {
-    let l = lobby(World::local()).await;
+async fn pushes_reach_users_of_all_frontends_and_the_rest_is_named(world: World) {
+    let l = lobby(world).await;
     let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
     let (mut to_ann, mut to_bob) = (ann.on("onTick"), bob.on("onTick"));
     for (n, app) in [&l.one, &l.two, &l.back].into_iter().enumerate() {
@@ -51,9 +50,8 @@ async fn pushes_reach_users_of_all_frontends_and_the_rest_is_named() {
     assert!(l.back.users("connector").push("onTick", &1, &[] as &[&str]).await.is_ok());
 }
 
-#[tokio::test]
-async fn kicks_reach_users_of_all_frontends() {
-    let l = lobby(World::local()).await;
+async fn kicks_reach_users_of_all_frontends(world: World) {
+    let l = lobby(world).await;
     let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
     assert_eq!(unreached(l.one.users("connector").kick(&["ann", "bob", "cid"]).await), ["cid"]);
     for client in [ann, bob] {
@@ -61,9 +59,8 @@ async fn kicks_reach_users_of_all_frontends() {
     }
 }
 
-#[tokio::test]
-async fn many_users_are_reached_with_one_message_to_each_frontend() {
-    let l = lobby(World::local()).await;
+async fn many_users_are_reached_with_one_message_to_each_frontend(world: World) {
+    let l = lobby(world).await;
     let ann = user(&l.one, "ann").await;
     let mut ticks = ann.on("onTick");
     let mut uids: Vec<String> = (0..20_000).map(|n| format!("nobody-of-that-name-{n:060}")).collect();
@@ -72,9 +69,8 @@ async fn many_users_are_reached_with_one_message_to_each_frontend() {
     ticks.recv().await.expect("reached");
 }
 
-#[tokio::test]
-async fn a_group_hears_a_broadcast_at_every_frontend() {
-    let l = lobby(World::local()).await;
+async fn a_group_hears_a_broadcast_at_every_frontend(world: World) {
+    let l = lobby(world).await;
     let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
     let (mut to_ann, mut to_bob) = (ann.on("onGroup"), bob.on("onGroup"));
     for (n, app) in [&l.one, &l.back].into_iter().enumerate() {
@@ -89,9 +85,8 @@ async fn a_group_hears_a_broadcast_at_every_frontend() {
     }
 }
 
-#[tokio::test]
-async fn a_user_has_one_session_among_frontends_of_a_type() {
-    let l = lobby(World::local()).await;
+async fn a_user_has_one_session_among_frontends_of_a_type(world: World) {
+    let l = lobby(world).await;
     let other = l.world.frontend("lobby", "other", |b| b.handlers(Room::default())).await;
     meet(&[&other, &l.one, &l.two]).await;
     let elsewhere = user(&other, "ann").await;
@@ -106,9 +101,7 @@ async fn a_user_has_one_session_among_frontends_of_a_type() {
     assert!(third.close_reason().is_none() && elsewhere.close_reason().is_none());
 }
 
-#[tokio::test]
-async fn a_user_may_have_several_sessions_when_that_is_wanted() {
-    let world = World::local();
+async fn a_user_may_have_several_sessions_when_that_is_wanted(world: World) {
     let several = |b: Builder| b.handlers(Room::default()).configure(|c| c.session.unique = false);
     let one = world.frontend("connector", "one", several).await;
     let two = world.frontend("connector", "two", several).await;
@@ -119,4 +112,13 @@ async fn a_user_may_have_several_sessions_when_that_is_wanted() {
     assert!(back.users("connector").push("onTick", &1, &["ann"]).await.is_ok());
     to_first.recv().await.expect("open");
     to_second.recv().await.expect("open");
+}
+
+crate::world::in_every_world! {
+    pushes_reach_users_of_all_frontends_and_the_rest_is_named,
+    kicks_reach_users_of_all_frontends,
+    many_users_are_reached_with_one_message_to_each_frontend,
+    a_group_hears_a_broadcast_at_every_frontend,
+    a_user_has_one_session_among_frontends_of_a_type,
+    a_user_may_have_several_sessions_when_that_is_wanted,
 }

@@ -2,25 +2,68 @@
 
 use pitaya_client::Client;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::etcd::Etcd;
+use pitaya_tests::nats::NatsServer as Nats;
 use std::time::Duration;
 
 /// No test waits longer for anything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(10);
 
+/// Whether the long form of a proof was asked for: `./tests/run --long`.
+pub fn long() -> bool {
+    std::env::var_os("TESTS_LONG").is_some()
+}
+
 /// A way that servers reach each other, and what it needs.
 pub struct World {
-    cluster: LocalCluster,
+    way: Way,
+}
+
+enum Way {
+    /// All servers are in this process.
+    Local(LocalCluster),
+    /// A real broker and a real etcd, of this test alone.
+    Brokers { nats: Nats, etcd: Etcd },
 }
 
 impl World {
-    /// All servers in this process.
     pub fn local() -> Self {
-        Self { cluster: LocalCluster::default() }
+        Self { way: Way::Local(LocalCluster::default()) }
+    }
+
+    pub fn brokers() -> Self {
+        Self { way: Way::Brokers { nats: Nats::start(&[]), etcd: Etcd::start() } }
     }
 
     /// A builder for one more server of this world.
     pub fn builder(&self, kind: &str, id: &str) -> Builder {
-        Builder::new(kind).server_id(id).local_cluster(&self.cluster)
+        let builder = Builder::new(kind).server_id(id);
+        match &self.way {
+            Way::Local(cluster) => builder.local_cluster(cluster),
+            Way::Brokers { nats, etcd } => builder
+                .configure(|config| {
+                    config.cluster.rpc.client.nats.connect = nats.url();
+                    config.cluster.rpc.server.nats.connect = nats.url();
+                    config.cluster.sd.etcd.endpoints = vec![etcd.endpoint()];
+                    config.cluster.sd.etcd.heartbeat.ttl = Duration::from_secs(5);
+                    config.groups.etcd.endpoints = vec![etcd.endpoint()];
+                })
+                .clustered(),
+        }
+    }
+
+    pub fn nats(&mut self) -> &mut Nats {
+        match &mut self.way {
+            Way::Brokers { nats, .. } => nats,
+            Way::Local(_) => panic!("this world has no broker"),
+        }
+    }
+
+    pub fn etcd(&mut self) -> &mut Etcd {
+        match &mut self.way {
+            Way::Brokers { etcd, .. } => etcd,
+            Way::Local(_) => panic!("this world has no etcd"),
+        }
     }
 
     /// Starts a server that clients connect to.
@@ -59,3 +102,22 @@ pub async fn eventually(what: &str, done: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// Each of these, `async fn(World)`, as a test in every world.
+macro_rules! in_every_world {
+    ($($name:ident,)*) => {
+        mod in_one_process {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::world::World::local()).await;
+            })*
+        }
+        mod over_brokers {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::world::World::brokers()).await;
+            })*
+        }
+    };
+}
+pub(crate) use in_every_world;

@@ -75,7 +75,9 @@ pub trait Callee: Send + Sync + 'static {
     fn bound_elsewhere(&self, uid: &str, frontend: &str);
 
     /// Nobody answers at the address of this server, whatever discovery says.
-    fn unreachable(&self, server: &str);
+    fn unreachable(&self, server: &str) {
+        let _ = server;
+    }
 }
 
 /// Carries calls and messages between the servers of a cluster.

@@ -5,9 +5,9 @@ mod callee;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod local;
-mod rpc;
 #[cfg(feature = "nats")]
 pub mod nats;
+mod rpc;
 mod serve;
 mod servers;
 pub(crate) mod sys;
