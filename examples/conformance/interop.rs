@@ -1,6 +1,7 @@
 //! What only a mixed cluster is asked: who answers, and what must hold between servers of two languages.
 
 use crate::messages::{RpcTo, TestRequest, TestResponse};
+use crate::testsvc::nonsense;
 use pitaya_runtime::codes;
 use pitaya_runtime::prelude::*;
 use std::str::from_utf8;
@@ -27,6 +28,9 @@ impl Interop {
         let Some((_, method)) = route.split_once('.') else {
             return Err(Error::new(codes::BAD_REQUEST, "invalid route"));
         };
+        if id == app.server_id() {
+            return Err(nonsense());
+        }
         let server = app.rpc().server::<(Protobuf,)>(id);
         server.send(method.to_owned(), &TestRequest { msg: data }).request().await
     }

@@ -112,11 +112,15 @@ fn remote(app: &App, raw: &Raw) -> Result<(String, String, String)> {
         return Err(Error::bad_request("invalid route"));
     };
     if kind == app.server_type() {
-        // Ours may call its own type; Go's suite wants to hear that Go may not.
-        let text = "you are making a rpc that may be processed locally, either specify a different server type or specify a server id";
-        return Err(Error::new(codes::UNKNOWN, text));
+        return Err(nonsense());
     }
     Ok((kind.to_owned(), method.to_owned(), data))
+}
+
+/// Ours may call its own type, and itself; Go's suite wants to hear that Go may not.
+pub fn nonsense() -> Error {
+    let text = "you are making a rpc that may be processed locally, either specify a different server type or specify a server id";
+    Error::new(codes::UNKNOWN, text)
 }
 
 /// What other servers call.

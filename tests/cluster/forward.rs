@@ -143,12 +143,12 @@ async fn the_next_target_waits_for_the_last_one(world: World) {
     let front = world.frontend("connector", "front", |b| b.shared_handlers(here.clone())).await;
     meet(&[&front, &back, &other]).await;
     let client = connect(&front).await;
-    let waiting =
-        [("room", "1"), ("room", "2"), ("hall", "3"), ("connector", "4"), ("room", "5")].map(|(kind, body)| {
-            let client = client.clone();
-            let route = format!("{kind}.room.wait");
-            tokio::spawn(async move { client.request_raw(&route, body).await.map(|b| b.to_vec()) })
-        });
+    let messages = [("room", "1"), ("room", "2"), ("hall", "3"), ("connector", "4"), ("room", "5")];
+    // Polled in one task, so that they are sent in this order.
+    let waiting = tokio::spawn(futures_util::future::join_all(messages.map(|(kind, body)| {
+        let client = client.clone();
+        async move { client.request_raw(&format!("{kind}.room.wait"), body).await.map(|b| b.to_vec()) }
+    })));
     // Two are on their way to one server; the third waits here.
     eventually("two are sent", || front.counts().forwarded == 2).await;
     gate.add_permits(2);
@@ -157,8 +157,8 @@ async fn the_next_target_waits_for_the_last_one(world: World) {
     gate.add_permits(1);
     eventually("the third is done", || hall.heard.lock().len() == 1).await;
     gate.add_permits(2);
-    for task in waiting {
-        task.await.unwrap().expect("answered");
+    for outcome in waiting.await.unwrap() {
+        outcome.expect("answered");
     }
     assert_eq!(
         (&**room.heard.lock(), &**hall.heard.lock(), &**here.heard.lock()),
