@@ -104,7 +104,13 @@ impl Conformance {
         loop {
             match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => match line.split_once(READY) {
-                    Some((_, addresses)) => return addresses.split(", ").map(|text| parse(text, &line)).collect(),
+                    Some((_, addresses)) => {
+                        return addresses
+                            .split(", ")
+                            .filter(|text| !text.is_empty())
+                            .map(|text| parse(text, &line))
+                            .collect();
+                    }
                     None => printed.push(line),
                 },
                 Err(e) => panic!("conformance {} is not ready ({e}); it printed {printed:#?}", flags.join(" ")),

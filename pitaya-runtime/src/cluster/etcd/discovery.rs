@@ -1,14 +1,16 @@
 //! Servers find each other in etcd, by Go's records.
 //!
 //! The whole list is read, then watched from that very revision: nothing falls in between. Whenever the watch breaks,
-//! the list is read again. While etcd is away the last list stands, and a server that is missing when etcd is back is
-//! kept for one more time to live: its lease may have run out during the outage like our own, and it is about to return.
+//! the list is read again. While etcd is away the last list stands, and a server that is missing when etcd is back, or is
+//! deleted soon after, is kept for one more time to live: its lease may have run out during the outage like our own, and
+//! it is about to return. One that has left for good in that time is found out by the first call, which nobody answers.
 
 use super::client::{Client, cause, prefixed};
-use super::lease;
+use super::lease::{self, is_leaving};
 use super::messages::{EventKind, Range, Watched};
 use super::records::Records;
 use crate::config::EtcdDiscovery as Settings;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::BoxFuture;
 use pitaya_core::cluster::{Discovery, DiscoveryError, Registrar, ServerInfo};
@@ -19,6 +21,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+
+/// An etcd that takes longer for a small answer is away.
+const PULSE: Duration = Duration::from_secs(3);
 
 /// Discovery in etcd, byte-compatible with Go Pitaya's. A cheap handle.
 #[derive(Clone)]
@@ -31,6 +36,8 @@ pub(super) struct Shared {
     pub(super) own: Mutex<Option<ServerInfo>>,
     pub(super) lease: Mutex<Option<i64>>,
     connected: AtomicBool,
+    /// Until then who is deleted may only have lost its lease with us: one time to live after etcd came back.
+    unsure: Mutex<Option<Instant>>,
     /// Nobody shall see this server any more.
     pub(super) withdrawn: CancellationToken,
     over: CancellationToken,
@@ -51,6 +58,7 @@ impl EtcdDiscovery {
             own: Mutex::default(),
             lease: Mutex::default(),
             connected: AtomicBool::new(false),
+            unsure: Mutex::default(),
             withdrawn: over.child_token(),
             over,
         })))
@@ -66,9 +74,31 @@ impl Shared {
     fn set_connected(&self, connected: bool, why: &str) {
         if self.connected.swap(connected, Relaxed) != connected {
             if connected {
+                *self.unsure.lock() = Some(Instant::now() + self.settings.heartbeat.ttl);
                 tracing::info!("etcd answers");
             } else {
                 tracing::warn!("etcd is away, the last known servers stand: {why}");
+            }
+        }
+    }
+
+    /// How long who seems to be gone is kept, in and after an outage.
+    fn grace(&self) -> Option<Duration> {
+        let unsure = !self.connected.load(Relaxed) || self.unsure.lock().is_some_and(|until| Instant::now() < until);
+        unsure.then_some(self.settings.heartbeat.ttl)
+    }
+
+    /// Asks again and again whether etcd answers: a watch on which nothing happens does not tell.
+    async fn feel_the_pulse(&self) {
+        let beat = self.settings.heartbeat.ttl / 3;
+        loop {
+            sleep(beat).await;
+            let key = Bytes::from(self.records.prefix.clone());
+            let asked = self.client.range(Range { key, count_only: true, ..Range::default() });
+            match timeout(beat.min(PULSE), asked).await {
+                Ok(Ok(_)) => self.set_connected(true, ""),
+                Ok(Err(status)) => self.set_connected(false, &cause(&status)),
+                Err(_) => self.set_connected(false, "it does not answer"),
             }
         }
     }
@@ -78,7 +108,8 @@ impl Shared {
         let (key, range_end) = prefixed(&self.records.prefix);
         let ranged = self.client.range(Range { key, range_end, ..Range::default() }).await?;
         let own = self.own.lock().as_ref().map(|own| own.id.clone());
-        let servers = ranged.kvs.iter().filter_map(|kv| self.records.read(kv, own.as_deref())).collect();
+        let servers = ranged.kvs.iter().filter_map(|kv| self.records.read(kv, own.as_deref()));
+        let servers = servers.filter(|server| !is_leaving(server)).collect();
         Ok((servers, ranged.header.map_or(0, |header| header.revision)))
     }
 }
@@ -116,6 +147,17 @@ impl Known {
         self.registrar.put(server);
     }
 
+    /// It was deleted; for a while it may come back.
+    fn miss(&mut self, id: &str, grace: Option<Duration>) {
+        match (grace, self.servers.get(id)) {
+            (Some(grace), Some(server)) => {
+                let id = server.id.clone();
+                self.missing.entry(id).or_insert_with(|| Instant::now() + grace);
+            }
+            _ => self.remove(id),
+        }
+    }
+
     fn remove(&mut self, id: &str) {
         self.missing.remove(id);
         self.servers.remove(id);
@@ -148,18 +190,16 @@ async fn watch(shared: Arc<Shared>, mut known: Known, mut revision: i64) {
             pause = Backoff::default();
         }
         // A break of the watch is no outage as long as the list can be read at once.
-        let mut away = None;
         loop {
             match shared.list().await {
                 Ok((servers, now)) => {
                     shared.set_connected(true, "");
-                    known.list(servers, away.map(|()| shared.settings.heartbeat.ttl));
+                    known.list(servers, shared.grace());
                     revision = now;
                     break;
                 }
                 Err(status) => {
                     shared.set_connected(false, &cause(&status));
-                    away = Some(());
                     pause.wait().await;
                 }
             }
@@ -187,7 +227,7 @@ async fn follow(shared: &Shared, known: &mut Known, revision: i64) -> Result<Str
                 if Instant::now() >= next_list {
                     next_list = Instant::now() + shared.settings.syncservers.interval;
                     let (servers, _) = shared.list().await?;
-                    known.list(servers, None);
+                    known.list(servers, shared.grace());
                 }
             }
         }
@@ -202,10 +242,10 @@ impl Shared {
             let Some(kv) = event.kv else { continue };
             if deleted {
                 if let Some((_, id)) = self.records.name(&kv.key, own.as_deref()) {
-                    known.remove(id);
+                    known.miss(id, self.grace());
                 }
             } else if let Some(server) = self.records.read(&kv, own.as_deref()) {
-                known.put(server);
+                if is_leaving(&server) { known.remove(&server.id) } else { known.put(server) }
             }
         }
     }
@@ -255,11 +295,15 @@ impl Discovery for EtcdDiscovery {
                     Err(_) => pause.wait().await,
                 }
             };
-            shared.set_connected(true, "");
+            // The first time is no return.
+            shared.connected.store(true, Relaxed);
             let mut known = Known { registrar, servers: HashMap::new(), missing: HashMap::new() };
             known.list(servers, None);
-            let over = shared.over.clone();
-            tokio::spawn(async move { over.run_until_cancelled(watch(shared, known, revision)).await });
+            let (over, pulse) = (shared.over.clone(), shared.clone());
+            tokio::spawn(async move {
+                let both = async { tokio::join!(pulse.feel_the_pulse(), watch(shared, known, revision)) };
+                over.run_until_cancelled(both).await
+            });
             Ok(())
         })
     }
@@ -276,7 +320,11 @@ impl Discovery for EtcdDiscovery {
             self.0.withdrawn.cancel();
             let Some(lease) = self.0.lease.lock().take() else { return };
             let limit = self.0.settings.revoke.timeout;
-            match timeout(limit, self.0.client.revoke(lease)).await {
+            let leave = async {
+                lease::say_goodbye(&self.0, lease).await?;
+                self.0.client.revoke(lease).await
+            };
+            match timeout(limit, leave).await {
                 Ok(Ok(_)) => sleep(self.0.settings.shutdown.delay).await,
                 Ok(Err(status)) => tracing::warn!("the lease could not be given back: {}", cause(&status)),
                 Err(_) => tracing::warn!("the lease could not be given back within {limit:?}"),

@@ -71,6 +71,22 @@ fn put(shared: &Shared, own: &ServerInfo, lease: i64) -> RequestOp {
     RequestOp { op: Some(Op::Put(Put { key, value, lease })) }
 }
 
+/// In the metadata of a server that leaves of its own will: others need not wait whether it comes back. A Go server does
+/// not read a record again, and hears of the end as ever.
+const LEAVING: &str = "pitaya.leaving";
+
+pub(super) fn is_leaving(server: &ServerInfo) -> bool {
+    server.metadata.contains_key(LEAVING)
+}
+
+/// The last words of the record, before the lease is given back.
+pub(super) async fn say_goodbye(shared: &Shared, lease: i64) -> Result<(), Status> {
+    let Some(mut own) = shared.own.lock().take() else { return Ok(()) };
+    own.metadata.insert(LEAVING.to_owned(), "1".to_owned());
+    let success = vec![put(shared, &own, lease)];
+    shared.client.txn(Txn { compare: vec![], success, failure: vec![] }).await.map(drop)
+}
+
 /// Renews the lease three times in its life; one that is gone is replaced, for ever.
 async fn keep(shared: Arc<Shared>, mut lease: i64) {
     let ttl = shared.settings.heartbeat.ttl;

@@ -1,0 +1,111 @@
+//! What breaks, and how little of it is seen.
+
+use crate::game::Room;
+use crate::load::{Load, codes};
+use crate::world::{World, connect, eventually, long, meet};
+use pitaya_runtime::prelude::*;
+use pitaya_tests::process::Conformance;
+use std::time::{Duration, Instant};
+
+const ECHO: &str = "room.room.echo";
+
+/// Each request is resolved once, nobody is disconnected, and the first answer comes within a second of the broker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn restarts_of_the_broker_under_load() {
+    let mut world = World::brokers();
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let local = connect(&front).await;
+    let load = Load::start(&front, 20, Duration::from_millis(5), ECHO).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..if long() { 100 } else { 5 } {
+        let before = load.answered();
+        eventually("it works", || load.answered() > before + 200).await;
+        world.nats().kill();
+        // Who stays here is not concerned.
+        assert_eq!(&local.request_raw("connector.room.echo", "here").await.expect("an answer")[..], b"here");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let open = world.nats().restart();
+        slowest = slowest.max(load.first_success_after(open).await);
+    }
+    assert!(slowest < Duration::from_secs(1), "the first answer came {slowest:?} after the broker");
+    let resolved = load.stop().await;
+    let failed = codes(&resolved);
+    assert!(failed.keys().all(|code| ["PIT-408", "PIT-503"].contains(code)), "{failed:?}");
+    println!("{} requests, {failed:?}, first answer at most {slowest:?} after the port opened", resolved.len());
+}
+
+/// Nothing is seen of it, and the list is right soon after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn etcd_is_away_for_longer_than_any_lease() {
+    let mut world = World::brokers();
+    let quick = |b: Builder| {
+        b.handlers(Room::default()).configure(|c| c.cluster.sd.etcd.heartbeat.ttl = Duration::from_secs(2))
+    };
+    let one = world.backend("room", "one", quick).await;
+    let two = world.backend("room", "two", quick).await;
+    let front = world.frontend("connector", "front", quick).await;
+    meet(&[&front, &one, &two]).await;
+    let load = Load::start(&front, 10, Duration::from_millis(10), ECHO).await;
+    world.etcd().freeze();
+    tokio::time::sleep(Duration::from_secs(if long() { 300 } else { 7 })).await;
+    assert_eq!(front.servers().of("room").len(), 2, "the last known servers stand");
+    world.etcd().thaw();
+    let back = Instant::now();
+    let listed = |world: &mut World| world.etcd().ctl(&["get", "--prefix", "--keys-only", "pitaya/servers/"]);
+    while listed(&mut world).split_whitespace().count() < 3 {
+        assert!(back.elapsed() < Duration::from_secs(5), "all register again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    two.shutdown().await;
+    eventually("who leaves is gone", || front.servers().of("room").len() == 1).await;
+    assert!(back.elapsed() < Duration::from_secs(8), "{:?}", back.elapsed());
+    let resolved = load.stop().await;
+    assert!(codes(&resolved).is_empty(), "{:?} of {}", codes(&resolved), resolved.len());
+}
+
+/// A backend in a process of its own.
+fn process(world: &mut World) -> Conformance {
+    let (nats, etcd) = (world.nats().url(), world.etcd().endpoint());
+    Conformance::launch(
+        &["-type", "room", "-frontend=false"],
+        &[
+            ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &nats),
+            ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &nats),
+            ("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", &etcd),
+        ],
+    )
+}
+
+/// Failures end within a second; who asks for a route that may run twice sees none.
+async fn a_backend_is_killed(with: impl FnOnce(Builder) -> Builder) -> Vec<(Duration, String)> {
+    let mut world = World::brokers();
+    let mut backs: Vec<_> = (0..3).map(|_| process(&mut world)).collect();
+    let front = world.frontend("connector", "front", |b| with(b.handlers(Room::default()))).await;
+    eventually("all are seen", || front.servers().of("room").len() == 3).await;
+    // 2,000 requests a second.
+    let load = Load::start(&front, 40, Duration::from_millis(20), ECHO).await;
+    eventually("it works", || load.answered() > 1_000).await;
+    let killed = Instant::now();
+    drop(backs.pop());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let resolved = load.stop().await;
+    let failed = resolved.into_iter().filter_map(|(at, code)| code.map(|code| (at - killed, code)));
+    failed.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn failures_of_a_killed_backend_end_within_a_second() {
+    let failed = a_backend_is_killed(|b| b).await;
+    assert!(failed.iter().all(|(_, code)| ["PIT-408", "PIT-503"].contains(&code.as_str())), "another code");
+    let last = failed.iter().map(|(at, _)| *at).max().unwrap_or_default();
+    assert!(last < Duration::from_secs(1), "{last:?} after the kill: {}", failed.len());
+    assert!(failed.len() < 100, "{} of some 6,000", failed.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_route_that_may_run_twice_does_not_see_a_killed_backend() {
+    let failed = a_backend_is_killed(|b| b.retry(ECHO)).await;
+    assert!(failed.is_empty(), "{:?} and so on, {}", failed.first(), failed.len());
+}
