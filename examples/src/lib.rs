@@ -4,3 +4,8 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So do those of the guide to clusters.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cluster.md")]
+pub struct Clusters;
