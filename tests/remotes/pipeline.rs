@@ -159,7 +159,8 @@ async fn clients_pass_the_steps_of_handlers_and_servers_those_of_remotes() {
 
 #[tokio::test]
 async fn an_error_of_a_step_keeps_its_code_and_one_without_is_an_internal_error() {
-    let errors: [(fn() -> Error, &str); 2] = [
+    type Make = fn() -> Error;
+    let errors: [(Make, &str); 2] = [
         (|| Error::new("VAULT-2", "not now").with("until", "9"), "VAULT-2: not now until=9"),
         (|| Error::from(std::fmt::Error), "PIT-500: an error occurred when formatting an argument"),
     ];
