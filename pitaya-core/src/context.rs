@@ -64,7 +64,7 @@ pub struct Origin {
 }
 
 /// Steps over payloads, as far as a context has to know of them: the [pipeline](crate::pipeline::Pipeline)'s.
-pub trait Steps: std::fmt::Debug + Send + Sync {
+pub trait Steps<X = Context>: std::fmt::Debug + Send + Sync {
     /// Whether there are any.
     fn any(&self) -> bool;
 
@@ -72,7 +72,7 @@ pub trait Steps: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The first one's that fails.
-    fn run(&self, cx: &mut Context, payload: &mut (dyn Any + Send)) -> Result<()>;
+    fn run(&self, cx: &mut X, payload: &mut (dyn Any + Send)) -> Result<()>;
 }
 
 /// What surrounds one message. Cheap to clone: one counter, and a second one when a pipeline step left something.
@@ -83,11 +83,23 @@ pub struct Context {
     id: u64,
     /// Steps over payloads exist: read per message, so it is not looked up behind two pointers.
     has_before: bool,
-    extras: Option<Arc<Extras>>,
+    extras: Extras,
 }
 
+/// What pipeline steps left for those after them, in one context. No memory before the first value.
 #[derive(Debug, Clone, Default)]
-struct Extras(State);
+pub(crate) struct Extras(Option<Arc<State>>);
+
+impl Extras {
+    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        let values = Arc::make_mut(self.0.get_or_insert_default());
+        *values = std::mem::take(values).with(value);
+    }
+
+    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
+        find(&self.0.as_ref()?.0)
+    }
+}
 
 impl Context {
     /// The context of a session's messages. `routes` are the full names, indexed by registry entry.
@@ -107,7 +119,7 @@ impl Context {
     ) -> Self {
         let has_before = steps.any();
         let shared = Arc::new(Shared { session, state, steps, routes, origin, rpc: OnceLock::new() });
-        Self { shared, route: u32::MAX, id: 0, has_before, extras: None }
+        Self { shared, route: u32::MAX, id: 0, has_before, extras: Extras::default() }
     }
 
     /// Makes it the context of the next message.
@@ -115,8 +127,8 @@ impl Context {
     pub fn enter(&mut self, route: u32, id: u64) {
         self.route = route;
         self.id = id;
-        if self.extras.is_some() {
-            self.extras = None;
+        if self.extras.0.is_some() {
+            self.extras = Extras::default();
         }
     }
 
@@ -170,14 +182,13 @@ impl Context {
 
     /// Leaves a value for later steps and for the method; it lives as long as this message.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
-        let extras = Arc::make_mut(self.extras.get_or_insert_default());
-        extras.0 = std::mem::take(&mut extras.0).with(value);
+        self.extras.insert(value);
     }
 
     /// What an earlier step left.
     #[must_use]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        find(&self.extras.as_ref()?.0.0)
+        self.extras.get()
     }
 
     /// Ends when the session closes. A handler that works for long can stop early.

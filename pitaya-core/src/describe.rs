@@ -1,11 +1,13 @@
 //! What an app exposes, as data: for documentation, warnings and generators of client code.
 
+mod descriptors;
 mod go;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use crate::handler::Side;
+pub use descriptors::{DescriptorError, Descriptors};
 
 use crate::handler::{Kind, Route, Service, declared};
 use crate::registry::{Entry, Registry};

@@ -2,6 +2,7 @@
 
 mod error;
 mod mode;
+mod steps;
 mod unmounted;
 
 pub use error::{BuildError, Problem};
@@ -24,11 +25,11 @@ use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_core::cluster::{Discovery, GroupStore, ServerInfo, Transport};
 use pitaya_core::codec::{Codec, Serializer, serializer};
 use pitaya_core::handler::Handlers;
-use pitaya_core::pipeline::{After, Before, BeforeRaw, Pipeline};
+use pitaya_core::pipeline::Pipeline;
 use pitaya_core::registry::{MountError, Registry};
 use pitaya_core::route::is_legal_part;
 use pitaya_core::wire::{Dictionary, HandshakeReply};
-use pitaya_core::{CloseReason, Json, Protobuf, Remotes, Result, Rpc, Session, State};
+use pitaya_core::{CloseReason, Json, Protobuf, RemoteContext, Remotes, Result, Rpc, Session, State};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -70,6 +71,7 @@ pub struct Builder {
     acceptors: Vec<Box<dyn Listen>>,
     mounts: Vec<Mount>,
     pipeline: Pipeline,
+    remote_pipeline: Pipeline<RemoteContext>,
     codes: Codes,
     update_lock: Option<bool>,
     validators: Validators,
@@ -96,6 +98,7 @@ impl Builder {
             acceptors: Vec::new(),
             mounts: Vec::new(),
             pipeline: Pipeline::default(),
+            remote_pipeline: Pipeline::default(),
             codes: Codes::None,
             update_lock: None,
             validators: Validators::default(),
@@ -217,24 +220,6 @@ impl Builder {
     /// their own. One of each type.
     pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.state = self.state.with(value);
-        self
-    }
-
-    /// A step on the bytes of every body, before it is decoded.
-    pub fn before_raw(mut self, step: impl BeforeRaw) -> Self {
-        self.pipeline.push_raw(step);
-        self
-    }
-
-    /// A step on every payload, before its method.
-    pub fn before(mut self, step: impl Before) -> Self {
-        self.pipeline.push_before(step);
-        self
-    }
-
-    /// A step on every answer or error.
-    pub fn after(mut self, step: impl After) -> Self {
-        self.pipeline.push_after(step);
         self
     }
 
@@ -435,6 +420,7 @@ impl Builder {
             names: registry.entries().iter().map(|entry| entry.name().clone()).collect(),
             registry,
             pipeline: Arc::new(self.pipeline),
+            remote_pipeline: Arc::new(self.remote_pipeline),
             dictionary,
             welcome,
             validators: self.validators,

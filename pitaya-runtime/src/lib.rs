@@ -41,6 +41,7 @@ pub mod config;
 mod connection;
 mod counters;
 mod dictionary;
+pub mod docs;
 pub mod groups;
 mod handshake;
 mod lent;

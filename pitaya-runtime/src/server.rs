@@ -14,7 +14,7 @@ use pitaya_core::route::RouteParts;
 use pitaya_core::wire::message::{COMPRESSED, response_head};
 use pitaya_core::wire::packet::{HEADER, open, seal};
 use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
-use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, State};
+use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -44,6 +44,7 @@ pub(crate) struct Server {
     pub(crate) registry: Registry,
     pub(crate) names: Arc<[Arc<str>]>,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) remote_pipeline: Arc<Pipeline<RemoteContext>>,
     pub(crate) dictionary: Dictionary,
     /// The answer to a good handshake, a whole packet.
     pub(crate) welcome: Vec<u8>,

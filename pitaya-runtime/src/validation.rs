@@ -2,7 +2,7 @@
 
 use garde::Validate;
 use pitaya_core::pipeline::Before;
-use pitaya_core::{Context, Error, Result};
+use pitaya_core::{Error, Result};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
@@ -22,10 +22,11 @@ use std::collections::HashMap;
 ///     text: String,
 /// }
 ///
-/// let builder = Builder::new("chat").before(Validation::new().of::<Say>());
+/// let validation = Validation::new().of::<Say>();
+/// let builder = Builder::new("chat").before(validation.clone()).before_remote(validation);
 /// # let _ = builder;
 /// ```
-#[derive(Default)]
+#[derive(Default, Clone)]
 #[must_use]
 pub struct Validation(HashMap<TypeId, Check>);
 
@@ -47,8 +48,9 @@ impl Validation {
     }
 }
 
-impl Before for Validation {
-    fn before(&self, _: &mut Context, payload: &mut (dyn Any + Send)) -> Result<()> {
+/// Of handlers as of remotes.
+impl<X> Before<X> for Validation {
+    fn before(&self, _: &mut X, payload: &mut (dyn Any + Send)) -> Result<()> {
         let payload: &dyn Any = payload;
         self.0.get(&payload.type_id()).map_or(Ok(()), |check| check(payload))
     }

@@ -9,6 +9,7 @@ mod closing;
 mod codecs;
 mod compression;
 mod dictionary;
+mod docs;
 mod groups;
 mod handshake;
 mod isolation;

@@ -5,5 +5,6 @@
 
 mod calls;
 mod contract;
+mod pipeline;
 mod support;
 mod tables;

@@ -47,7 +47,7 @@ fn data_survives_serde() {
 #[test]
 fn go_reads_its_own_shape() {
     assert_eq!(
-        description().to_go_docs(),
+        description().to_go_docs(&Descriptors::default()),
         serde_json::json!({
             "handlers": {
                 "room.join": {"input": {"Vec<Straße>": {}}, "output": ["uint32", "error"]},

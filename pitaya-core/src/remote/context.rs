@@ -1,16 +1,19 @@
 //! What surrounds a call of another server.
 
-use crate::context::{FromContext, Source, State};
-use crate::error::Result;
+use crate::context::{Extras, FromContext, Source, State, Steps};
+use crate::error::{Result, codes};
 use crate::rpc::{Metadata, Peer, Rpc};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// What a remote may borrow from: who calls, what travels with the call, until when it waits. There is no session: the
-/// caller is a server. Cheap to clone.
+/// caller is a server. Cheap to clone: one counter, and a second one when a pipeline step left something.
 #[derive(Debug, Clone)]
-pub struct RemoteContext(Arc<Surroundings>);
+pub struct RemoteContext {
+    shared: Arc<Surroundings>,
+    extras: Extras,
+}
 
 #[derive(Debug)]
 struct Surroundings {
@@ -19,43 +22,52 @@ struct Surroundings {
     deadline: Option<Instant>,
     rpc: Rpc,
     state: Arc<State>,
+    steps: Arc<dyn Steps<RemoteContext>>,
 }
 
 impl RemoteContext {
     /// The context of a call of `route`. What travels with it is that of `rpc`, which nested calls go through.
     #[must_use]
-    pub fn new(route: Arc<str>, caller: Option<Peer>, deadline: Option<Instant>, rpc: Rpc, state: Arc<State>) -> Self {
-        Self(Arc::new(Surroundings { route, caller, deadline, rpc, state }))
+    pub fn new(
+        route: Arc<str>,
+        caller: Option<Peer>,
+        deadline: Option<Instant>,
+        rpc: Rpc,
+        state: Arc<State>,
+        steps: Arc<dyn Steps<Self>>,
+    ) -> Self {
+        let shared = Arc::new(Surroundings { route, caller, deadline, rpc, state, steps });
+        Self { shared, extras: Extras::default() }
     }
 
     /// The remote, as `service.method`.
     #[must_use]
     pub fn route(&self) -> &str {
-        &self.0.route
+        &self.shared.route
     }
 
     /// Who calls, if it said so.
     #[must_use]
     pub fn caller(&self) -> Option<&Peer> {
-        self.0.caller.as_ref()
+        self.shared.caller.as_ref()
     }
 
     /// What the caller sent along.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        self.0.rpc.metadata()
+        self.shared.rpc.metadata()
     }
 
     /// When the caller stops waiting; the method is dropped then.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.deadline
+        self.shared.deadline
     }
 
     /// The way to other servers: it takes along what came with this call, and its deadline.
     #[must_use]
     pub fn rpc(&self) -> &Rpc {
-        &self.0.rpc
+        &self.shared.rpc
     }
 
     /// A value of the app's state.
@@ -63,7 +75,18 @@ impl RemoteContext {
     /// # Errors
     /// PIT-500 naming the type when the app has none.
     pub fn state<T: Any>(&self) -> Result<&T> {
-        self.0.state.get()
+        self.shared.state.get()
+    }
+
+    /// Leaves a value for later steps and for the method; it lives as long as this call.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        self.extras.insert(value);
+    }
+
+    /// What an earlier step left.
+    #[must_use]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.extras.get()
     }
 
     /// Borrows something from the surroundings of a call: see [`FromContext`].
@@ -77,9 +100,14 @@ impl RemoteContext {
 }
 
 impl Source for RemoteContext {
-    /// Calls of other servers pass no steps of the clients' pipeline.
+    /// Runs the steps of the remotes' pipeline. An error without a code of its own is PIT-500, the one code that Go has
+    /// for them all (`pkg/service/remote.go`, `handleRPCUser`).
     #[inline]
-    fn before(&mut self, _: &mut (dyn Any + Send)) -> Result<()> {
-        Ok(())
+    fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
+        if !self.shared.steps.any() {
+            return Ok(());
+        }
+        let steps = self.shared.steps.clone();
+        steps.run(self, payload).map_err(|error| error.or_code(codes::INTERNAL))
     }
 }

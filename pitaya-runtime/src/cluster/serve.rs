@@ -3,10 +3,12 @@
 use crate::counters::count;
 use crate::server::Server;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use pitaya_core::cluster::IncomingCall;
 use pitaya_core::handler::Step;
+use pitaya_core::registry::Entry;
 use pitaya_core::turn::Place;
-use pitaya_core::{Error, RemoteContext, Result, Rpc};
+use pitaya_core::{Error, RemoteContext, Result, Rpc, codes};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -31,13 +33,42 @@ async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {
     let state = server.state();
     // Nobody waits longer for other servers than for the remote itself.
     let rpc = state.get::<Rpc>()?.with_metadata(call.metadata).until(call.deadline);
-    let mut cx = RemoteContext::new(entry.name().clone(), call.caller, Some(call.deadline), rpc, state);
+    let (name, steps) = (entry.name().clone(), server.remote_pipeline.clone());
+    let mut cx = RemoteContext::new(name, call.caller, Some(call.deadline), rpc, state, steps);
+    let mut outcome = match before_raw(server, &mut cx, call.body).await {
+        Ok(body) => method(server, entry, &mut cx, &body).await,
+        Err(error) => Err(error),
+    };
+    let pipeline = &server.remote_pipeline;
+    if pipeline.has_after() {
+        outcome = catch_unwind(AssertUnwindSafe(|| pipeline.after(&cx, outcome)))
+            .unwrap_or_else(|panic| Err(server.panicked(Some(cx.route()), &*panic)));
+    }
+    outcome.map(Bytes::from)
+}
+
+async fn before_raw(server: &Server, cx: &mut RemoteContext, body: Bytes) -> Result<Bytes> {
+    let pipeline = &server.remote_pipeline;
+    if !pipeline.has_raw() {
+        return Ok(body);
+    }
+    let body = AssertUnwindSafe(pipeline.raw(cx, body)).catch_unwind().await;
+    body.unwrap_or_else(|panic| Err(server.panicked(Some(cx.route()), &*panic)))
+        .map_err(|error| error.or_code(codes::INTERNAL))
+}
+
+async fn method(
+    server: &Server,
+    entry: &Entry<RemoteContext>,
+    cx: &mut RemoteContext,
+    body: &Bytes,
+) -> Result<Vec<u8>> {
     let (mut out, mut place) = (Vec::new(), Place::default());
     let guarded = |run: &mut dyn FnMut() -> Poll<Result<()>>| {
         catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|panic| Poll::Ready(Err(server.panicked(Some(entry.name()), &*panic))))
     };
-    let first = guarded(&mut || match entry.call(&mut cx, &call.body, &mut out, &mut place) {
+    let first = guarded(&mut || match entry.call(cx, body, &mut out, &mut place) {
         Step::Done(outcome) => Poll::Ready(outcome),
         Step::Later => Poll::Pending,
     });
@@ -45,5 +76,5 @@ async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => poll_fn(|cx| guarded(&mut || place.poll(cx, &mut out))).await,
     }
-    .map(|()| out.into())
+    .map(|()| out)
 }
