@@ -43,12 +43,11 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .leave_groups_on_close()
         .build()?;
     app.start().await?;
-    let end = pitaya_runtime::shutdown::signal();
+    let stopped = app.stop_on_signal();
     if let [web, tcp] = app.addresses()[..] {
         println!("chat: open http://{web}/ in two tabs; games connect to tcp://{tcp}");
     }
-    end.await;
-    app.shutdown().await;
+    stopped.await;
     Ok(())
 }
 

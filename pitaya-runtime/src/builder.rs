@@ -13,6 +13,7 @@ use crate::config::{Config, SerializerType};
 use crate::dictionary::Codes;
 use crate::groups::Groups;
 use crate::handshake::{Validator, Validators};
+use crate::modules::{Module, Modules};
 use crate::server::{Callbacks, Server};
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
@@ -69,6 +70,7 @@ pub struct Builder {
     serializer: Option<Serializer>,
     acceptors: Vec<Box<dyn Listen>>,
     mounts: Vec<Mount>,
+    modules: Modules,
     pipeline: Pipeline,
     codes: Codes,
     update_lock: Option<bool>,
@@ -95,6 +97,7 @@ impl Builder {
             serializer: None,
             acceptors: Vec::new(),
             mounts: Vec::new(),
+            modules: Modules::default(),
             pipeline: Pipeline::default(),
             codes: Codes::None,
             update_lock: None,
@@ -211,6 +214,13 @@ impl Builder {
     pub fn component<S: Handlers + Remotes>(self, component: S) -> Self {
         let component = Arc::new(component);
         self.shared_handlers(component.clone()).shared_remotes(component)
+    }
+
+    /// Starts and stops this with the app, before and after all components: see [`Module`]. Its name finds it again, through
+    /// [`App::module`].
+    pub fn module(mut self, name: impl Into<String>, module: impl Module) -> Self {
+        self.modules.push(name.into(), module);
+        self
     }
 
     /// A value that components borrow, through [`Context::state`](pitaya_core::Context::state) or a `FromContext` of
@@ -374,6 +384,7 @@ impl Builder {
         for mount in self.mounts {
             problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
         }
+        problems.extend(self.modules.ambiguous().into_iter().map(Problem::Module));
         // Whom only other servers call needs none.
         if self.acceptors.is_empty() && self.mode.is_none() && registry.remotes().entries().is_empty() {
             problems.push(Problem::NoAcceptor);
@@ -445,13 +456,14 @@ impl Builder {
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
+            accepting: stopping.child_token(),
             stopping,
             aborting: CancellationToken::new(),
         };
         let start = Start { acceptors: self.acceptors, state: self.state, sweeper, warnings };
         let rpc = Rpc::shared(cluster);
         let (server, admission) = (Arc::new(server), Arc::new(admission));
-        Ok(App::new(server, admission, users, groups, timers, rpc, start))
+        Ok(App::new(server, admission, users, groups, timers, rpc, self.modules, start))
     }
 }
 
