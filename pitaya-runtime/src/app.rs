@@ -33,7 +33,6 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
-    admission: Arc<Admission>,
     users: Users,
     groups: Groups,
     timers: Timers,
@@ -55,6 +54,7 @@ struct Inner {
 
 pub(crate) struct Start {
     pub(crate) acceptors: Vec<Box<dyn Listen>>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) state: State,
     /// Ends groups whose time is over.
     pub(crate) sweeper: BoxFuture<'static, ()>,
@@ -117,7 +117,6 @@ fn hint(error: &io::Error) -> &'static str {
 impl App {
     pub(crate) fn new(
         server: Arc<Server>,
-        admission: Arc<Admission>,
         users: Users,
         groups: Groups,
         timers: Timers,
@@ -127,7 +126,6 @@ impl App {
     ) -> Self {
         Self(Arc::new(Inner {
             server,
-            admission,
             users,
             groups,
             timers,
@@ -168,7 +166,7 @@ impl App {
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(sweeper).await;
         });
-        let started = self.start_all(start.acceptors, &AppEvent { state }).await;
+        let started = self.start_all(start.acceptors, &start.admission, &AppEvent { state }).await;
         if started.is_err() {
             self.0.stop.cancel();
             self.finish().await;
@@ -182,7 +180,12 @@ impl App {
         started
     }
 
-    async fn start_all(&self, acceptors: Vec<Box<dyn Listen>>, event: &AppEvent) -> Result<(), StartError> {
+    async fn start_all(
+        &self,
+        acceptors: Vec<Box<dyn Listen>>,
+        admission: &Arc<Admission>,
+        event: &AppEvent,
+    ) -> Result<(), StartError> {
         let server = &self.0.server;
         let cluster = &server.cluster;
         // Bound first, so that a busy port is known before anything has been done; accepting comes last.
@@ -212,7 +215,7 @@ impl App {
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
-            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
+            server.tasks.spawn(acceptor.run(server.clone(), admission.clone()));
         }
         Ok(())
     }

@@ -79,6 +79,7 @@ pub struct Builder {
     state: State,
     store: Store,
     leave_groups: bool,
+    warn_unmounted: bool,
 }
 
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
@@ -106,6 +107,7 @@ impl Builder {
             state: State::default(),
             store: Store::Memory,
             leave_groups: false,
+            warn_unmounted: true,
         }
     }
 
@@ -352,6 +354,13 @@ impl Builder {
         self
     }
 
+    /// Whether the start warns of components that are in the program and not in this app, as it does otherwise: most often
+    /// one was forgotten, but a program that has servers of several types mounts each of them on its own.
+    pub fn warn_unmounted(mut self, warn: bool) -> Self {
+        self.warn_unmounted = warn;
+        self
+    }
+
     /// Checks everything and makes the app. Nothing runs yet: see [`App::run`].
     ///
     /// # Errors
@@ -416,7 +425,7 @@ impl Builder {
             limits.accept.rate as usize,
             if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
         );
-        let mut warnings = unmounted(&registry);
+        let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
@@ -460,10 +469,15 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start = Start { acceptors: self.acceptors, state: self.state, sweeper, warnings };
+        let start = Start {
+            acceptors: self.acceptors,
+            admission: Arc::new(admission),
+            state: self.state,
+            sweeper,
+            warnings,
+        };
         let rpc = Rpc::shared(cluster);
-        let (server, admission) = (Arc::new(server), Arc::new(admission));
-        Ok(App::new(server, admission, users, groups, timers, rpc, self.modules, start))
+        Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
     }
 }
 
