@@ -55,7 +55,7 @@ impl App {
     ///
     /// ```no_run
     /// # use pitaya_runtime::prelude::*;
-    /// # async fn main(app: App) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn play(app: App) -> Result<(), Box<dyn std::error::Error>> {
     /// app.start().await?;
     /// let stopped = app.stop_on_signal();
     /// println!("ready on {:?}", app.addresses());
