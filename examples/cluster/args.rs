@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use pitaya_runtime::prelude::LocalCluster;
+use pitaya_runtime::prelude::*;
 
 const USAGE: &str = "usage: cluster [--host HOST] [--port PORT] [--role connector|room --nats URL --etcd URL]   \
                      (port 0 takes a free one)";
@@ -21,18 +21,15 @@ pub enum Role {
 /// How the servers reach each other.
 pub enum Network {
     Process(LocalCluster),
+    /// NATS carries messages and calls, etcd knows who is there.
     Services {
-        /// Carries messages and calls.
-        #[expect(dead_code, reason = "refused until it is built")]
         nats: String,
-        /// Knows who is there.
-        #[expect(dead_code, reason = "refused until it is built")]
         etcd: String,
     },
 }
 
 impl Args {
-    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub fn parse(mut args: impl Iterator<Item = String>) -> std::result::Result<Self, String> {
         let (mut host, mut port) = ("127.0.0.1".to_owned(), 3250);
         let (mut role, mut nats, mut etcd) = (None, None, None);
         while let Some(name) = args.next() {
@@ -66,8 +63,17 @@ impl Args {
         Ok(Self { host, port, role, network })
     }
 
+    /// Writes what was said into the settings.
+    pub fn configure(&self, config: &mut Config) {
+        if let Network::Services { nats, etcd } = &self.network {
+            config.cluster.rpc.client.nats.connect.clone_from(nats);
+            config.cluster.rpc.server.nats.connect.clone_from(nats);
+            config.cluster.sd.etcd.endpoints = vec![etcd.clone()];
+        }
+    }
+
     /// The port of the second frontend.
-    pub fn second_port(&self) -> Result<u16, String> {
+    pub fn second_port(&self) -> std::result::Result<u16, String> {
         match self.port {
             0 => Ok(0),
             port => {

@@ -82,15 +82,12 @@ fn connector(args: &Args, port: u16) -> Result<App, Box<dyn std::error::Error>> 
 
 fn server(kind: &str, args: &Args) -> Result<Builder, Box<dyn std::error::Error>> {
     let mut config = Config::load_env()?.config;
+    args.configure(&mut config);
     config.heartbeat.interval = config.heartbeat.interval.min(Duration::from_secs(10));
     // Each server has its own part of what is in this program.
     let builder = Builder::new(kind).config(config).warn_unmounted(false);
-    match &args.network {
-        Network::Process(cluster) => Ok(builder.local_cluster(cluster)),
-        Network::Services { .. } => {
-            Err("clusters over NATS and etcd are not built yet: run without --nats and --etcd, \
-                                         and all servers are in this process"
-                .into())
-        }
-    }
+    Ok(match &args.network {
+        Network::Process(cluster) => builder.local_cluster(cluster),
+        Network::Services { .. } => builder.clustered(),
+    })
 }

@@ -469,13 +469,8 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start = Start {
-            acceptors: self.acceptors,
-            admission: Arc::new(admission),
-            state: self.state,
-            sweeper,
-            warnings,
-        };
+        let start =
+            Start { acceptors: self.acceptors, admission: Arc::new(admission), state: self.state, sweeper, warnings };
         let rpc = Rpc::shared(cluster);
         Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
     }

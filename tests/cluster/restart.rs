@@ -1,7 +1,7 @@
 //! Backends are replaced one after the other under load, and no client notices.
 
 use crate::game::Room;
-use crate::world::{SOON, World, connect, eventually, meet};
+use crate::world::{SOON, World, connect, eventually, in_every_world, long, meet};
 use pitaya_client::Client;
 use pitaya_runtime::prelude::*;
 use std::sync::Arc;
@@ -74,8 +74,10 @@ async fn no_request_is_lost(world: World, restarts: usize) {
     assert_eq!((counts.forwarded, counts.failed_forwards, received), (answered, 0, answered), "each ran once");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_request_is_lost_over_rolling_restarts_in_one_process() {
-    let restarts = if std::env::var_os("TESTS_LONG").is_some() { 100 } else { 20 };
-    no_request_is_lost(World::local(), restarts).await;
+async fn no_request_is_lost_over_rolling_restarts(world: World) {
+    no_request_is_lost(world, if long() { 100 } else { 20 }).await;
+}
+
+in_every_world! {
+    no_request_is_lost_over_rolling_restarts,
 }

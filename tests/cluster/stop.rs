@@ -1,7 +1,7 @@
 //! A server that stops finishes what it has begun with others.
 
 use crate::game::Room;
-use crate::world::{SOON, World, connect, eventually, meet};
+use crate::world::{SOON, World, connect, eventually, in_every_world, meet};
 use pitaya_client::{Client, RequestError};
 use pitaya_runtime::prelude::*;
 use std::sync::Arc;
@@ -49,17 +49,23 @@ fn stop(app: &App) -> JoinHandle<()> {
 
 async fn answers_what_is_in_flight(world: World, which: fn(&Pair) -> &App) {
     let p = pair(world, SOON).await;
-    let answers = [p.ask("room.room.wait", "one"), p.ask("room.room.wait", "two"), p.ask("room.room.bind", "ann")];
-    eventually("all are there", || p.back.counts().received == 1 && p.front.counts().forwarded == 3).await;
+    let mut answers = Vec::new();
+    // One behind the other: the first waits at the gate.
+    for (route, body) in [("room.room.wait", "one"), ("room.room.wait", "two"), ("room.room.bind", "ann")] {
+        answers.push(p.ask(route, body));
+        eventually("it is on its way", || p.front.counts().forwarded == answers.len() as u64).await;
+    }
+    eventually("the first is there", || p.back.counts().received == 1).await;
     let stopping = stop(which(&p));
     let seen_by = if which(&p).server_id() == "back" { &p.front } else { &p.back };
     eventually("it has left", || seen_by.servers().get(which(&p).server_id()).is_none()).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!stopping.is_finished());
     p.gate.add_permits(2);
-    let [one, two, bound] = answers;
-    assert_eq!(timeout(SOON, one).await.expect("in time").expect("no panic").expect("answered"), "one");
-    assert_eq!(timeout(SOON, two).await.expect("in time").expect("no panic").expect("answered"), "two");
+    let bound = answers.pop().expect("three");
+    for (answer, body) in answers.into_iter().zip(["one", "two"]) {
+        assert_eq!(timeout(SOON, answer).await.expect("in time").expect("no panic").expect("answered"), body);
+    }
     let bound = timeout(SOON, bound).await.expect("in time").expect("no panic");
     timeout(SOON, stopping).await.expect("in time").expect("no panic");
     // It called back to the frontend: one that stops binds nobody any more, and says so.
@@ -69,20 +75,17 @@ async fn answers_what_is_in_flight(world: World, which: fn(&Pair) -> &App) {
     }
 }
 
-#[tokio::test]
-async fn a_backend_answers_what_it_has_got() {
-    answers_what_is_in_flight(World::local(), |p| &p.back).await;
+async fn a_backend_answers_what_it_has_got(world: World) {
+    answers_what_is_in_flight(world, |p| &p.back).await;
 }
 
-#[tokio::test]
-async fn a_frontend_waits_for_what_it_has_forwarded() {
-    answers_what_is_in_flight(World::local(), |p| &p.front).await;
+async fn a_frontend_waits_for_what_it_has_forwarded(world: World) {
+    answers_what_is_in_flight(world, |p| &p.front).await;
 }
 
-#[tokio::test]
-async fn a_stuck_backend_holds_a_frontend_for_no_longer_than_it_may() {
+async fn a_stuck_backend_holds_a_frontend_for_no_longer_than_it_may(world: World) {
     let limit = Duration::from_millis(200);
-    let p = pair(World::local(), limit).await;
+    let p = pair(world, limit).await;
     let stuck = p.ask("room.room.stuck", "");
     eventually("it is there", || p.back.counts().received == 1).await;
     let begun = tokio::time::Instant::now();
@@ -93,9 +96,8 @@ async fn a_stuck_backend_holds_a_frontend_for_no_longer_than_it_may() {
 }
 
 /// A user whose frontend drains is reached by other servers as before.
-#[tokio::test]
-async fn a_draining_frontend_stays_in_the_cluster() {
-    let p = pair(World::local(), SOON).await;
+async fn a_draining_frontend_stays_in_the_cluster(world: World) {
+    let p = pair(world, SOON).await;
     let front = p.front.clone();
     let draining = tokio::spawn(async move { front.drain().await });
     let refused = || std::net::TcpStream::connect(p.front.addresses()[0]).is_err();
@@ -108,4 +110,11 @@ async fn a_draining_frontend_stays_in_the_cluster() {
     assert!(!draining.is_finished());
     drop((p.client, pushes));
     assert_eq!(timeout(SOON, draining).await.expect("in time").expect("no panic"), 0);
+}
+
+in_every_world! {
+    a_backend_answers_what_it_has_got,
+    a_frontend_waits_for_what_it_has_forwarded,
+    a_stuck_backend_holds_a_frontend_for_no_longer_than_it_may,
+    a_draining_frontend_stays_in_the_cluster,
 }

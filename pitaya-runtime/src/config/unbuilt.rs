@@ -11,7 +11,9 @@ impl Config {
             (self.defaultpipelines != default.defaultpipelines, "pitaya.defaultpipelines (add the `Validation` step)"),
             (self.conn != default.conn, "pitaya.conn"),
             (self.metrics != default.metrics, "pitaya.metrics"),
-            (self.cluster != default.cluster, "pitaya.cluster"),
+            (self.cluster.rpc.client.grpc != default.cluster.rpc.client.grpc, "pitaya.cluster.rpc.client.grpc"),
+            (self.cluster.rpc.server.grpc != default.cluster.rpc.server.grpc, "pitaya.cluster.rpc.server.grpc"),
+            (self.cluster.info != default.cluster.info, "pitaya.cluster.info"),
             (self.modules != default.modules, "pitaya.modules"),
             (self.worker != default.worker, "pitaya.worker"),
         ];
