@@ -5,6 +5,8 @@
 //! cargo run --example chat -- --host 0.0.0.0 --port 8080 --tcp-port 8081
 //! ```
 
+mod messages;
+mod page;
 mod room;
 
 use pitaya_runtime::prelude::*;
@@ -37,31 +39,18 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
 
     let app = Builder::new("chat")
         .config(config)
-        .acceptor(WebSocket::bind(format!("{}:{}", args.host, args.port)).pages(pages()))
+        .acceptor(WebSocket::bind(format!("{}:{}", args.host, args.port)).pages(page::pages()))
         .acceptor(Tcp::bind(format!("{}:{}", args.host, args.tcp_port)))
         .handlers(Room::default())
         .leave_groups_on_close()
         .build()?;
     app.start().await?;
-    let end = pitaya_runtime::shutdown::signal();
+    let stopped = app.stop_on_signal();
     if let [web, tcp] = app.addresses()[..] {
         println!("chat: open http://{web}/ in two tabs; games connect to tcp://{tcp}");
     }
-    end.await;
-    app.shutdown().await;
+    stopped.await;
     Ok(())
-}
-
-/// The page, in the binary.
-fn pages() -> Vec<Page> {
-    vec![
-        Page::new("/", include_str!("web/index.html")),
-        Page::new("/style.css", include_str!("web/style.css")),
-        Page::new("/js/app.js", include_str!("web/js/app.js")),
-        Page::new("/js/log.js", include_str!("web/js/log.js")),
-        Page::new("/js/client.js", include_str!("web/js/client.js")),
-        Page::new("/js/wire.js", include_str!("web/js/wire.js")),
-    ]
 }
 
 struct Args {

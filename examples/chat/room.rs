@@ -1,16 +1,13 @@
 //! Rooms of people who talk. Who is where is kept here; who hears what is the groups' work.
 
+use crate::messages::{Change, Join, Joined, Line, Message, Rooms, Say};
 use pitaya_runtime::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many messages a newcomer is shown.
 const HISTORY: usize = 50;
-const LONGEST_NAME: usize = 24;
-const LONGEST_ROOM: usize = 32;
-const LONGEST_TEXT: usize = 500;
 
 #[derive(Default)]
 pub struct Room {
@@ -31,66 +28,11 @@ struct Seat {
     name: String,
 }
 
-#[derive(Deserialize)]
-pub struct Join {
-    name: String,
-    room: String,
-}
-
-#[derive(Serialize)]
-pub struct Joined {
-    room: String,
-    name: String,
-    members: Vec<String>,
-    history: Vec<Line>,
-}
-
-#[derive(Deserialize)]
-pub struct Say {
-    text: String,
-}
-
-#[derive(Serialize, Clone)]
-struct Line {
-    name: String,
-    text: String,
-    at: u64,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    room: &'a str,
-    #[serde(flatten)]
-    line: &'a Line,
-}
-
-#[derive(Serialize)]
-struct Change<'a> {
-    name: &'a str,
-    members: Vec<String>,
-}
-
-#[derive(Serialize)]
-pub struct Rooms {
-    rooms: Vec<RoomInfo>,
-}
-
-#[derive(Serialize)]
-struct RoomInfo {
-    name: String,
-    members: usize,
-}
-
 #[handler]
 impl Room {
     /// Takes a seat in a room, leaving the one the session had.
     pub async fn join(&self, session: &Session, groups: &Groups, join: Join) -> Result<Joined> {
-        let name = clean(&join.name, LONGEST_NAME).ok_or_else(|| {
-            Error::new("CHAT-NAME", format!("a name has 1 to {LONGEST_NAME} characters, none of them invisible"))
-        })?;
-        let room = clean(&join.room, LONGEST_ROOM).ok_or_else(|| {
-            Error::new("CHAT-ROOM", format!("a room's name has 1 to {LONGEST_ROOM} characters, none of them invisible"))
-        })?;
+        let (name, room) = join.checked()?;
         // Names are free in every room; the uid is the session's own.
         let uid = format!("guest-{}", session.id());
         if session.uid().is_none() {
@@ -125,7 +67,7 @@ impl Room {
     /// Says something to everybody in the room, the speaker included. Nobody waits for an answer, so what is wrong with
     /// it comes as a push.
     pub async fn message(&self, session: &Session, groups: &Groups, say: Say) {
-        if let Err(e) = self.say(session, groups, &say.text).await {
+        if let Err(e) = self.say(session, groups, &say).await {
             let error = serde_json::json!({ "code": e.code(), "msg": e.message() });
             // The session may be gone by now; then nobody wants to know.
             let _ = session.push("onError", &error);
@@ -139,10 +81,7 @@ impl Room {
 
     /// Every room with somebody in it.
     pub fn rooms(&self) -> Rooms {
-        let info = |(name, state): (&String, &State)| RoomInfo { name: name.clone(), members: state.members.len() };
-        let mut rooms: Vec<_> = self.with(|rooms| rooms.iter().map(info).collect());
-        rooms.sort_by(|a, b| b.members.cmp(&a.members).then_with(|| a.name.cmp(&b.name)));
-        Rooms { rooms }
+        self.with(|rooms| Rooms::new(rooms.iter().map(|(name, state)| (name.clone(), state.members.len()))))
     }
 
     #[on(session_closed)]
@@ -150,15 +89,11 @@ impl Room {
         self.go(session, groups).await
     }
 
-    async fn say(&self, session: &Session, groups: &Groups, text: &str) -> Result<()> {
+    async fn say(&self, session: &Session, groups: &Groups, say: &Say) -> Result<()> {
         let Some(Seat { room, name }) = session.data().get("seat")? else {
             return Err(Error::new("CHAT-ROOM", "join a room first"));
         };
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > LONGEST_TEXT {
-            return Err(Error::new("CHAT-TEXT", format!("a message has 1 to {LONGEST_TEXT} characters")));
-        }
-        let line = Line { name, text: text.to_owned(), at: now() };
+        let line = say.line(name)?;
         self.with(|rooms| {
             if let Some(state) = rooms.get_mut(&room) {
                 state.history.push_back(line.clone());
@@ -195,16 +130,4 @@ impl Room {
         // A panic while it was held left nothing half-done that matters to a chat.
         f(&mut self.rooms.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// The text without blanks around it, if it can be a name.
-fn clean(text: &str, longest: usize) -> Option<String> {
-    let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= longest && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned())
-}
-
-fn now() -> u64 {
-    // Before 1970 no chat was recorded.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -39,10 +39,9 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let app = go_profile(&flags)?;
     app.start().await?;
     // Listened for before anybody knows: a suite may end the server as soon as it is ready.
-    let end = pitaya_runtime::shutdown::signal();
+    let stopped = app.stop_on_signal();
     ready(&[&app]);
-    end.await;
-    app.shutdown().await;
+    stopped.await;
     Ok(())
 }
 

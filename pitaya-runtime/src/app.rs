@@ -1,9 +1,12 @@
 //! A running app, and the handle to it.
 
+mod stop;
+
 use crate::accept::{Admission, Bound, Listen};
 use crate::cluster::{Calls, Servers};
 use crate::counters::Counts;
 use crate::groups::Groups;
+use crate::modules::{Module, Modules};
 use crate::push::PushError;
 use crate::server::Server;
 use crate::sessions::Sessions;
@@ -16,12 +19,11 @@ use pitaya_core::describe::Description;
 use pitaya_core::registry::{Moment, Registry};
 use pitaya_core::session::Push;
 use pitaya_core::wire::Dictionary;
-use pitaya_core::{AppEvent, BoxFuture, CloseReason, Result, Rpc, State};
-use std::future::Future;
+use pitaya_core::{AppEvent, BoxFuture, Error, Result, Rpc, State};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tokio_util::sync::CancellationToken;
 
 /// One server of a game: built by a [`Builder`](crate::Builder), run, and stopped. A cheap handle: clone it, keep it,
@@ -31,11 +33,14 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
-    admission: Arc<Admission>,
     users: Users,
     groups: Groups,
     timers: Timers,
     rpc: Rpc,
+    /// They may hold this very app: they are taken away at the end.
+    modules: Mutex<Arc<Modules>>,
+    /// The first `init` of a component has been called: all of them are stopped.
+    components: AtomicBool,
     /// Takes calls of other servers, from start to end.
     calls: Mutex<Option<Arc<dyn Callee>>>,
     /// What is needed once, to start.
@@ -49,6 +54,7 @@ struct Inner {
 
 pub(crate) struct Start {
     pub(crate) acceptors: Vec<Box<dyn Listen>>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) state: State,
     /// Ends groups whose time is over.
     pub(crate) sweeper: BoxFuture<'static, ()>,
@@ -70,6 +76,16 @@ pub enum StartError {
     /// An `init` or `after_init` method of a component failed.
     #[error("{0}")]
     Component(String),
+    /// A module failed to start.
+    #[error("{moment:?} of the module `{name}` failed: {cause}")]
+    Module {
+        /// The name it was registered under.
+        name: Arc<str>,
+        /// Which of its methods.
+        moment: Moment,
+        /// Its error; PIT-500 for a panic.
+        cause: Error,
+    },
     /// A server with this id is in the cluster already.
     #[error("a server with the id `{0}` is in the cluster already: give each its own with `.server_id(..)`")]
     ServerId(Arc<str>),
@@ -101,20 +117,21 @@ fn hint(error: &io::Error) -> &'static str {
 impl App {
     pub(crate) fn new(
         server: Arc<Server>,
-        admission: Arc<Admission>,
         users: Users,
         groups: Groups,
         timers: Timers,
         rpc: Rpc,
+        modules: Modules,
         start: Start,
     ) -> Self {
         Self(Arc::new(Inner {
             server,
-            admission,
             users,
             groups,
             timers,
             rpc,
+            modules: Mutex::new(Arc::new(modules)),
+            components: AtomicBool::new(false),
             calls: Mutex::default(),
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
@@ -123,10 +140,11 @@ impl App {
         }))
     }
 
-    /// Starts: the components' `init` and `after_init`, then the acceptors. When it returns, clients can connect.
+    /// Starts: the `init` of the modules and of the components, the `after_init` of both, then the acceptors. When it
+    /// returns, clients can connect.
     ///
     /// # Errors
-    /// When a component fails to start or an address cannot be listened on; then nothing keeps running.
+    /// When a module or a component fails to start or an address cannot be listened on; then nothing keeps running.
     pub async fn start(&self) -> Result<(), StartError> {
         let start = self.0.start.lock().take().ok_or(StartError::Again)?;
         let app = self.clone();
@@ -148,7 +166,7 @@ impl App {
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(sweeper).await;
         });
-        let started = self.start_all(start.acceptors, &AppEvent { state }).await;
+        let started = self.start_all(start.acceptors, &start.admission, &AppEvent { state }).await;
         if started.is_err() {
             self.0.stop.cancel();
             self.finish().await;
@@ -162,7 +180,12 @@ impl App {
         started
     }
 
-    async fn start_all(&self, acceptors: Vec<Box<dyn Listen>>, event: &AppEvent) -> Result<(), StartError> {
+    async fn start_all(
+        &self,
+        acceptors: Vec<Box<dyn Listen>>,
+        admission: &Arc<Admission>,
+        event: &AppEvent,
+    ) -> Result<(), StartError> {
         let server = &self.0.server;
         let cluster = &server.cluster;
         // Bound first, so that a busy port is known before anything has been done; accepting comes last.
@@ -177,7 +200,10 @@ impl App {
         *self.0.calls.lock() = Some(calls.clone());
         cluster.transport.start(cluster.own.clone(), calls).await.map_err(|e| StartError::Cluster(e.to_string()))?;
         cluster.discovery.watch(cluster.servers.clone()).await?;
+        let modules = self.modules();
         for moment in [Moment::Init, Moment::AfterInit] {
+            modules.start(moment, self).await?;
+            self.0.components.store(true, SeqCst);
             server.registry.app(moment, event).await.map_err(|e| StartError::Component(e.to_string()))?;
         }
         for acceptor in &mut bound {
@@ -189,104 +215,9 @@ impl App {
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
-            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
+            server.tasks.spawn(acceptor.run(server.clone(), admission.clone()));
         }
         Ok(())
-    }
-
-    /// Starts, runs until [`shutdown`](Self::shutdown) is called or the process is asked to end (SIGINT, SIGTERM,
-    /// SIGQUIT), and stops in order. A second signal ends it at once.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    pub async fn run(&self) -> Result<(), StartError> {
-        // Not listened for before the start is over: one that hangs can still be ended.
-        self.run_until(async { crate::shutdown::signal().await }).await
-    }
-
-    /// Like [`run`](Self::run), with any future in place of the signals.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    pub async fn run_until(&self, end: impl Future<Output = ()>) -> Result<(), StartError> {
-        let mut end = std::pin::pin!(end);
-        tokio::select! {
-            started = self.start() => {
-                started?;
-                tokio::select! {
-                    () = &mut end => {}
-                    () = self.0.stop.cancelled() => {}
-                }
-            }
-            // Asked to end while components are still being initialised: what has begun is stopped in order.
-            () = &mut end => {}
-        }
-        self.0.stop.cancel();
-        tokio::select! {
-            () = self.stopped() => {}
-            () = crate::shutdown::signal() => tracing::warn!("asked to end again: not waiting any longer"),
-        }
-        Ok(())
-    }
-
-    /// Stops in order: no new connections; what clients have sent is answered, for at most
-    /// `pitaya.limits.shutdown.timeout`; the sessions are closed; the components' `before_shutdown` and `shutdown` run
-    /// in reverse order, each of the two for at most that time again. Returns when it is done; further calls wait for the
-    /// same.
-    pub async fn shutdown(&self) {
-        self.0.stop.cancel();
-        if self.0.start.lock().take().is_some() {
-            // Never started: nothing to wait for.
-            self.0.stopped.cancel();
-        }
-        self.stopped().await;
-    }
-
-    /// Ends when the app has stopped.
-    pub async fn stopped(&self) {
-        self.0.stopped.cancelled().await;
-    }
-
-    async fn finish(&self) {
-        let Inner { server, timers, .. } = &*self.0;
-        let limit = server.settings.shutdown;
-        let cluster = &server.cluster;
-        // Nobody calls a server that is not there any more; what was called before is finished with the rest.
-        cluster.discovery.withdraw().await;
-        server.stopping.cancel();
-        for session in server.sessions.all() {
-            session.close_for(CloseReason::Shutdown);
-        }
-        server.tasks.close();
-        let busy = async { tokio::join!(timers.stopped(), server.tasks.wait()) };
-        if tokio::time::timeout(limit, busy).await.is_err() {
-            timers.abort();
-            tracing::warn!("still busy after {limit:?}: {} sessions are cut off", server.sessions.count());
-            server.aborting.cancel();
-            for session in server.sessions.all() {
-                // A second reason is not taken; the connection wakes and sees that time is up.
-                session.close_for(CloseReason::Shutdown);
-            }
-            let _ = tokio::time::timeout(Duration::from_secs(1), server.tasks.wait()).await;
-        }
-        cluster.transport.stop_taking().await;
-        let event = AppEvent { state: server.state() };
-        for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
-            match tokio::time::timeout(limit, server.registry.app(moment, &event)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(e)) => tracing::error!("{e}"),
-                Err(_) => tracing::error!("{moment:?} was not done after {limit:?}: not waiting any longer"),
-            }
-        }
-        cluster.discovery.stop().await;
-        cluster.transport.stop().await;
-        // What still runs for other servers has nobody left to answer to.
-        server.aborting.cancel();
-        *self.0.calls.lock() = None;
-        // It holds this very app.
-        let state = std::mem::take(&mut *server.state.lock());
-        drop(state);
-        self.0.stopped.cancel();
     }
 
     /// The addresses it listens on, in the order of the acceptors; empty before it has started.
@@ -341,6 +272,16 @@ impl App {
     #[must_use]
     pub fn timers(&self) -> &Timers {
         &self.0.timers
+    }
+
+    /// The module of this name, if it is one of this type. A stopped app has none.
+    #[must_use]
+    pub fn module<M: Module>(&self, name: &str) -> Option<Arc<M>> {
+        self.modules().find(name)
+    }
+
+    fn modules(&self) -> Arc<Modules> {
+        self.0.modules.lock().clone()
     }
 
     /// What is mounted.

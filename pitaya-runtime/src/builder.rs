@@ -14,6 +14,7 @@ use crate::config::{Config, SerializerType};
 use crate::dictionary::Codes;
 use crate::groups::Groups;
 use crate::handshake::{Validator, Validators};
+use crate::modules::{Module, Modules};
 use crate::server::{Callbacks, Server};
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
@@ -70,6 +71,7 @@ pub struct Builder {
     serializer: Option<Serializer>,
     acceptors: Vec<Box<dyn Listen>>,
     mounts: Vec<Mount>,
+    modules: Modules,
     pipeline: Pipeline,
     remote_pipeline: Pipeline<RemoteContext>,
     codes: Codes,
@@ -79,6 +81,7 @@ pub struct Builder {
     state: State,
     store: Store,
     leave_groups: bool,
+    warn_unmounted: bool,
 }
 
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
@@ -97,6 +100,7 @@ impl Builder {
             serializer: None,
             acceptors: Vec::new(),
             mounts: Vec::new(),
+            modules: Modules::default(),
             pipeline: Pipeline::default(),
             remote_pipeline: Pipeline::default(),
             codes: Codes::None,
@@ -106,6 +110,7 @@ impl Builder {
             state: State::default(),
             store: Store::Memory,
             leave_groups: false,
+            warn_unmounted: true,
         }
     }
 
@@ -214,6 +219,13 @@ impl Builder {
     pub fn component<S: Handlers + Remotes>(self, component: S) -> Self {
         let component = Arc::new(component);
         self.shared_handlers(component.clone()).shared_remotes(component)
+    }
+
+    /// Starts and stops this with the app, before and after all components: see [`Module`]. Its name finds it again, through
+    /// [`App::module`].
+    pub fn module(mut self, name: impl Into<String>, module: impl Module) -> Self {
+        self.modules.push(name.into(), module);
+        self
     }
 
     /// A value that components borrow, through [`Context::state`](pitaya_core::Context::state) or a `FromContext` of
@@ -327,6 +339,13 @@ impl Builder {
         self
     }
 
+    /// Whether the start warns of components that are in the program and not in this app, as it does otherwise: most often
+    /// one was forgotten, but a program that has servers of several types mounts each of them on its own.
+    pub fn warn_unmounted(mut self, warn: bool) -> Self {
+        self.warn_unmounted = warn;
+        self
+    }
+
     /// Checks everything and makes the app. Nothing runs yet: see [`App::run`].
     ///
     /// # Errors
@@ -359,6 +378,7 @@ impl Builder {
         for mount in self.mounts {
             problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
         }
+        problems.extend(self.modules.ambiguous().into_iter().map(Problem::Module));
         // Whom only other servers call needs none.
         if self.acceptors.is_empty() && self.mode.is_none() && registry.remotes().entries().is_empty() {
             problems.push(Problem::NoAcceptor);
@@ -390,7 +410,7 @@ impl Builder {
             limits.accept.rate as usize,
             if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
         );
-        let mut warnings = unmounted(&registry);
+        let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
@@ -431,13 +451,14 @@ impl Builder {
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
+            accepting: stopping.child_token(),
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start = Start { acceptors: self.acceptors, state: self.state, sweeper, warnings };
+        let start =
+            Start { acceptors: self.acceptors, admission: Arc::new(admission), state: self.state, sweeper, warnings };
         let rpc = Rpc::shared(cluster);
-        let (server, admission) = (Arc::new(server), Arc::new(admission));
-        Ok(App::new(server, admission, users, groups, timers, rpc, start))
+        Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
     }
 }
 

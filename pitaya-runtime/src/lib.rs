@@ -45,6 +45,7 @@ pub mod docs;
 pub mod groups;
 mod handshake;
 mod lent;
+mod modules;
 mod outbox;
 mod push;
 mod server;
@@ -61,6 +62,7 @@ pub use builder::{BuildError, Builder, Problem};
 pub use counters::Counts;
 pub use groups::Groups;
 pub use handshake::{Refusal, Validator};
+pub use modules::Module;
 pub use pitaya_core::*;
 pub use pitaya_macros::{handler, remote};
 pub use push::PushError;
@@ -75,7 +77,7 @@ pub mod prelude {
     pub use crate::groups::Groups;
     pub use crate::timers::Timers;
     pub use crate::{
-        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Protobuf, Raw,
+        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Module, Protobuf, Raw,
         RemoteContext, Result, Rpc, Session, SessionEvent, handler, remote,
     };
 }

@@ -59,6 +59,8 @@ pub(crate) struct Server {
     /// What components borrow, from start to end. It holds the app, which holds this: it is taken away at the end.
     pub(crate) state: Mutex<Arc<State>>,
     pub(crate) tasks: TaskTracker,
+    /// No new connections: the app drains, or stops.
+    pub(crate) accepting: CancellationToken,
     /// The app stops: no new connections, no new timers.
     pub(crate) stopping: CancellationToken,
     /// The time to stop in order is over.

@@ -6,6 +6,8 @@ use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The sessions of one app.
 #[derive(Debug)]
@@ -14,11 +16,12 @@ pub struct Sessions {
     by_id: RwLock<FxHashMap<i64, Session>>,
     /// Uids are the clients' words: a hash with a secret.
     by_uid: RwLock<HashMap<Arc<str>, Session>>,
+    emptied: Notify,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self { next: AtomicI64::new(1), by_id: RwLock::default(), by_uid: RwLock::default() }
+        Self { next: AtomicI64::new(1), by_id: RwLock::default(), by_uid: RwLock::default(), emptied: Notify::new() }
     }
 
     /// The session with this id.
@@ -60,7 +63,17 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        self.by_id.write().remove(&session.id());
+        let mut by_id = self.by_id.write();
+        let last = by_id.remove(&session.id()).is_some() && by_id.is_empty();
+        drop(by_id);
+        if last {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Ends when the last session goes, from this call on.
+    pub(crate) fn emptied(&self) -> Notified<'_> {
+        self.emptied.notified()
     }
 
     /// Makes a session the one of its uid; the older one is kicked.

@@ -1,6 +1,6 @@
 //! What the handling of messages reads of the config, flat.
 
-use crate::config::Config;
+use crate::config::{Config, Drain};
 use std::time::Duration;
 
 /// The part of the config that is read for messages.
@@ -21,6 +21,9 @@ pub(crate) struct Settings {
     pub(crate) handler_soft: Option<Duration>,
     pub(crate) handler_hard: Option<Duration>,
     pub(crate) shutdown: Duration,
+    /// How long others take to learn that this server has left.
+    pub(crate) leave: Duration,
+    pub(crate) drain: Drain,
 }
 
 impl From<&Config> for Settings {
@@ -45,6 +48,8 @@ impl From<&Config> for Settings {
             handler_soft: on(limits.handler.soft),
             handler_hard: on(limits.handler.hard),
             shutdown: limits.shutdown.timeout,
+            leave: config.cluster.sd.etcd.shutdown.delay,
+            drain: config.session.drain.clone(),
         }
     }
 }

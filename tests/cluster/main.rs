@@ -8,6 +8,8 @@ mod forward;
 mod game;
 mod load;
 mod order;
+mod restart;
 mod rpc;
+mod stop;
 mod users;
 mod world;

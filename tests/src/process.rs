@@ -87,15 +87,46 @@ impl Conformance {
     /// # Panics
     /// When it does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("there is a `kill`");
-        assert!(sent.success(), "kill -TERM {id}: {sent}");
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("there is a `kill`");
+        assert!(sent.success(), "kill -{name} {id}: {sent}");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn ended(&mut self) -> ExitStatus {
         // Standard error ends with the process.
         let end = Instant::now() + PATIENCE;
         while !matches!(self.log.recv_timeout(end - Instant::now()), Err(RecvTimeoutError::Disconnected)) {
-            assert!(Instant::now() < end, "the server has not ended {PATIENCE:?} after SIGTERM");
+            assert!(Instant::now() < end, "the server has not ended {PATIENCE:?} after it was told to");
         }
         self.child.wait().expect("an ended child can be waited for")
+    }
+
+    /// Waits until it logs a line with this text, and gives that.
+    ///
+    /// # Panics
+    /// When it does not in time; with what it has logged.
+    pub fn logs(&self, text: &str) -> String {
+        let (end, mut others) = (Instant::now() + PATIENCE, Vec::new());
+        loop {
+            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => others.push(line),
+                Err(e) => panic!("`{text}` was not logged ({e}); but {others:#?}"),
+            }
+        }
     }
 
     fn ready(&self, flags: &[&str]) -> Vec<SocketAddr> {

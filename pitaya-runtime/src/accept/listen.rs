@@ -84,7 +84,7 @@ impl<A: Acceptor> Bound for Ready<A> {
             loop {
                 let accepted = tokio::select! {
                     biased;
-                    () = server.stopping.cancelled() => return,
+                    () = server.accepting.cancelled() => return,
                     accepted = acceptor.accept(&mut listener) => accepted,
                 };
                 match accepted {

@@ -35,6 +35,9 @@ pub enum Problem {
     /// A component cannot be mounted.
     #[error("{0}")]
     Mount(MountError),
+    /// Two modules have one name.
+    #[error("there is more than one module `{0}`: give each its own name")]
+    Module(String),
     /// The route dictionary is not one.
     #[error("dictionary: {0}")]
     Dictionary(DictionaryError),

@@ -17,7 +17,9 @@ pub(super) fn unmounted(registry: &Registry) -> Vec<String> {
                 Side::Handler => ".handlers(..)",
                 Side::Remote => ".remotes(..)",
             };
-            format!("`{type_name}` ({location}) was not mounted: add `{mount}`, or nobody reaches {routes}")
+            let lost =
+                if routes.is_empty() { "its hooks do not run".to_owned() } else { format!("nobody reaches {routes}") };
+            format!("`{type_name}` ({location}) was not mounted: add `{mount}`, or {lost}")
         })
         .collect()
 }

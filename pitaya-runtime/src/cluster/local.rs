@@ -52,12 +52,15 @@ pub struct LocalCluster(Arc<Members>);
 #[derive(Default)]
 struct Members(RwLock<Vec<Member>>);
 
-/// One server. It is called once it is announced.
+/// One server.
 struct Member {
     info: Arc<ServerInfo>,
     callee: Weak<dyn Callee>,
     registrar: Option<Arc<dyn Registrar>>,
-    announced: bool,
+    /// Others see it.
+    listed: bool,
+    /// It is called: once it has been listed, and then also by those who do not know yet that it has left.
+    takes: bool,
 }
 
 impl LocalCluster {
@@ -77,21 +80,23 @@ impl LocalCluster {
 impl Members {
     fn callee(&self, id: &str) -> Option<Arc<dyn Callee>> {
         let members = self.0.read();
-        members.iter().find(|member| member.announced && *member.info.id == *id)?.callee.upgrade()
+        let named = members.iter().filter(|member| member.takes && *member.info.id == *id);
+        // One that is leaving has given its id free.
+        named.max_by_key(|member| member.listed)?.callee.upgrade()
     }
 
-    /// All announced frontends of a type.
+    /// All frontends of a type that are called.
     fn frontends(&self, kind: &str) -> Vec<(Arc<ServerInfo>, Arc<dyn Callee>)> {
         let members = self.0.read();
-        let those = members.iter().filter(|m| m.announced && m.info.frontend && *m.info.kind == *kind);
+        let those = members.iter().filter(|m| m.takes && m.info.frontend && *m.info.kind == *kind);
         those.filter_map(|member| Some((member.info.clone(), member.callee.upgrade()?))).collect()
     }
 
-    /// Tells all who watch who is announced.
+    /// Tells all who watch who is listed.
     fn report(&self) {
         let mut members = self.0.write();
         members.retain(|member| member.callee.strong_count() > 0);
-        let all: Vec<_> = members.iter().filter(|m| m.announced).map(|m| ServerInfo::clone(&m.info)).collect();
+        let all: Vec<_> = members.iter().filter(|m| m.listed).map(|m| ServerInfo::clone(&m.info)).collect();
         for registrar in members.iter().filter_map(|member| member.registrar.as_ref()) {
             registrar.replace(all.clone());
         }
@@ -139,17 +144,17 @@ impl Discovery for Seat {
     }
 
     fn announce(&self, own: ServerInfo) -> BoxFuture<'_, Result<(), DiscoveryError>> {
-        let taken = self.members.callee(&own.id).is_some();
-        if taken {
+        let taken = |member: &Member| member.listed && member.info.id == own.id && member.callee.strong_count() > 0;
+        if self.members.0.read().iter().any(taken) {
             return Box::pin(ready(Err(DiscoveryError::Taken(own.id))));
         }
-        self.change(|member| member.announced = true);
+        self.change(|member| (member.listed, member.takes) = (true, true));
         self.members.report();
         Box::pin(ready(Ok(())))
     }
 
     fn withdraw(&self) -> BoxFuture<'_, ()> {
-        self.change(|member| member.announced = false);
+        self.change(|member| member.listed = false);
         self.members.report();
         Box::pin(ready(()))
     }
@@ -165,7 +170,8 @@ impl Discovery for Seat {
 
 impl Transport for Seat {
     fn start(&self, own: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> BoxFuture<'_, Result<()>> {
-        let member = Member { info: own.clone(), callee: Arc::downgrade(&callee), registrar: None, announced: false };
+        let member =
+            Member { info: own.clone(), callee: Arc::downgrade(&callee), registrar: None, listed: false, takes: false };
         self.members.0.write().push(member);
         let _ = self.own.set(own);
         tokio::spawn(self.over.clone().run_until_cancelled_owned(self.overdue.clone().watch()));
@@ -173,6 +179,7 @@ impl Transport for Seat {
     }
 
     fn stop_taking(&self) -> BoxFuture<'_, ()> {
+        self.change(|member| member.takes = false);
         Box::pin(ready(()))
     }
 

@@ -9,10 +9,11 @@ impl Config {
         let default = Self::default();
         let set = [
             (self.defaultpipelines != default.defaultpipelines, "pitaya.defaultpipelines (add the `Validation` step)"),
-            (self.session.drain != default.session.drain, "pitaya.session.drain"),
             (self.conn != default.conn, "pitaya.conn"),
             (self.metrics != default.metrics, "pitaya.metrics"),
-            (self.cluster != default.cluster, "pitaya.cluster"),
+            (self.cluster.rpc.client.grpc != default.cluster.rpc.client.grpc, "pitaya.cluster.rpc.client.grpc"),
+            (self.cluster.rpc.server.grpc != default.cluster.rpc.server.grpc, "pitaya.cluster.rpc.server.grpc"),
+            (self.cluster.info != default.cluster.info, "pitaya.cluster.info"),
             (self.modules != default.modules, "pitaya.modules"),
             (self.worker != default.worker, "pitaya.worker"),
         ];
@@ -28,8 +29,8 @@ mod tests {
     fn what_is_set_is_told() {
         let mut config = Config::default();
         assert_eq!(config.unbuilt(), [""; 0]);
-        config.session.drain.enabled = true;
+        config.worker.concurrency = 2;
         config.metrics.prometheus.enabled = true;
-        assert_eq!(config.unbuilt(), ["pitaya.session.drain", "pitaya.metrics"]);
+        assert_eq!(config.unbuilt(), ["pitaya.metrics", "pitaya.worker"]);
     }
 }

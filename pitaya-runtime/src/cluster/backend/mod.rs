@@ -49,7 +49,7 @@ impl Backend {
         let key: Key = (self.hash.hash_one(&*message.frontend.id), message.session);
         let index = self.hash.hash_one(key) as usize >> 7;
         let shard = &self.shards[index % self.shards.len()];
-        if shard.push(key, message) {
+        if shard.push(&server.tasks, key, message) {
             shard.start(server, &self.load);
         }
     }

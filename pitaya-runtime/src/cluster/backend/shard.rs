@@ -13,6 +13,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::task::{self, Poll};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A session: its frontend's id, hashed, and its number there. Two that fall together wait for each other, no more.
 pub(super) type Key = (u64, i64);
@@ -22,17 +24,27 @@ const BATCH: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Shard {
-    queue: Mutex<Vec<(Key, IncomingMessage)>>,
+    queue: Mutex<Queue>,
     /// Something is in the queue that the task has not seen.
     filled: AtomicBool,
     waker: AtomicWaker,
     started: AtomicBool,
 }
 
+#[derive(Default)]
+struct Queue {
+    messages: Vec<(Key, IncomingMessage)>,
+    /// Held while there are any: the app waits for it when it stops.
+    token: Option<TaskTrackerToken>,
+}
+
 impl Shard {
     /// Queues a message; true when the task has to be started first.
-    pub(super) fn push(&self, key: Key, message: IncomingMessage) -> bool {
-        self.queue.lock().push((key, message));
+    pub(super) fn push(&self, tasks: &TaskTracker, key: Key, message: IncomingMessage) -> bool {
+        let mut queue = self.queue.lock();
+        queue.messages.push((key, message));
+        queue.token.get_or_insert_with(|| tasks.token());
+        drop(queue);
         if !self.filled.swap(true, AcqRel) {
             self.waker.wake();
         }
@@ -67,8 +79,8 @@ struct Work {
     waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
     pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
     workplace: Workplace,
-    /// Held while there is something to do: the app waits for it when it stops.
-    token: Option<tokio_util::task::task_tracker::TaskTrackerToken>,
+    /// Held while there is something to do.
+    token: Option<TaskTrackerToken>,
 }
 
 impl Work {
@@ -81,8 +93,9 @@ impl Work {
                 self.next(cx, key, &ended);
             }
             if self.shard.filled.swap(false, AcqRel) {
-                self.arrived.extend(self.shard.queue.lock().drain(..));
-                self.token.get_or_insert_with(|| self.server.tasks.token());
+                let mut queue = self.shard.queue.lock();
+                self.arrived.extend(queue.messages.drain(..));
+                self.token = queue.token.take().or(self.token.take());
             }
             if self.arrived.is_empty() {
                 break;

@@ -325,7 +325,7 @@ impl Discovery for EtcdDiscovery {
                 self.0.client.revoke(lease).await
             };
             match timeout(limit, leave).await {
-                Ok(Ok(_)) => sleep(self.0.settings.shutdown.delay).await,
+                Ok(Ok(_)) => {}
                 Ok(Err(status)) => tracing::warn!("the lease could not be given back: {}", cause(&status)),
                 Err(_) => tracing::warn!("the lease could not be given back within {limit:?}"),
             }

@@ -73,9 +73,13 @@ section! {
 section! {
     /// `pitaya.session.drain`: whether a stopping server waits for its clients to leave.
     "pitaya.session.drain" Drain {
-        /// Whether a server that is asked to stop waits until its sessions have ended by themselves.
-        #[go = "goes on accepting new clients meanwhile."]
+        /// Whether a server that is asked to stop by SIGTERM waits until its sessions have ended by themselves. It stays in
+        /// discovery meanwhile, so that other servers reach them.
         enabled: bool = false,
+        /// Whether new clients are still let in meanwhile: for a load balancer that is slow to learn that this server is
+        /// going. Clients that are refused find another server.
+        #[go = "goes on accepting new clients."]
+        accept: bool = false,
         /// How long it waits; then the sessions left are closed.
         timeout: Duration = hours(6),
         /// Time between two looks at how many are left.

@@ -1,0 +1,233 @@
+//! How an app comes to its end: asked by a signal or from code, drained or not, always in the same order.
+
+use super::{App, Inner, StartError};
+use crate::shutdown::{Signal, Signals};
+use pitaya_core::registry::Moment;
+use pitaya_core::{AppEvent, CloseReason};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+impl App {
+    /// Starts, runs until [`shutdown`](Self::shutdown) is called or the process is asked to end, and stops in order: see
+    /// [`stop_on_signal`](Self::stop_on_signal).
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn run(&self) -> Result<(), StartError> {
+        self.run_with(self.stop_on_signal()).await
+    }
+
+    /// Like [`run`](Self::run), with any future in place of the first signal. It does not drain.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn run_until(&self, end: impl Future<Output = ()>) -> Result<(), StartError> {
+        self.run_with(async {
+            tokio::select! {
+                () = end => {}
+                () = self.0.stop.cancelled() => {}
+            }
+            self.stop_or_signal(&mut Signals::listen()).await;
+        })
+        .await
+    }
+
+    async fn run_with(&self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let mut stop = pin!(stop);
+        tokio::select! {
+            started = self.start() => started?,
+            // Asked to end while components are still being initialised: what has begun is stopped in order.
+            () = &mut stop => return Ok(()),
+        }
+        stop.await;
+        Ok(())
+    }
+
+    /// Listens for the signals that ask the process to end, from this call on; what it returns ends when the app has
+    /// stopped, by a signal or by [`shutdown`](Self::shutdown). For programs that have something to do between the start
+    /// and the end; others [`run`](Self::run).
+    ///
+    /// SIGINT, SIGQUIT and SIGTERM shut down. SIGTERM, which has time, first [`drain`](Self::drain)s if
+    /// `pitaya.session.drain.enabled` says so; another signal ends the drain. One during the shutdown ends it at once.
+    ///
+    /// ```no_run
+    /// # use pitaya_runtime::prelude::*;
+    /// # async fn play(app: App) -> Result<(), Box<dyn std::error::Error>> {
+    /// app.start().await?;
+    /// let stopped = app.stop_on_signal();
+    /// println!("ready on {:?}", app.addresses());
+    /// stopped.await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn stop_on_signal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (app, mut signals) = (self.clone(), Signals::listen());
+        async move {
+            let signal = tokio::select! {
+                signal = signals.next() => Some(signal),
+                () = app.0.stop.cancelled() => None,
+            };
+            if signal == Some(Signal::Terminate) && app.0.server.settings.drain.enabled {
+                tokio::select! {
+                    _ = app.drain() => {}
+                    _ = signals.next() => tracing::warn!("asked to end again: not waiting for the sessions left"),
+                }
+            }
+            app.stop_or_signal(&mut signals).await;
+        }
+    }
+
+    async fn stop_or_signal(&self, signals: &mut Signals) {
+        tokio::select! {
+            () = self.shutdown() => {}
+            _ = signals.next() => tracing::warn!("asked to end again: not waiting any longer"),
+        }
+    }
+
+    /// Waits until the sessions have ended by themselves and no module has anything [in progress], for at most
+    /// `pitaya.session.drain.timeout`, and says how many sessions are left then; how many there are is logged every
+    /// `pitaya.session.drain.period`. A [`shutdown`](Self::shutdown) ends the wait.
+    ///
+    /// New clients are not let in from now on, unless `pitaya.session.drain.accept` says so: they find another server, and
+    /// this one gets empty. It stays in discovery all the while: other servers must reach the sessions that are still here,
+    /// and what a backend keeps for its players in memory has moved nowhere. A backend has no sessions of its own: its drain
+    /// is over at once, unless a module has something in progress.
+    ///
+    /// [in progress]: crate::Module::in_progress
+    pub async fn drain(&self) -> usize {
+        let Inner { server, stop, .. } = &*self.0;
+        let (drain, modules) = (&server.settings.drain, self.modules());
+        let begun = Instant::now();
+        let end = begun + drain.timeout;
+        if !drain.accept {
+            server.accepting.cancel();
+        }
+        modules.draining(self);
+        let mut look = begun;
+        loop {
+            let emptied = server.sessions.emptied();
+            let left = server.sessions.count();
+            let all = left.max(modules.in_progress());
+            let now = Instant::now();
+            if all == 0 || now >= end || stop.is_cancelled() {
+                match all {
+                    0 => tracing::info!("drained: nobody left after {:.1?}", begun.elapsed()),
+                    _ => tracing::warn!("the drain is over: {all} sessions left after {:.1?}", begun.elapsed()),
+                }
+                return left;
+            }
+            if now >= look {
+                tracing::info!("draining: {all} sessions left, {:.1?} since it began", begun.elapsed());
+                look = now + drain.period;
+            }
+            tokio::select! {
+                () = emptied => {}
+                () = sleep_until(look.min(end)) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Stops in order, without a [`drain`](Self::drain), and returns when it is done; further calls wait for the same:
+    ///
+    /// 1. It leaves discovery, so that nobody sends it anything new; what was sent before others knew is still taken, for
+    ///    `pitaya.cluster.sd.etcd.shutdown.delay`. Meanwhile no clients are let in and no timer begins.
+    /// 2. What clients and other servers have sent is finished and answered, for at most
+    ///    `pitaya.limits.shutdown.timeout`. A session is closed when its answers are written.
+    /// 3. The `before_shutdown` of the components and then of the modules runs, then their `shutdown`, each in reverse order.
+    ///    All components together and every module have that time again for each of the two.
+    /// 4. It leaves the transport, when everything is sent.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        if self.0.start.lock().take().is_some() {
+            // Never started: nothing to wait for.
+            self.0.stopped.cancel();
+        }
+        self.stopped().await;
+    }
+
+    /// Ends when the app has stopped.
+    pub async fn stopped(&self) {
+        self.0.stopped.cancelled().await;
+    }
+
+    pub(super) async fn finish(&self) {
+        let server = &self.0.server;
+        let limit = server.settings.shutdown;
+        let cluster = &server.cluster;
+        bounded("leaving discovery", limit, cluster.discovery.withdraw()).await;
+        server.stopping.cancel();
+        for session in server.sessions.all() {
+            session.close_for(CloseReason::Shutdown);
+        }
+        if cluster.servers.all().iter().any(|other| other.id != server.id) {
+            // They learn of it one after the other.
+            sleep(server.settings.leave).await;
+        }
+        self.finish_work(limit).await;
+        self.stop_parts(limit).await;
+        bounded("ending discovery", limit, cluster.discovery.stop()).await;
+        bounded("sending what is left to other servers", limit, cluster.transport.stop()).await;
+        // What still runs for other servers has nobody left to answer to.
+        server.aborting.cancel();
+        *self.0.calls.lock() = None;
+        // They hold this very app.
+        let (state, modules) = (std::mem::take(&mut *server.state.lock()), std::mem::take(&mut *self.0.modules.lock()));
+        drop((state, modules));
+        self.0.stopped.cancel();
+    }
+
+    /// Waits for what is in progress, until its time is up.
+    async fn finish_work(&self, limit: Duration) {
+        let Inner { server, timers, .. } = &*self.0;
+        let transport = &server.cluster.transport;
+        server.tasks.close();
+        let busy = async {
+            // Calls are taken for as long as anything is in progress: its backends have to reach its sessions.
+            tokio::join!(timers.stopped(), server.tasks.wait());
+            transport.stop_taking().await;
+            // What came while they ended.
+            server.tasks.wait().await;
+        };
+        if timeout(limit, busy).await.is_err() {
+            timers.abort();
+            tracing::warn!("still busy after {limit:?}: {} sessions are cut off", server.sessions.count());
+            server.aborting.cancel();
+            for session in server.sessions.all() {
+                // A second reason is not taken; the connection wakes and sees that time is up.
+                session.close_for(CloseReason::Shutdown);
+            }
+            let _ = timeout(Duration::from_secs(1), server.tasks.wait()).await;
+            bounded("taking no more calls", limit, transport.stop_taking()).await;
+        }
+    }
+
+    /// Stops the components and the modules, in the reverse order of their start.
+    async fn stop_parts(&self, limit: Duration) {
+        let (server, modules) = (&self.0.server, self.modules());
+        let event = AppEvent { state: server.state() };
+        for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
+            if self.0.components.load(SeqCst) {
+                match timeout(limit, server.registry.app(moment, &event)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(e)) => tracing::error!("{e}"),
+                    Err(_) => tracing::error!("{moment:?} was not done after {limit:?}: not waiting any longer"),
+                }
+            }
+            modules.stop(moment, self, limit).await;
+        }
+    }
+}
+
+/// No service that does not answer keeps the app from stopping.
+async fn bounded(what: &str, limit: Duration, step: impl Future<Output = ()>) {
+    if timeout(limit, step).await.is_err() {
+        tracing::warn!("{what} was not done after {limit:?}: not waiting any longer");
+    }
+}
