@@ -1,1 +1,260 @@
-//! Soon.
+//! Messages between two of our servers: order, answers, pushes.
+
+use crate::support::{Event, code, server, until};
+use pitaya_core::cluster::lane::{self, Number};
+use pitaya_runtime::Error;
+use pitaya_runtime::cluster::{Forward, IncomingMessage, Transport};
+use pitaya_tests::nats::NatsServer;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+const SESSIONS: i64 = 100;
+const DEPTH: u64 = 16;
+/// Of each session.
+const MESSAGES: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+
+/// Runs the messages of each session in a task of its own, as a backend runs turns, and checks that they rise.
+fn turns(wrong: &Arc<AtomicU64>) -> impl Fn(IncomingMessage) + Send + Sync + 'static {
+    let sessions: Mutex<HashMap<i64, UnboundedSender<IncomingMessage>>> = Mutex::default();
+    let wrong = wrong.clone();
+    move |message| {
+        let mut sessions = sessions.lock().expect("unpoisoned");
+        let turns = sessions.entry(message.session).or_insert_with(|| {
+            let (sender, mut messages) = unbounded_channel::<IncomingMessage>();
+            let wrong = wrong.clone();
+            tokio::spawn(async move {
+                let mut last = 0;
+                while let Some(message) = messages.recv().await {
+                    let number = u64::from_be_bytes(message.body[..].try_into().expect("eight bytes"));
+                    if number != last + 1 {
+                        wrong.fetch_add(1, Relaxed);
+                    }
+                    last = number;
+                    for push in 0..3u8 {
+                        message
+                            .back
+                            .push(message.ticket, None, "onX", &[&message.body[..], &[push]].concat())
+                            .expect("sent");
+                        if number % 7 == 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    message.back.answer(message.ticket, Ok(&message.body));
+                }
+            });
+            sender
+        });
+        let _ = turns.send(message);
+    }
+}
+
+/// 100 sessions, 16 messages of each in flight: they are run in order, and the three pushes of each come before its
+/// answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_is_kept_both_ways() {
+    let broker = NatsServer::start(&[]);
+    let wrong = Arc::new(AtomicU64::new(0));
+    let room = server("room", "r1", &broker).timeout(Duration::from_secs(20)).on_message(turns(&wrong)).start().await;
+    let front = server("connector", "f1", &broker).timeout(Duration::from_secs(20)).start().await;
+    let sessions: Vec<_> = (1..=SESSIONS)
+        .map(|number| {
+            let (mut client, to) = (front.session(number), room.info.clone());
+            tokio::spawn(async move {
+                let mut sent = 0;
+                for answered in 1..=MESSAGES {
+                    while sent < MESSAGES && sent < answered + DEPTH - 1 {
+                        sent += 1;
+                        client.send(&to, sent, &sent.to_be_bytes()).expect("sent");
+                    }
+                    let body = answered.to_be_bytes();
+                    for push in 0..3u8 {
+                        assert_eq!(client.event().await, Event::Push("onX".to_owned(), [&body[..], &[push]].concat()));
+                    }
+                    assert_eq!(client.event().await, Event::Answer(answered, Ok(body.to_vec())));
+                }
+                assert!(client.is_quiet());
+            })
+        })
+        .collect();
+    for session in sessions {
+        session.await.expect("a session without a mistake");
+    }
+    assert_eq!(wrong.load(Relaxed), 0);
+    let counts = front.transport.counts();
+    assert_eq!(counts.forwarded, SESSIONS as u64 * MESSAGES);
+    assert_eq!((counts.stray, counts.timeouts, counts.lost, counts.malformed), (0, 0, 0, 0));
+    assert!(counts.bundles * 2 < counts.forwarded, "{} messages in {} bundles", counts.forwarded, counts.bundles);
+}
+
+#[tokio::test]
+async fn all_of_a_message_arrives_and_all_of_its_outcome() {
+    let broker = NatsServer::start(&[]);
+    let (sender, mut arrived) = unbounded_channel();
+    let room = server("room", "r1", &broker).on_message(move |message| drop(sender.send(message))).start().await;
+    let front = server("connector", "f1", &broker).timeout(Duration::from_secs(3)).start().await;
+    let mut client = front.session(-7);
+    let mut forward = Forward::new(-7, 0, true, "room.room.told", b"");
+    (forward.uid, forward.data) = ("zoe", b"{\"big\":9007199254740993}");
+    client.forward(&room.info, forward).expect("sent");
+    let message = arrived.recv().await.expect("it arrives");
+    assert_eq!((message.session, &*message.uid, &*message.data), (-7, &b"zoe"[..], forward.data));
+    assert_eq!(
+        (message.id, message.notify, &*message.route, &*message.body),
+        (0, true, &b"room.room.told"[..], &b""[..])
+    );
+    assert_eq!((&*message.frontend.id, &*message.frontend.kind), ("f1", "connector"));
+    assert_eq!(message.metadata["reqTimeout"], "3s");
+    let left = message.deadline - Instant::now();
+    assert!(left <= Duration::from_secs(3) && left > Duration::from_secs(2), "{left:?}");
+    message.back.kick(message.ticket, None).expect("sent");
+    message.back.answer(message.ticket, Ok(b""));
+    assert_eq!(client.event().await, Event::Kick);
+    assert_eq!(client.event().await, Event::Answer(0, Ok(Vec::new())));
+
+    // The data of the session are another's now; and two in flight are answered the other way round.
+    (forward.uid, forward.data, forward.notify, forward.route) = ("", b"{}", false, "room.room.ask");
+    for id in [300, 301] {
+        forward.id = id;
+        client.forward(&room.info, forward).expect("sent");
+    }
+    let first = arrived.recv().await.expect("it arrives");
+    let second = arrived.recv().await.expect("it arrives");
+    assert_eq!((&*first.uid, &*first.data, first.id, second.id), (&b""[..], &b"{}"[..], 300, 301));
+    assert!(Arc::ptr_eq(&first.metadata, &second.metadata), "metadata are read once");
+    let error = Error::new("X-9", "no").with("k", "v");
+    second.back.answer(second.ticket, Err(&error));
+    // An answer twice, and one to nothing, are thrown away.
+    second.back.answer(second.ticket, Ok(b"again"));
+    first.back.answer(u64::MAX, Ok(b"whom?"));
+    first.back.answer(first.ticket, Ok(b"one"));
+    assert_eq!(client.event().await, Event::Answer(301, Err(error)));
+    assert_eq!(client.event().await, Event::Answer(300, Ok(b"one".to_vec())));
+    assert_eq!(front.transport.counts().stray, 2);
+
+    // A session that has ended hears nothing, nor does the one that comes after it.
+    client.forward(&room.info, forward).expect("sent");
+    let late = arrived.recv().await.expect("it arrives");
+    drop(client);
+    let mut next = front.session(8);
+    late.back.push(late.ticket, None, "onX", b"").expect("sent");
+    late.back.answer(late.ticket, Ok(b""));
+    next.send(&room.info, 1, b"x").expect("sent");
+    let message = arrived.recv().await.expect("it arrives");
+    message.back.answer(message.ticket, Ok(b"y"));
+    assert_eq!(next.outcome(1).await, Ok(b"y".to_vec()));
+    assert_eq!(front.transport.counts().stray, 4);
+}
+
+#[tokio::test]
+async fn a_message_without_an_answer_is_a_time_out() {
+    let broker = NatsServer::start(&[]);
+    let room = server("room", "r1", &broker).on_message(|_| {}).start().await;
+    let front = server("connector", "f1", &broker).timeout(Duration::from_millis(600)).start().await;
+    let mut client = front.session(1);
+    let began = Instant::now();
+    for id in 1..=3 {
+        client.send(&room.info, id, b"").expect("sent");
+    }
+    for id in 1..=3 {
+        assert_eq!(code(client.outcome(id).await), "PIT-408");
+    }
+    assert!((600..800).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let counts = front.transport.counts();
+    assert_eq!((counts.timeouts, counts.lost), (3, 0));
+    assert!(counts.probes >= 1, "who is silent is asked whether it is there");
+    assert_eq!(room.transport.counts().malformed, 0, "a probe is no mistake");
+}
+
+/// Whoever is on the bus can write to the lane; only its owner is believed.
+#[tokio::test]
+async fn a_lane_of_another_is_not_honoured() {
+    let broker = NatsServer::start(&[]);
+    let (sender, mut arrived) = unbounded_channel();
+    let room = server("room", "r1", &broker).on_message(move |message| drop(sender.send(message))).start().await;
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let bundle = |frontend: &str, metadata: &str| {
+        let (session, sender) = (lane::session_part(1, "", b"{}"), lane::sender_part(frontend, metadata.as_bytes()));
+        let mut bundle = Vec::new();
+        lane::open(1, &mut bundle);
+        let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
+        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body }
+            .carry(Number::new(0, 0, 1), &mut bundle);
+        bundle
+    };
+    let own = r#"{"peer.service":"connector"}"#;
+    let publish = async |reply: &'static str, bundle: Vec<u8>| {
+        client.publish_with_reply("pitaya/servers/room/r1.lane", reply, bundle.into()).await.expect("sent");
+    };
+    publish("pitaya/servers/connector/f1.t.0.1", bundle("f2", own)).await;
+    publish("pitaya/servers/connector/f1.t.0.1", bundle("f1", r#"{"peer.service":"other"}"#)).await;
+    publish("pitaya/servers/connector/f10.t.0.1", bundle("f1", own)).await;
+    publish("_INBOX.x.0.1", bundle("f1", own)).await;
+    publish("x", bundle("f1", own)).await;
+    publish("pitaya/servers/connector/f1.t.0.1", bundle("f1", "null")).await;
+    until("they are counted", || room.transport.counts().malformed == 6).await;
+    assert!(arrived.is_empty());
+    publish("pitaya/servers/connector/f1.t.0.1", bundle("f1", own)).await;
+    assert_eq!(&*arrived.recv().await.expect("it arrives").frontend.id, "f1");
+    // Who was believed once is not believed under another name.
+    publish("pitaya/servers/connector/f1.t.0.2", bundle("f2", own)).await;
+    until("it is counted", || room.transport.counts().malformed == 7).await;
+    assert!(arrived.is_empty());
+}
+
+/// What arrives when its sender has stopped waiting is not run.
+#[tokio::test]
+async fn what_is_too_late_is_not_run() {
+    let broker = NatsServer::start(&[]);
+    let (sender, mut arrived) = unbounded_channel();
+    let room = server("room", "r1", &broker).on_message(move |message| drop(sender.send(message))).start().await;
+    let front = server("connector", "f1", &broker).timeout(Duration::from_millis(500)).start().await;
+    let mut client = front.session(1);
+    client.send(&room.info, 1, b"1").expect("sent");
+    assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"1");
+    assert_eq!(code(client.outcome(1).await), "PIT-408");
+    // The broker stands still for longer than anybody waits, but not for so long that it counts as lost.
+    broker.signal("STOP");
+    client.send(&room.info, 2, b"2").expect("sent");
+    assert_eq!(code(client.outcome(2).await), "PIT-408");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    broker.signal("CONT");
+    until("it is late", || room.transport.counts().late == 1).await;
+    client.send(&room.info, 3, b"3").expect("sent");
+    assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"3");
+    assert_eq!(room.transport.counts().late, 1);
+}
+
+/// Nothing grows without a bound while the broker stands still.
+#[tokio::test]
+async fn a_full_buffer_refuses() {
+    let broker = NatsServer::start(&[]);
+    let room = server("room", "r1", &broker).start().await;
+    let mut maker = server("connector", "f1", &broker).timeout(Duration::from_secs(1));
+    maker.config.cluster.rpc.client.nats.buffer = pitaya_runtime::config::ByteSize::new(1 << 20);
+    let front = maker.start().await;
+    broker.signal("STOP");
+    let mut client = front.session(1);
+    let body = vec![0; 50_000];
+    let (mut sent, mut refused) = (0, 0);
+    // The socket and the library take a part of it, the buffer takes its own, and no more.
+    for round in 0..2000u64 {
+        match client.send(&room.info, round, &body) {
+            Ok(()) => sent += 1,
+            Err(error) => {
+                assert_eq!(error.code(), "PIT-503");
+                refused += 1;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(sent > 20 && refused > 500, "{sent} sent, {refused} refused");
+    assert_eq!(front.transport.counts().refused, refused);
+    for _ in 0..sent {
+        let Event::Answer(_, outcome) = client.event().await else { panic!("an answer") };
+        assert!(matches!(&*code(outcome), "PIT-408" | "PIT-503"));
+    }
+    broker.signal("CONT");
+}

@@ -1,1 +1,232 @@
-//! Soon.
+//! The broker or a server goes away: everybody hears it at once, nothing is done twice, and all comes back.
+
+use crate::support::{Event, Node, Told, code, server, until};
+use pitaya_runtime::cluster::{OutgoingCall, Transport};
+use pitaya_tests::nats::NatsServer;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 6;
+
+/// Counts how often each message was run.
+type Runs = Arc<Mutex<HashMap<(i64, Vec<u8>), u32>>>;
+
+async fn room(id: &'static str, plain: bool, broker: &NatsServer, runs: &Runs) -> Node {
+    let runs = runs.clone();
+    let maker = server("room", id, broker).on_message(move |message| {
+        *runs.lock().expect("unpoisoned").entry((message.session, message.body.to_vec())).or_default() += 1;
+        message.back.answer(message.ticket, Ok(&message.body));
+    });
+    if plain { maker.plain().start().await } else { maker.start().await }
+}
+
+/// The broker is killed and started again and again while messages fly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_message_has_one_outcome_whatever_the_broker_does() {
+    let mut broker = NatsServer::start(&[]);
+    let runs = Runs::default();
+    let rooms = [room("r1", false, &broker, &runs).await, room("r2", true, &broker, &runs).await];
+    let front = server("connector", "f1", &broker).start().await;
+    let (stop, last_success) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Instant::now())));
+    let tally: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
+    let mut sessions = Vec::new();
+    for number in 1..=40 {
+        let (mut client, stop, success) = (front.session(number), stop.clone(), last_success.clone());
+        let (to, depth) = (rooms[number as usize % 2].info.clone(), if number % 2 == 0 { 8 } else { 1 });
+        let (runs, tally) = (runs.clone(), tally.clone());
+        sessions.push(tokio::spawn(async move {
+            let (mut sent, mut open) = (0u64, 0);
+            while !stop.load(Relaxed) || open > 0 {
+                while open < depth && !stop.load(Relaxed) {
+                    sent += 1;
+                    match client.send(&to, sent, &sent.to_be_bytes()) {
+                        Ok(()) => open += 1,
+                        Err(error) => {
+                            assert_eq!(error.code(), "PIT-503");
+                            *tally.lock().expect("unpoisoned").entry("refused".to_owned()).or_default() += 1;
+                            tokio::time::sleep(Duration::from_millis(2)).await;
+                        }
+                    }
+                }
+                if open == 0 {
+                    continue;
+                }
+                let Event::Answer(id, outcome) = client.event().await else { panic!("nobody pushes") };
+                open -= 1;
+                let ran =
+                    runs.lock().expect("unpoisoned").get(&(number, id.to_be_bytes().to_vec())).copied().unwrap_or(0);
+                assert!(ran <= 1, "message {id} of {number} was run {ran} times");
+                let how = match outcome {
+                    Ok(body) => {
+                        assert_eq!((body, ran), (id.to_be_bytes().to_vec(), 1));
+                        *success.lock().expect("unpoisoned") = Instant::now();
+                        "answered".to_owned()
+                    }
+                    Err(error) => {
+                        assert!(matches!(error.code(), "PIT-408" | "PIT-503"), "{error}");
+                        assert!(error.code() != "PIT-503" || ran == 0, "it has not run, and ran");
+                        error.code().to_owned()
+                    }
+                };
+                *tally.lock().expect("unpoisoned").entry(how).or_default() += 1;
+            }
+            // One outcome each, and nothing more.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(client.is_quiet());
+            sent
+        }));
+    }
+    for round in 0..ROUNDS {
+        let before = Instant::now();
+        until("messages are answered", || *last_success.lock().expect("unpoisoned") > before).await;
+        broker.kill();
+        tokio::time::sleep(Duration::from_millis(60 * round as u64)).await;
+        let opened = broker.restart();
+        until("messages are answered again", || *last_success.lock().expect("unpoisoned") > opened).await;
+        assert!(opened.elapsed() < Duration::from_secs(1), "the first success came after {:?}", opened.elapsed());
+    }
+    stop.store(true, Relaxed);
+    let mut sent = 0;
+    for session in sessions {
+        sent += session.await.expect("a session without a mistake");
+    }
+    let tally = tally.lock().expect("unpoisoned").clone();
+    assert_eq!(tally.values().sum::<u64>(), sent, "{tally:?}");
+    assert!(tally["answered"] > 1000, "{tally:?}");
+    assert_eq!(front.transport.counts().timeouts, 0, "a loss is told at once: {tally:?}");
+    assert!(front.transport.counts().disconnects >= ROUNDS as u64);
+    assert!(runs.lock().expect("unpoisoned").values().all(|times| *times == 1));
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_at_once() {
+    let mut broker = NatsServer::start(&[]);
+    let room = server("room", "r1", &broker).on_message(|_| {}).on_call(|_, _| {}).start().await;
+    let front = server("connector", "f1", &broker).start().await;
+    let mut client = front.session(1);
+    client.send(&room.info, 1, b"").expect("sent");
+    let (transport, to) = (front.transport.clone(), room.info.clone());
+    let call =
+        tokio::spawn(async move { transport.call(&to, OutgoingCall::new("room.a.b", Duration::from_secs(9))).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    broker.kill();
+    let began = Instant::now();
+    assert_eq!(code(client.outcome(1).await), "PIT-408");
+    assert_eq!(code(call.await.expect("no panic")), "PIT-408");
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    until("it is known", || !front.transport.is_connected()).await;
+    // Nothing is kept for later.
+    assert_eq!(code(client.send(&room.info, 2, b"")), "PIT-503");
+    let call = OutgoingCall::new("room.a.b", Duration::from_secs(9));
+    assert_eq!(code(front.transport.call(&room.info, call).await), "PIT-503");
+    assert_eq!(code(front.transport.push("connector", "zoe", "onX", b"")), "PIT-503");
+    assert_eq!(code(front.transport.listen("zoe").await), "PIT-503");
+    front.transport.stop().await;
+}
+
+/// A broker that is there and says nothing.
+#[tokio::test]
+async fn a_black_hole_is_noticed() {
+    let broker = NatsServer::start(&[]);
+    let room = server("room", "r1", &broker).on_message(|_| {}).start().await;
+    let mut maker = server("connector", "f1", &broker).timeout(Duration::from_secs(30));
+    maker.config.cluster.rpc.client.nats.pinginterval = Duration::from_millis(100);
+    maker.config.cluster.rpc.client.nats.connectiontimeout = Duration::from_millis(200);
+    let front = maker.start().await;
+    let mut client = front.session(1);
+    client.send(&room.info, 1, b"").expect("sent");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    broker.signal("STOP");
+    let began = Instant::now();
+    assert_eq!(code(client.outcome(1).await), "PIT-408");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    broker.signal("CONT");
+    until("it is back", || front.transport.is_connected()).await;
+    assert_eq!(front.transport.counts().connections, 2);
+}
+
+/// A server dies: by the lane it is noticed without any traffic.
+#[tokio::test]
+async fn a_dead_server_is_noticed() {
+    let broker = NatsServer::start(&[]);
+    let arrived = Arc::new(AtomicU64::new(0));
+    let counter = arrived.clone();
+    let maker = server("room", "r1", &broker).on_message(move |_| drop(counter.fetch_add(1, Relaxed)));
+    let dying = tokio::runtime::Runtime::new().expect("a runtime");
+    let start = || dying.block_on(maker.start());
+    let room = std::thread::scope(|scope| scope.spawn(start).join()).expect("it starts");
+    let front = server("connector", "f1", &broker).timeout(Duration::from_secs(30)).start().await;
+    let mut client = front.session(1);
+    for id in 1..=100 {
+        client.send(&room.info, id, b"").expect("sent");
+    }
+    until("all are there", || arrived.load(Relaxed) == 100).await;
+    let to = room.info.clone();
+    // All its tasks end where they stand, and its connection with them.
+    dying.shutdown_background();
+    let began = Instant::now();
+    for id in 1..=100 {
+        assert_eq!(code(client.outcome(id).await), "PIT-408");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    client.send(&to, 101, b"").expect("sent");
+    assert_eq!(code(client.outcome(101).await), "PIT-503");
+    assert!(front.transport.is_connected());
+    drop(room);
+}
+
+#[tokio::test]
+async fn users_are_heard_again_when_the_broker_is_back() {
+    let mut broker = NatsServer::start(&[]);
+    let mut front = server("connector", "f1", &broker).start().await;
+    let room = server("room", "r1", &broker).start().await;
+    for user in ["zoe", "max"] {
+        front.transport.listen(user).await.expect("listening");
+    }
+    broker.kill();
+    until("it is lost", || !front.transport.is_connected() && !room.transport.is_connected()).await;
+    front.transport.ignore("max");
+    broker.restart();
+    until("it is back", || front.transport.is_connected() && room.transport.is_connected()).await;
+    for user in ["max", "zoe"] {
+        room.transport.push("connector", user, "onX", b"1").expect("sent");
+    }
+    assert_eq!(front.hear().await, Told::Push("zoe".to_owned(), "onX".to_owned(), b"1".to_vec()));
+    room.transport.tell_bound("x").expect("sent");
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    client.flush().await.expect("flushed");
+    assert_eq!(front.transport.counts().connections, 2);
+}
+
+/// A server that stops takes nothing more, answers what it has, and others hear at once that it is gone.
+#[tokio::test]
+async fn stopping_answers_what_was_taken() {
+    let broker = NatsServer::start(&[]);
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let holding = held.clone();
+    let room = server("room", "r1", &broker)
+        .on_message(move |message| holding.lock().expect("unpoisoned").push(message))
+        .start()
+        .await;
+    let front = server("connector", "f1", &broker).start().await;
+    let mut client = front.session(1);
+    client.send(&room.info, 1, b"").expect("sent");
+    until("it is there", || held.lock().expect("unpoisoned").len() == 1).await;
+    room.transport.stop_taking().await;
+    let mut other = front.session(2);
+    other.send(&room.info, 1, b"").expect("sent");
+    assert_eq!(code(other.outcome(1).await), "PIT-503");
+    let call = OutgoingCall::new("room.a.b", Duration::from_secs(9));
+    assert_eq!(code(front.transport.call(&room.info, call).await), "PIT-503");
+    let message = held.lock().expect("unpoisoned").pop().expect("it is held");
+    message.back.answer(message.ticket, Ok(b"last"));
+    // What was said before the end is sent.
+    room.transport.stop().await;
+    assert_eq!(client.outcome(1).await, Ok(b"last".to_vec()));
+    assert!(!room.transport.is_connected());
+    client.send(&room.info, 2, b"").expect("sent");
+    assert_eq!(code(client.outcome(2).await), "PIT-503");
+    assert!(held.lock().expect("unpoisoned").is_empty());
+}

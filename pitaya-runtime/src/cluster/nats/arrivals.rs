@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
 use pitaya_core::cluster::{Back, IncomingMessage, metadata};
 use pitaya_core::remote::{Metadata, Peer};
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, Result, codes};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -46,8 +46,9 @@ impl Arrivals {
         Self { hub, known: FxHashMap::default(), ways }
     }
 
-    /// Takes what comes by the server's lane, until it must not or the connection is lost. What had arrived before is
-    /// still taken.
+    /// Takes what comes by the server's lane, until another connection does or this one is lost. What had arrived before
+    /// is still taken. A server that stops refuses what comes, and stays to be seen: who is gone answers nothing that is
+    /// in work.
     pub(super) async fn run(mut self, retired: CancellationToken, mut subscriber: Subscriber) {
         let (hub, mut open) = (self.hub.clone(), true);
         loop {
@@ -58,7 +59,6 @@ impl Arrivals {
                     },
                     None => return,
                 },
-                () = hub.closed.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
                 () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
                 () = hub.stopped.cancelled() => return,
             }
@@ -78,6 +78,7 @@ impl Arrivals {
             self.meet(way, &Forwarded::read(first)?).ok_or(Malformed)?;
         }
         let Some(known) = self.known.get_mut(way) else { return Err(Malformed) };
+        let closed = self.hub.closed.is_cancelled();
         let callee = &self.hub.own().ok_or(Malformed)?.callee;
         let (mut age, now) = (Duration::ZERO, Instant::now());
         for part in lane::parts(&message.payload) {
@@ -94,6 +95,11 @@ impl Arrivals {
             }
             if age >= known.timeout {
                 count(&self.hub.counters.late);
+                continue;
+            }
+            if closed {
+                let error = Error::new(codes::UNAVAILABLE, "the server is stopping: nothing was run");
+                known.front.answer(forwarded.number.0, Err(&error));
                 continue;
             }
             let deadline = now + (known.timeout - age);

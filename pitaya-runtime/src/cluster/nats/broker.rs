@@ -85,7 +85,6 @@ impl Broker {
             count(&hub.counters.disconnects);
             tracing::warn!(address = hub.settings.connect_shown(), "the connection to NATS is lost");
             let began = std::time::Instant::now();
-            drop(line);
             tokio::select! {
                 next = self.again() => line = next,
                 () = hub.stopped.cancelled() => return,
@@ -108,26 +107,32 @@ impl Broker {
         }
     }
 
-    /// A connection that does everything. It is the current one when this returns.
+    /// A connection that does everything, and is the current one.
     async fn connect(&mut self) -> Result<Arc<Line>, Problem> {
         let (line, orders) = self.dial().await?;
-        let address = || address(&self.addresses[self.made as usize % self.addresses.len()]);
-        let serve = self.serve(&line, orders);
-        match timeout(self.hub.settings.connect_timeout * 5, serve).await {
-            Ok(Ok(())) => {}
-            ended => {
-                line.signals.down.cancel();
-                let cause = match ended {
-                    Ok(Err(_)) => "the connection was lost again",
-                    _ => "the subscriptions were not made in time",
-                };
-                return Err(Problem { address: address(), cause: cause.to_owned(), refused: false });
-            }
-        }
+        let users = self.serve_in_time(&line, orders).await?;
+        self.publish(&line, &users);
+        Ok(line)
+    }
+
+    async fn serve_in_time(&self, line: &Arc<Line>, orders: mpsc::Receiver<Order>) -> Result<Vec<Arc<str>>, Problem> {
+        let cause = match timeout(self.hub.settings.connect_timeout * 5, self.serve(line, orders)).await {
+            Ok(Ok(users)) => return Ok(users),
+            Ok(Err(_)) => "the connection was lost again",
+            Err(_) => "the subscriptions were not made in time",
+        };
+        line.signals.down.cancel();
+        let address = address(&self.addresses[self.made as usize % self.addresses.len()]);
+        Err(Problem { address, cause: cause.to_owned(), refused: false })
+    }
+
+    /// From now on everything goes by this connection, which hears these users.
+    fn publish(&self, line: &Arc<Line>, heard: &[Arc<str>]) {
         self.hub.line.store(Some(line.clone()));
         count(&self.hub.counters.connections);
-        self.forget(&line).await;
-        Ok(line)
+        // Who left while the subscriptions were made.
+        let users = self.hub.users.lock();
+        heard.iter().filter(|uid| !users.contains_key(*uid)).for_each(|uid| line.ignore(uid.clone()));
     }
 
     /// A connection that hears answers and nothing else.
@@ -160,38 +165,68 @@ impl Broker {
         Ok((line, orders))
     }
 
-    /// Takes calls, messages and topics by this connection, and waits until the broker knows.
-    async fn serve(&self, line: &Arc<Line>, orders: mpsc::Receiver<Order>) -> Result<(), Failure> {
+    /// Takes calls, messages and topics by this connection, and waits until the broker knows. Says which users it hears.
+    async fn serve(&self, line: &Arc<Line>, orders: mpsc::Receiver<Order>) -> Result<Vec<Arc<str>>, Failure> {
         let hub = &self.hub;
         let gone = |_| Failure::Gone;
         let own = hub.own().ok_or(Failure::Unsent)?;
-        hub.tasks.spawn(topics::run(hub.clone(), line.signals.down.clone(), orders));
+        line.takers.spawn(topics::run(hub.clone(), line.signals.down.clone(), line.retired.clone(), orders));
         let users: Vec<_> = hub.users.lock().keys().cloned().collect();
-        for uid in users {
-            listen(line, &own.info.kind, uid).await.map_err(gone)?;
+        for uid in &users {
+            listen(line, &own.info.kind, uid.clone()).await.map_err(gone)?;
         }
         if own.info.frontend {
             let bindings = subscribe(&line.client, subjects::bindings(&own.info.kind)).await.map_err(gone)?;
             line.topics.send(Order::Take(bindings)).await.map_err(|_| Failure::Gone)?;
         }
+        let (kind, id) = (&*own.info.kind, &*own.info.id);
+        let lane = subscribe(&line.client, subjects::lane(kind, id)).await.map_err(gone)?;
+        let arrivals = Arrivals::new(hub.clone(), self.ways.clone());
+        line.takers.spawn(arrivals.run(line.retired.clone(), lane));
         if !hub.closed.is_cancelled() {
-            let (kind, id) = (&*own.info.kind, &*own.info.id);
             let calls = subscribe(&line.client, subjects::server(kind, id)).await.map_err(gone)?;
-            hub.tasks.spawn(incoming::serve(hub.clone(), line.retired.clone(), calls));
-            let lane = subscribe(&line.client, subjects::lane(kind, id)).await.map_err(gone)?;
-            let arrivals = Arrivals::new(hub.clone(), self.ways.clone());
-            hub.tasks.spawn(arrivals.run(line.retired.clone(), lane));
+            line.takers.spawn(incoming::serve(hub.clone(), line.retired.clone(), calls));
         }
-        line.settle(hub.settings.connect_timeout * 4).await
+        line.settle(hub.settings.connect_timeout * 4).await.map(|()| users)
     }
 
-    /// Ends what was subscribed for users who left meanwhile.
-    async fn forget(&self, _line: &Arc<Line>) {}
-
-    /// The broker ends soon: another connection takes over before. The old one takes nothing from the moment on at which
-    /// the new one does, so that nothing is done twice; it lives until what is in flight by it is answered.
-    async fn replace(&mut self, _old: &Arc<Line>) -> Option<Arc<Line>> {
-        None
+    /// The broker ends soon: another connection takes over before. The old one stops taking before the new one begins, so
+    /// that nothing is done twice: for a moment others hear PIT-503. What is in flight by the old one is waited for.
+    async fn replace(&mut self, old: &Arc<Line>) -> Option<Arc<Line>> {
+        let hub = self.hub.clone();
+        tracing::info!(address = hub.settings.connect_shown(), "NATS is about to end: going elsewhere");
+        let dialled = loop {
+            match self.dial().await {
+                Ok(dialled) => break dialled,
+                // There is nowhere to go: it ends as any other.
+                Err(_) if old.signals.down.is_cancelled() => return None,
+                Err(problem) => tracing::debug!(address = problem.address, error = problem.cause, "not there"),
+            }
+            sleep(backoff(2, chance())).await;
+        };
+        let (line, orders) = dialled;
+        old.retired.cancel();
+        old.takers.close();
+        // What had arrived is taken, and the broker knows that no more is.
+        let _ = timeout(GOODBYE, old.takers.wait()).await;
+        let _ = old.settle(GOODBYE).await;
+        let users = self.serve_in_time(&line, orders).await.ok()?;
+        // What was sent by the old one arrives before what is sent by the new one.
+        line.post.hold(true);
+        self.publish(&line, &users);
+        let _ = old.settle(GOODBYE).await;
+        line.post.hold(false);
+        let (old, wait) = (old.clone(), hub.settings.request_timeout);
+        hub.tasks.spawn(async move {
+            let flown = async {
+                while old.is_flying() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let _ = timeout(wait, flown).await;
+            old.signals.down.cancel();
+        });
+        Some(line)
     }
 }
 

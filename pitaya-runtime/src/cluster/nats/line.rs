@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What the library says of a connection.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(super) struct Line {
     pub(super) signals: Arc<Signals>,
     /// It takes no more calls and topics: another line does.
     pub(super) retired: CancellationToken,
+    /// The tasks that take them. They end when nothing comes any more.
+    pub(super) takers: TaskTracker,
     /// What all answers to calls come by, with a `.` at the end.
     pub(super) inbox: String,
     /// What all answers on the lane come by, with a `.` at the end. Below this server's own name: that proves to a
@@ -67,6 +70,7 @@ impl Line {
             calls: Calls::default(),
             signals,
             retired: CancellationToken::new(),
+            takers: TaskTracker::new(),
             inbox: format!("_INBOX.{token}."),
             lane_inbox: format!("{}.{token}.", subjects::server(&own.kind, &own.id)),
             topics,

@@ -68,6 +68,7 @@ struct Open {
 #[derive(Default)]
 struct State {
     closed: bool,
+    held: bool,
     /// Of all that is in `ready` and `open`, and what the task has taken out of them and not yet handed on.
     bytes: usize,
     ready: Vec<Parcel>,
@@ -256,9 +257,10 @@ impl Post {
         self.wake();
     }
 
-    /// Whether everything has been handed on.
-    pub(super) fn is_empty(&self) -> bool {
-        self.state.lock().bytes == 0
+    /// Sends nothing for a while, and keeps it.
+    pub(super) fn hold(&self, held: bool) {
+        self.state.lock().held = held;
+        self.wake();
     }
 
     /// Whether a message in flight has no answer yet.
@@ -298,6 +300,9 @@ impl Post {
     /// Everything that is ready; false when the connection is lost.
     fn take(&self, batch: &mut Vec<Parcel>) -> bool {
         let mut state = self.state.lock();
+        if state.held {
+            return true;
+        }
         let stamp = self.stamp(Instant::now());
         for mut open in std::mem::take(&mut state.open) {
             if let Tracked::Bundle(..) = open.tracked {

@@ -5,8 +5,8 @@ use super::hub::Hub;
 use super::incoming::respond;
 use super::subjects::{self, Topic};
 use async_nats::{Message, Subscriber};
-use futures_util::StreamExt;
 use futures_util::stream::{AbortHandle, Abortable, SelectAll};
+use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push};
 use pitaya_core::{Error, codes};
 use prost::Message as _;
@@ -28,8 +28,13 @@ pub(super) enum Order {
     Ignore(Arc<str>),
 }
 
-/// Takes what is published, until the connection is lost.
-pub(super) async fn run(hub: Arc<Hub>, down: CancellationToken, mut orders: mpsc::Receiver<Order>) {
+/// Takes what is published, until another connection does or this one is lost.
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    down: CancellationToken,
+    retired: CancellationToken,
+    mut orders: mpsc::Receiver<Order>,
+) {
     let mut all: SelectAll<Abortable<Subscriber>> = SelectAll::new();
     let mut users: FxHashMap<Arc<str>, [AbortHandle; 2]> = FxHashMap::default();
     loop {
@@ -52,6 +57,13 @@ pub(super) async fn run(hub: Arc<Hub>, down: CancellationToken, mut orders: mpsc
             },
             Some(message) = all.next(), if !all.is_empty() => take(&hub, &message),
             () = down.cancelled() => return,
+            () = retired.cancelled() => {
+                // What has arrived. The subscriptions end with their streams.
+                while let Some(Some(message)) = all.next().now_or_never() {
+                    take(&hub, &message);
+                }
+                return;
+            }
             () = hub.stopped.cancelled() => return,
         }
     }
