@@ -3,7 +3,7 @@
 use crate::support::{Event, code, server, until};
 use pitaya_core::cluster::lane::{self, Number};
 use pitaya_runtime::Error;
-use pitaya_runtime::cluster::{Forward, IncomingMessage, Transport};
+use pitaya_runtime::cluster::{Forward, IncomingMessage};
 use pitaya_tests::nats::NatsServer;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -216,11 +216,11 @@ async fn what_is_too_late_is_not_run() {
     assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"1");
     assert_eq!(code(client.outcome(1).await), "PIT-408");
     // The broker stands still for longer than anybody waits, but not for so long that it counts as lost.
-    broker.signal("STOP");
+    broker.stand_still();
     client.send(&room.info, 2, b"2").expect("sent");
     assert_eq!(code(client.outcome(2).await), "PIT-408");
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    broker.signal("CONT");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    broker.go_on();
     until("it is late", || room.transport.counts().late == 1).await;
     client.send(&room.info, 3, b"3").expect("sent");
     assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"3");
@@ -235,7 +235,7 @@ async fn a_full_buffer_refuses() {
     let mut maker = server("connector", "f1", &broker).timeout(Duration::from_secs(1));
     maker.config.cluster.rpc.client.nats.buffer = pitaya_runtime::config::ByteSize::new(1 << 20);
     let front = maker.start().await;
-    broker.signal("STOP");
+    broker.stand_still();
     let mut client = front.session(1);
     let body = vec![0; 50_000];
     let (mut sent, mut refused) = (0, 0);
@@ -256,5 +256,5 @@ async fn a_full_buffer_refuses() {
         let Event::Answer(_, outcome) = client.event().await else { panic!("an answer") };
         assert!(matches!(&*code(outcome), "PIT-408" | "PIT-503"));
     }
-    broker.signal("CONT");
+    broker.go_on();
 }

@@ -66,12 +66,48 @@ impl NatsServer {
         Instant::now()
     }
 
-    /// Sends it a signal: `STOP` and `CONT` make it a black hole for a while, `USR2` a lame duck.
+    /// Makes it a black hole: it stands still with its connections open, until [`go_on`](Self::go_on).
+    ///
+    /// # Panics
+    /// When it does not run, or does not stop.
+    pub fn stand_still(&self) {
+        self.signal("STOP");
+        // A signal is sent before it is obeyed: by one thread after the other.
+        let tasks = format!("/proc/{}/task", self.id());
+        let stopped = || {
+            let tasks = std::fs::read_dir(&tasks).expect("its threads are listed");
+            let state = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            tasks.flatten().map(state).all(|stat| stat.is_empty() || stat.contains(") T "))
+        };
+        let end = Instant::now() + PATIENCE;
+        while !stopped() {
+            assert!(Instant::now() < end, "nats-server does not stand still");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Ends [`stand_still`](Self::stand_still).
     ///
     /// # Panics
     /// When it does not run.
-    pub fn signal(&self, name: &str) {
-        let id = self.child.as_ref().expect("a running broker").id().to_string();
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    /// Tells it to end soon, and its clients to go elsewhere before: lame duck mode.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn retire(&self) {
+        self.signal("USR2");
+    }
+
+    fn id(&self) -> u32 {
+        self.child.as_ref().expect("a running broker").id()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("there is a `kill`");
         assert!(sent.success(), "kill -{name} {id}: {sent}");
     }

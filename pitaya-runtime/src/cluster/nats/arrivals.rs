@@ -3,7 +3,7 @@
 use super::counters::count;
 use super::delay::Delay;
 use super::hub::Hub;
-use super::incoming::{LONGEST, too_large};
+use super::incoming::{LONGEST, stopping, too_large};
 use super::outcome::Refusal;
 use super::subjects;
 use async_nats::{Message, Subject, Subscriber};
@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
 use pitaya_core::cluster::{Back, IncomingMessage, metadata};
 use pitaya_core::remote::{Metadata, Peer};
-use pitaya_core::{Error, Result, codes};
+use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -47,8 +47,7 @@ impl Arrivals {
     }
 
     /// Takes what comes by the server's lane, until another connection does or this one is lost. What had arrived before
-    /// is still taken. A server that stops refuses what comes, and stays to be seen: who is gone answers nothing that is
-    /// in work.
+    /// is still taken. A server that stops refuses what comes, and stays to be seen: nobody waits for one who is gone.
     pub(super) async fn run(mut self, retired: CancellationToken, mut subscriber: Subscriber) {
         let (hub, mut open) = (self.hub.clone(), true);
         loop {
@@ -98,8 +97,7 @@ impl Arrivals {
                 continue;
             }
             if closed {
-                let error = Error::new(codes::UNAVAILABLE, "the server is stopping: nothing was run");
-                known.front.answer(forwarded.number.0, Err(&error));
+                known.front.answer(forwarded.number.0, Err(&stopping()));
                 continue;
             }
             let deadline = now + (known.timeout - age);
@@ -155,7 +153,7 @@ struct Front {
 
 impl Front {
     fn send(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refusal> {
-        match &*self.hub.line.load() {
+        match &*self.hub.back.load() {
             Some(line) => line.post.back(self.way, &self.subject, write),
             None => Err(Refusal::Closed),
         }

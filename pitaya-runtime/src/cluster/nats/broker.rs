@@ -110,6 +110,8 @@ impl Broker {
     /// A connection that does everything, and is the current one.
     async fn connect(&mut self) -> Result<Arc<Line>, Problem> {
         let (line, orders) = self.dial().await?;
+        // What comes before we count as connected is answered all the same.
+        self.hub.back.store(Some(line.clone()));
         let users = self.serve_in_time(&line, orders).await?;
         self.publish(&line, &users);
         Ok(line)
@@ -128,6 +130,7 @@ impl Broker {
 
     /// From now on everything goes by this connection, which hears these users.
     fn publish(&self, line: &Arc<Line>, heard: &[Arc<str>]) {
+        self.hub.back.store(Some(line.clone()));
         self.hub.line.store(Some(line.clone()));
         count(&self.hub.counters.connections);
         // Who left while the subscriptions were made.
@@ -183,10 +186,8 @@ impl Broker {
         let lane = subscribe(&line.client, subjects::lane(kind, id)).await.map_err(gone)?;
         let arrivals = Arrivals::new(hub.clone(), self.ways.clone());
         line.takers.spawn(arrivals.run(line.retired.clone(), lane));
-        if !hub.closed.is_cancelled() {
-            let calls = subscribe(&line.client, subjects::server(kind, id)).await.map_err(gone)?;
-            line.takers.spawn(incoming::serve(hub.clone(), line.retired.clone(), calls));
-        }
+        let calls = subscribe(&line.client, subjects::server(kind, id)).await.map_err(gone)?;
+        line.takers.spawn(incoming::serve(hub.clone(), line.retired.clone(), calls));
         line.settle(hub.settings.connect_timeout * 4).await.map(|()| users)
     }
 
@@ -205,11 +206,7 @@ impl Broker {
             sleep(backoff(2, chance())).await;
         };
         let (line, orders) = dialled;
-        old.retired.cancel();
-        old.takers.close();
-        // What had arrived is taken, and the broker knows that no more is.
-        let _ = timeout(GOODBYE, old.takers.wait()).await;
-        let _ = old.settle(GOODBYE).await;
+        old.retire(GOODBYE).await;
         let users = self.serve_in_time(&line, orders).await.ok()?;
         // What was sent by the old one arrives before what is sent by the new one.
         line.post.hold(true);
@@ -219,6 +216,8 @@ impl Broker {
         let (old, wait) = (old.clone(), hub.settings.request_timeout);
         hub.tasks.spawn(async move {
             let flown = async {
+                // Whoever has looked up the old one just now may still use it.
+                sleep(LINGER).await;
                 while old.is_flying() {
                     sleep(Duration::from_millis(20)).await;
                 }
@@ -310,6 +309,9 @@ pub(super) async fn listen(line: &Line, kind: &str, uid: Arc<str>) -> Result<()>
     let order = Order::Listen(uid, [push, kick]);
     line.topics.send(order).await.map_err(|_| super::outcome::unsent())
 }
+
+/// How long a connection that was replaced stays at least.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a stopping server waits until its last answers are with the broker.
 pub(super) const GOODBYE: Duration = Duration::from_secs(2);

@@ -88,6 +88,11 @@ impl Flight {
         if let Some(bundle) = self.get(number) {
             bundle.left = bundle.left.saturating_sub(1);
         }
+        self.sweep();
+    }
+
+    /// Forgets those at the front that nobody waits for: their messages are answered, or they were probes.
+    fn sweep(&mut self) {
         while self.bundles.front().is_some_and(|bundle| bundle.handed && bundle.left == 0) {
             self.bundles.pop_front();
             self.first += 1;
@@ -103,11 +108,13 @@ impl Flight {
             let failure = if bundle.handed { Failure::Timeout } else { Failure::Unsent };
             lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
         }
+        self.sweep();
     }
 
-    /// Nobody took this bundle: its messages have not run. Whatever went there before it may have.
+    /// Nobody took this bundle: its messages have not run. What went there before it may have; what went after it is told
+    /// by a word of its own.
     pub(super) fn nobody(&mut self, number: u64, lost: &mut Vec<Lost>) {
-        while self.bundles.front().is_some_and(|bundle| bundle.handed) {
+        while self.first <= number {
             let Some(bundle) = self.bundles.pop_front() else { break };
             let failure = if self.first == number { Failure::Nobody } else { Failure::Gone };
             self.first += 1;
@@ -159,19 +166,18 @@ mod tests {
         for bundle in 1..=4 {
             assert_eq!(flight.open(now), bundle);
             flight.add(number(bundle as u32));
-            if bundle < 4 {
-                assert!(flight.hand(bundle));
-            }
+            assert!(flight.hand(bundle));
         }
         flight.answered(1);
         let mut lost = Vec::new();
         flight.nobody(3, &mut lost);
         assert_eq!(lost, [(number(2), Failure::Gone), (number(3), Failure::Nobody)]);
         lost.clear();
-        // The fourth is still to be sent, and is told by its own refusal.
-        assert!(flight.hand(4));
         flight.nobody(3, &mut lost);
-        assert_eq!(lost, [(number(4), Failure::Gone)]);
+        assert!(lost.is_empty(), "the fourth is told by its own refusal");
+        flight.nobody(4, &mut lost);
+        assert_eq!(lost, [(number(4), Failure::Nobody)]);
+        assert!(flight.is_empty());
     }
 
     #[test]
@@ -203,5 +209,10 @@ mod tests {
         assert!(flight.probe(later(2250)));
         flight.heard(later(2400));
         assert!(!flight.probe(later(2600)));
+        // A probe is nothing that is waited for.
+        let probe = flight.open(later(2600));
+        flight.hand(probe);
+        flight.answered(bundle);
+        assert!(flight.is_empty() && !flight.probe(later(9000)));
     }
 }

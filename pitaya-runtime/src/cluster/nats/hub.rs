@@ -35,6 +35,8 @@ pub(super) struct Hub {
     own: OnceLock<Own>,
     /// The connection, while there is one that works.
     pub(super) line: ArcSwapOption<Line>,
+    /// The same a little earlier: answers go by it as soon as something to answer can come.
+    pub(super) back: ArcSwapOption<Line>,
     /// Whose messages this frontend hears, and how often it was asked to.
     pub(super) users: Mutex<FxHashMap<Arc<str>, usize>>,
     /// No more calls are taken.
@@ -52,6 +54,7 @@ impl Hub {
             seats: Seats::default(),
             own: OnceLock::new(),
             line: ArcSwapOption::empty(),
+            back: ArcSwapOption::empty(),
             users: Mutex::default(),
             closed: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -94,14 +97,19 @@ impl Hub {
     /// Publishes what nobody answers.
     pub(super) fn publish(&self, subject: String, payload: Vec<u8>) -> Result<()> {
         let message = OutboundMessage { subject: subject.into(), reply: None, payload: payload.into(), headers: None };
-        self.line()?.post.send(message, Tracked::No, false).map_err(|refusal| self.refused(refusal))
+        let line = self.back.load();
+        line.as_ref()
+            .ok_or_else(unsent)?
+            .post
+            .send(message, Tracked::No, false)
+            .map_err(|refusal| self.refused(refusal))
     }
 
     /// Answers a message of another server. Nobody waits for the result: what fails is counted.
     pub(super) fn answer(&self, to: Subject, payload: Vec<u8>) -> Result<(), Refusal> {
         let payload = Bytes::from(payload);
         let message = OutboundMessage { subject: to, reply: None, payload, headers: None };
-        let sent = match &*self.line.load() {
+        let sent = match &*self.back.load() {
             Some(line) => line.post.send(message, Tracked::No, true),
             None => Err(Refusal::Closed),
         };

@@ -19,25 +19,33 @@ use tokio_util::sync::CancellationToken;
 /// The longest time-out that is believed: a deadline beyond is beyond what a clock can say.
 pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// Takes what comes by the server's own subject, until it must not or the connection is lost. What had arrived before is
-/// still taken.
+/// Takes what comes by the server's own subject, until another connection does or this one is lost. What had arrived
+/// before is still taken. A server that stops refuses what comes.
 pub(super) async fn serve(hub: Arc<Hub>, retired: CancellationToken, mut subscriber: Subscriber) {
     let mut open = true;
     loop {
         tokio::select! {
             message = subscriber.next() => match message {
-                Some(message) => take(&hub, message),
+                Some(message) => take(&hub, &message),
                 None => return,
             },
-            () = hub.closed.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
+            // The library forgets a subscription when it has written so, not when the broker has read it: what is on its
+            // way at that moment is lost, and its sender hears PIT-408.
             () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
             () = hub.stopped.cancelled() => return,
         }
     }
 }
 
-fn take(hub: &Arc<Hub>, message: Message) {
-    if let Err(error) = read(hub, &message) {
+/// What a stopping server says to whatever comes.
+pub(super) fn stopping() -> Error {
+    Error::new(codes::UNAVAILABLE, "the server is stopping: nothing was run")
+}
+
+fn take(hub: &Arc<Hub>, message: &Message) {
+    if hub.closed.is_cancelled() {
+        respond(hub, message.reply.as_ref(), Err(&stopping()));
+    } else if let Err(error) = read(hub, message) {
         count(&hub.counters.malformed);
         tracing::debug!(subject = %message.subject, %error, "a message of another server cannot be understood");
         respond(hub, message.reply.as_ref(), Err(&error));

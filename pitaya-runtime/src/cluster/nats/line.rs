@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -109,8 +110,10 @@ impl Line {
         let reply = Some(Subject::from(format!("{}{}", self.inbox, key.token())));
         let message = OutboundMessage { subject, reply, payload, headers: None };
         if let Err(refusal) = self.post.send(message, Tracked::Call(key), false) {
-            self.calls.take(key);
-            return Err(refusal);
+            // Unless the waiter was told already, because the connection was lost between the two.
+            if self.calls.take(key).is_some() {
+                return Err(refusal);
+            }
         }
         self.stir();
         Ok(key)
@@ -135,6 +138,14 @@ impl Line {
         self.post.send(message, Tracked::Call(key), true).map_err(|_| Failure::Unsent)?;
         self.stir();
         answer.await.unwrap_or(Err(Failure::Gone)).map(drop)
+    }
+
+    /// Takes nothing more. When it returns, what had arrived was taken, and the broker knows that no more is.
+    pub(super) async fn retire(&self, within: Duration) {
+        self.retired.cancel();
+        self.takers.close();
+        let _ = timeout(within, self.takers.wait()).await;
+        let _ = self.settle(within).await;
     }
 
     /// Something is in flight.

@@ -86,26 +86,23 @@ impl Transport for NatsTransport {
     }
 
     fn stop_taking(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            self.hub.closed.cancel();
-            // Whoever sends after this hears at once that nobody is here.
-            if let Some(line) = self.hub.line.load_full() {
-                let _ = line.settle(broker::GOODBYE).await;
-            }
-        })
+        // Whoever sends after this hears at once that nothing was run.
+        self.hub.closed.cancel();
+        Box::pin(std::future::ready(()))
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.hub.closed.cancel();
             if let Some(line) = self.hub.line.load_full() {
-                // What was handed on before has reached the broker when this comes back.
-                let _ = line.settle(broker::GOODBYE).await;
+                // What was handed on before is with the broker when this returns.
+                line.retire(broker::GOODBYE).await;
             }
             self.hub.stopped.cancel();
             self.hub.tasks.close();
             let _ = timeout(broker::GOODBYE, self.hub.tasks.wait()).await;
             self.hub.line.store(None);
+            self.hub.back.store(None);
         })
     }
 

@@ -33,7 +33,7 @@ impl Settings {
             retries: u32::try_from(nats.maxreconnectionretries).ok(),
             wait: nats.reconnectwait,
             jitter: if tls { nats.reconnectjittertls } else { nats.reconnectjitter },
-            buffer: usize::try_from(nats.buffer.bytes()).unwrap_or(usize::MAX),
+            buffer: nats.buffer.bytes(),
         }
     }
 
