@@ -309,3 +309,41 @@ async fn a_lame_duck_is_left_in_time() {
         assert_eq!(front.hear().await, Told::Push("zoe".to_owned(), "onX".to_owned(), body.as_bytes().to_vec()));
     }
 }
+
+/// What the library had queued when the connection was lost dies with it.
+#[tokio::test]
+async fn what_was_queued_is_not_sent_later() {
+    let mut broker = NatsServer::start(&[]);
+    let arrived = Arc::new(AtomicU64::new(0));
+    let counter = arrived.clone();
+    let room = server("room", "r1", &broker).on_message(move |message| {
+        counter.fetch_add(1, Relaxed);
+        message.back.answer(message.ticket, Ok(b""));
+    });
+    let mut maker = server("connector", "f1", &broker);
+    maker.config.cluster.rpc.client.nats.pinginterval = Duration::from_millis(100);
+    let (room, front) = (room.start().await, maker.start().await);
+    let mut client = front.session(1);
+    broker.stand_still();
+    // More than the sockets take, less than the buffers.
+    const SENT: u64 = 400;
+    for id in 1..=SENT {
+        client.send(&room.info, id, &[0; 50_000]).expect("sent");
+        tokio::task::yield_now().await;
+    }
+    let mut unsent = 0;
+    for _ in 0..SENT {
+        let Event::Answer(_, outcome) = client.event().await else { panic!("nobody pushes") };
+        unsent += u64::from(code(outcome) == "PIT-503");
+    }
+    assert!(unsent < SENT, "the library had some");
+    broker.kill();
+    broker.restart();
+    until("it is back", || front.transport.is_connected() && room.transport.is_connected()).await;
+    for id in 1..=20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        client.send(&room.info, id, b"").expect("sent");
+        let _ = client.outcome(id).await;
+    }
+    assert!(arrived.load(Relaxed) <= 20, "{} messages of the past arrived", arrived.load(Relaxed) - 20);
+}
