@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::lane::Number;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -44,8 +45,8 @@ impl Key {
 pub(super) enum Waiter {
     /// A task.
     Call(oneshot::Sender<Result<Bytes, Failure>>),
-    /// A session, and the client's number of its message.
-    Message(Number, u64),
+    /// A session, the client's number of its message, and the server that is to answer.
+    Message(Number, u64, Arc<str>),
 }
 
 #[derive(Debug)]
@@ -159,12 +160,12 @@ mod tests {
     use std::time::Duration;
 
     fn waiter(id: u64) -> Waiter {
-        Waiter::Message(Number::default(), id)
+        Waiter::Message(Number::default(), id, "x".into())
     }
 
     fn ids(lost: &[(Waiter, Failure)]) -> Vec<(u64, Failure)> {
         let id = |(waiter, failure): &(Waiter, Failure)| match waiter {
-            Waiter::Message(_, id) => (*id, *failure),
+            Waiter::Message(_, id, _) => (*id, *failure),
             Waiter::Call(_) => unreachable!(),
         };
         lost.iter().map(id).collect()

@@ -92,11 +92,14 @@ impl Conductor {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
+            if let Waiter::Message(.., server) = &waiter {
+                self.unreachable(Some(server));
+            }
             return self.tell(Vec::new(), vec![(waiter, Failure::Nobody)]);
         }
         match waiter {
             Waiter::Call(sender) => drop(sender.send(Ok(message.payload))),
-            Waiter::Message(session, id) => {
+            Waiter::Message(session, id, _) => {
                 let outcome = Response::decode(message.payload).map_err(|e| {
                     count(&self.hub.counters.malformed);
                     Error::internal(format!("the server's answer cannot be read: {e}"))
@@ -124,7 +127,9 @@ impl Conductor {
                 return count(&self.hub.counters.malformed);
             };
             let mut lost = Vec::new();
-            self.line.post.nobody(lane, bundle, &mut lost);
+            let server = self.line.post.nobody(lane, bundle, &mut lost);
+            // Before anybody tries again.
+            self.unreachable(server.as_deref());
             return self.tell(lost, Vec::new());
         }
         for part in lane::parts(&message.payload) {
@@ -181,8 +186,14 @@ impl Conductor {
             self.count(failure);
             match waiter {
                 Waiter::Call(sender) => drop(sender.send(Err(failure))),
-                Waiter::Message(session, id) => self.settle(session, id, Err(errors.get(failure))),
+                Waiter::Message(session, id, _) => self.settle(session, id, Err(errors.get(failure))),
             }
+        }
+    }
+
+    fn unreachable(&self, server: Option<&str>) {
+        if let (Some(own), Some(server)) = (self.hub.own(), server) {
+            own.callee.unreachable(server);
         }
     }
 

@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 /// After so long without a word from a server that has something to say, it is probed.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// How long a server that takes nothing any more may still answer what it took.
+const DOUBT: Duration = Duration::from_millis(400);
+
 /// The way to one server.
 #[derive(Debug)]
 pub(super) struct Lane {
     /// Its place among all of this connection.
     pub(super) index: u32,
+    /// Whose it is.
+    pub(super) server: Arc<str>,
     /// Where bundles for it go.
     pub(super) subject: Subject,
     /// What its answers come by, and a `.`: the number of the bundle follows in a reply subject.
@@ -37,6 +42,8 @@ struct Bundle {
     members: Vec<Number>,
     /// How many of them have no answer yet.
     left: usize,
+    /// Its server did not take a later one: until when its answers are still waited for.
+    doubt: Option<Instant>,
 }
 
 /// The bundles of one lane.
@@ -57,7 +64,7 @@ impl Flight {
 
     /// A new bundle, and its number.
     pub(super) fn open(&mut self, now: Instant) -> u64 {
-        self.bundles.push_back(Bundle { opened: now, handed: false, members: Vec::new(), left: 0 });
+        self.bundles.push_back(Bundle { opened: now, handed: false, members: Vec::new(), left: 0, doubt: None });
         self.first + self.bundles.len() as u64 - 1
     }
 
@@ -101,25 +108,37 @@ impl Flight {
 
     /// Ends the bundles that were opened this long ago.
     pub(super) fn expire(&mut self, now: Instant, timeout: Duration, lost: &mut Vec<Lost>) {
-        while self.bundles.front().is_some_and(|bundle| now.duration_since(bundle.opened) >= timeout) {
+        while let Some(bundle) = self.bundles.front() {
+            let doubted = bundle.doubt.is_some_and(|until| now >= until);
+            if !doubted && now.duration_since(bundle.opened) < timeout {
+                break;
+            }
             let Some(bundle) = self.bundles.pop_front() else { break };
             self.first += 1;
-            // What was not handed out by now is not sent any more.
-            let failure = if bundle.handed { Failure::Timeout } else { Failure::Unsent };
+            let failure = match bundle.handed {
+                true if doubted => Failure::Gone,
+                true => Failure::Timeout,
+                // What was not handed out by now is not sent any more.
+                false => Failure::Unsent,
+            };
             lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
         }
         self.sweep();
     }
 
-    /// Nobody took this bundle: its messages have not run. What went there before it may have; what went after it is told
-    /// by a word of its own.
-    pub(super) fn nobody(&mut self, number: u64, lost: &mut Vec<Lost>) {
-        while self.first <= number {
-            let Some(bundle) = self.bundles.pop_front() else { break };
-            let failure = if self.first == number { Failure::Nobody } else { Failure::Gone };
-            self.first += 1;
-            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
+    /// Nobody took this bundle: its messages have not run. What went there before it may have: a server that stops in
+    /// order still answers it, one that died does not, and is not waited for much longer. What went after it is told by a
+    /// word of its own.
+    pub(super) fn nobody(&mut self, number: u64, now: Instant, lost: &mut Vec<Lost>) {
+        let before = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        for bundle in self.bundles.iter_mut().take(before) {
+            bundle.doubt.get_or_insert(now + DOUBT);
         }
+        if let Some(bundle) = self.get(number) {
+            bundle.left = 0;
+            lost.extend(bundle.members.drain(..).map(|number| (number, Failure::Nobody)));
+        }
+        self.sweep();
     }
 
     /// The connection is lost.
@@ -151,7 +170,7 @@ mod tests {
     use super::*;
 
     fn flight(now: Instant) -> Flight {
-        let lane = Lane { index: 0, subject: "x".into(), reply: "r.".into() };
+        let lane = Lane { index: 0, server: "x".into(), subject: "x".into(), reply: "r.".into() };
         Flight::new(Arc::new(lane), now)
     }
 
@@ -170,12 +189,16 @@ mod tests {
         }
         flight.answered(1);
         let mut lost = Vec::new();
-        flight.nobody(3, &mut lost);
-        assert_eq!(lost, [(number(2), Failure::Gone), (number(3), Failure::Nobody)]);
+        flight.nobody(3, now, &mut lost);
+        assert_eq!(lost, [(number(3), Failure::Nobody)]);
+        flight.nobody(3, now, &mut lost);
+        flight.expire(now + DOUBT / 2, 10 * DOUBT, &mut lost);
+        assert_eq!(lost.len(), 1, "the second may still be answered, the fourth is told by its own refusal");
         lost.clear();
-        flight.nobody(3, &mut lost);
-        assert!(lost.is_empty(), "the fourth is told by its own refusal");
-        flight.nobody(4, &mut lost);
+        flight.expire(now + DOUBT, 10 * DOUBT, &mut lost);
+        assert_eq!(lost, [(number(2), Failure::Gone)]);
+        lost.clear();
+        flight.nobody(4, now, &mut lost);
         assert_eq!(lost, [(number(4), Failure::Nobody)]);
         assert!(flight.is_empty());
     }

@@ -53,7 +53,7 @@ impl Path {
             message.write(&mut payload);
         }
         let subject = subjects::server(&to.kind, &to.id).into();
-        let waiter = Waiter::Message(seat.number, of.id);
+        let waiter = Waiter::Message(seat.number, of.id, to.id.clone());
         let sent = line.request(subject, payload.into(), waiter, self.hub.settings.request_timeout);
         sent.map(drop).map_err(|refusal| self.hub.refused(refusal))
     }

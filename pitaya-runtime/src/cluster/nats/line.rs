@@ -91,6 +91,7 @@ impl Line {
         let lane = lanes.entry(to.id.clone()).or_insert_with(|| {
             self.post.add_lane(|index| Lane {
                 index,
+                server: to.id.clone(),
                 subject: subjects::lane(&to.kind, &to.id).into(),
                 reply: format!("{}{index}.", self.lane_inbox).into(),
             })

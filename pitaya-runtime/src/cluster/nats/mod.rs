@@ -205,6 +205,9 @@ impl NatsTransport {
         let waiting = Waits { calls: &line.calls, key };
         let answer = answer.await.unwrap_or(Err(Failure::Gone));
         drop(waiting);
+        if matches!(answer, Err(Failure::Nobody)) {
+            own.callee.unreachable(&to.id);
+        }
         let bytes = answer.map_err(|failure| match failure {
             Failure::Timeout => late(),
             Failure::Gone => failure.error(call.timeout).with("route", &*call.route),

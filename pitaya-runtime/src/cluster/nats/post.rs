@@ -213,11 +213,12 @@ impl Post {
         bundles.for_each(|bundle| flight.answered(bundle));
     }
 
-    /// Nobody took this bundle.
-    pub(super) fn nobody(&self, lane: u32, bundle: u64, lost: &mut Vec<Lost>) {
-        if let Some(flight) = self.state.lock().flights.get_mut(lane as usize) {
-            flight.nobody(bundle, lost);
-        }
+    /// Nobody took this bundle; which server was to.
+    pub(super) fn nobody(&self, lane: u32, bundle: u64, lost: &mut Vec<Lost>) -> Option<Arc<str>> {
+        let mut state = self.state.lock();
+        let flight = state.flights.get_mut(lane as usize)?;
+        flight.nobody(bundle, Instant::now(), lost);
+        Some(flight.lane.server.clone())
     }
 
     /// What is late is lost, and who is silent is probed. Says whether anything is in flight.
