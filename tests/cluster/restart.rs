@@ -6,7 +6,6 @@ use pitaya_client::Client;
 use pitaya_runtime::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -37,10 +36,7 @@ impl Load {
 }
 
 async fn backend(world: &World, number: usize) -> App {
-    // The shortest time in which all others learn of a withdrawal.
-    let leave = Duration::from_millis(50);
-    let with = |b: Builder| b.handlers(Room::default()).configure(|c| c.cluster.sd.etcd.shutdown.delay = leave);
-    world.backend("room", &format!("room-{number}"), with).await
+    world.backend("room", &format!("room-{number}"), |b| b.handlers(Room::default())).await
 }
 
 async fn no_request_is_lost(world: World, restarts: usize) {
