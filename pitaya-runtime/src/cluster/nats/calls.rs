@@ -45,8 +45,19 @@ impl Key {
 pub(super) enum Waiter {
     /// A task.
     Call(oneshot::Sender<Result<Bytes, Failure>>),
-    /// A session, the client's number of its message, and the server that is to answer.
-    Message(Number, u64, Arc<str>),
+    /// A session.
+    Message(Told),
+}
+
+/// Whose message it is.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) session: Number,
+    /// The client's number.
+    pub(super) id: u64,
+    /// Who is to answer.
+    pub(super) server: Arc<str>,
+    pub(super) route: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -160,12 +171,12 @@ mod tests {
     use std::time::Duration;
 
     fn waiter(id: u64) -> Waiter {
-        Waiter::Message(Number::default(), id, "x".into())
+        Waiter::Message(Told { session: Number::default(), id, server: "x".into(), route: "a.b.c".into() })
     }
 
     fn ids(lost: &[(Waiter, Failure)]) -> Vec<(u64, Failure)> {
         let id = |(waiter, failure): &(Waiter, Failure)| match waiter {
-            Waiter::Message(_, id, _) => (*id, *failure),
+            Waiter::Message(told) => (told.id, *failure),
             Waiter::Call(_) => unreachable!(),
         };
         lost.iter().map(id).collect()

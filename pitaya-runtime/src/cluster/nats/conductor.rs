@@ -92,19 +92,19 @@ impl Conductor {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            if let Waiter::Message(.., server) = &waiter {
-                self.unreachable(Some(server));
+            if let Waiter::Message(told) = &waiter {
+                self.unreachable(Some(&told.server));
             }
             return self.tell(Vec::new(), vec![(waiter, Failure::Nobody)]);
         }
         match waiter {
             Waiter::Call(sender) => drop(sender.send(Ok(message.payload))),
-            Waiter::Message(session, id, _) => {
+            Waiter::Message(told) => {
                 let outcome = Response::decode(message.payload).map_err(|e| {
                     count(&self.hub.counters.malformed);
                     Error::internal(format!("the server's answer cannot be read: {e}"))
                 });
-                self.settle(session, id, outcome.and_then(Result::from).as_deref());
+                self.settle(told.session, told.id, outcome.and_then(Result::from).as_deref());
             }
         }
     }
@@ -180,13 +180,15 @@ impl Conductor {
             // Answered before, and only its bundle was not through.
             let Some(waiting) = waiting else { continue };
             self.count(failure);
-            seat.sink.answered(waiting.id, Err(errors.get(failure)));
+            seat.sink.answered(waiting.id, Err(&errors.get(failure, &waiting.route)));
         }
         for (waiter, failure) in waiters {
             self.count(failure);
             match waiter {
                 Waiter::Call(sender) => drop(sender.send(Err(failure))),
-                Waiter::Message(session, id, _) => self.settle(session, id, Err(errors.get(failure))),
+                Waiter::Message(told) => {
+                    self.settle(told.session, told.id, Err(&errors.get(failure, &told.route)));
+                }
             }
         }
     }
@@ -217,14 +219,18 @@ fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) {
     }
 }
 
-/// Errors are made once, however many are told.
+/// Errors are made once, however many are told; only the route differs.
 struct Errors {
     timeout: Duration,
     made: [Option<Error>; 4],
 }
 
 impl Errors {
-    fn get(&mut self, failure: Failure) -> &Error {
-        self.made[failure as usize].get_or_insert_with(|| failure.error(self.timeout))
+    fn get(&mut self, failure: Failure, route: &str) -> Error {
+        let error = self.made[failure as usize].get_or_insert_with(|| failure.error(self.timeout)).clone();
+        match failure {
+            Failure::Timeout | Failure::Gone => error.with("route", route),
+            Failure::Nobody | Failure::Unsent => error,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The way of one session's messages to other servers.
 
-use super::calls::Waiter;
+use super::calls::{Told, Waiter};
 use super::counters::count;
 use super::hub::{Hub, Own};
 use super::line::{Line, check};
@@ -38,7 +38,7 @@ impl Path {
         let number = Number(seat.number.0 | u64::from(way.next()));
         let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
         let bundle = line.post.forward(lane, number, &message).map_err(|refusal| self.hub.refused(refusal))?;
-        way.sent(of.id, lane, bundle);
+        way.sent(of.id, of.route, lane, bundle);
         Ok(())
     }
 
@@ -46,14 +46,15 @@ impl Path {
     fn plain(&self, line: &Line, seat: &Seat, to: &ServerInfo, own: &Own, of: &Forward<'_>) -> Result<()> {
         check(to)?;
         let mut payload = Vec::new();
-        {
+        let route = {
             let mut way = seat.way.lock();
             let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
             payload.reserve_exact(message.plain_len());
             message.write(&mut payload);
-        }
+            way.route(of.route)
+        };
         let subject = subjects::server(&to.kind, &to.id).into();
-        let waiter = Waiter::Message(seat.number, of.id, to.id.clone());
+        let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route });
         let sent = line.request(subject, payload.into(), waiter, self.hub.settings.request_timeout);
         sent.map(drop).map_err(|refusal| self.hub.refused(refusal))
     }

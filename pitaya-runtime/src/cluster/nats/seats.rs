@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A message on the lane without an answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Waiting {
     sequence: u32,
     /// The client's number.
     pub(super) id: u64,
     pub(super) lane: u32,
     pub(super) bundle: u64,
+    pub(super) route: Arc<str>,
 }
 
 /// What is known of a session's way. Its lock is taken before that of the connection's post.
@@ -22,6 +23,8 @@ pub(super) struct Way {
     sequence: u32,
     waiting: VecDeque<Waiting>,
     session: Encoded,
+    /// The last route: most sessions repeat themselves.
+    route: Option<Arc<str>>,
     /// The last target, the connection it was looked up for, and its lane there.
     pub(super) last: Option<(Arc<ServerInfo>, u64, u32)>,
 }
@@ -33,9 +36,18 @@ impl Way {
     }
 
     /// The next message is on its way.
-    pub(super) fn sent(&mut self, id: u64, lane: u32, bundle: u64) {
+    pub(super) fn sent(&mut self, id: u64, route: &str, lane: u32, bundle: u64) {
         self.sequence = self.next();
-        self.waiting.push_back(Waiting { sequence: self.sequence, id, lane, bundle });
+        let route = self.route(route);
+        self.waiting.push_back(Waiting { sequence: self.sequence, id, lane, bundle, route });
+    }
+
+    /// A route, for whoever has to be told that it had no answer.
+    pub(super) fn route(&mut self, route: &str) -> Arc<str> {
+        match &self.route {
+            Some(last) if **last == *route => last.clone(),
+            _ => self.route.insert(route.into()).clone(),
+        }
     }
 
     /// The message with this number, once; only if it went to this lane, where one is said.
@@ -165,7 +177,7 @@ mod tests {
     fn answers_may_come_in_any_order_and_once() {
         let mut way = Way::default();
         for id in 1..=3 {
-            way.sent(id, 0, 1);
+            way.sent(id, "a.b.c", 0, 1);
         }
         assert_eq!(way.take(2, None).map(|waiting| waiting.id), Some(2));
         assert!(way.take(2, None).is_none() && way.take(9, None).is_none());
