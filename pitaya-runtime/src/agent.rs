@@ -3,6 +3,7 @@
 use crate::counters::count;
 use crate::outbox::Outbox;
 use crate::server::Server;
+use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
 use pitaya_core::session::{Link, Push};
@@ -27,6 +28,8 @@ pub(crate) struct Agent {
     pub(crate) concurrent: AtomicUsize,
     /// Messages sent on to another server that have no outcome yet.
     pub(crate) forwarded: AtomicUsize,
+    /// For whom the transport listens, on behalf of this session.
+    heard: Mutex<Option<Arc<str>>>,
 }
 
 impl Agent {
@@ -38,6 +41,7 @@ impl Agent {
             coded: AtomicBool::new(false),
             concurrent: AtomicUsize::new(0),
             forwarded: AtomicUsize::new(0),
+            heard: Mutex::default(),
             server,
             remote,
         }
@@ -46,6 +50,21 @@ impl Agent {
     /// The code this client reads for a push route.
     fn code(&self, route: &str) -> Option<u16> {
         if self.coded.load(Relaxed) { self.server.dictionary.code(route) } else { None }
+    }
+
+    /// Lets other servers reach the user through this frontend, until [`ignore`](Self::ignore).
+    pub(crate) async fn listen(&self, uid: &Arc<str>) -> Result<()> {
+        self.server.cluster.transport.listen(uid).await?;
+        *self.heard.lock() = Some(uid.clone());
+        Ok(())
+    }
+
+    /// Takes back what was listened for, once.
+    pub(crate) fn ignore(&self) {
+        let heard = self.heard.lock().take();
+        if let Some(uid) = heard {
+            self.server.cluster.transport.ignore(&uid);
+        }
     }
 
     /// Queues the answer of a call that finished elsewhere.
@@ -138,7 +157,7 @@ impl Link for Agent {
     }
 
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.server.bind(session, uid))
+        Box::pin(self.server.bind(self, session, uid))
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {

@@ -1,5 +1,6 @@
 //! What all connections of one app share, and what is decided once for all of them.
 
+use crate::agent::Agent;
 use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
@@ -17,6 +18,7 @@ use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -152,18 +154,20 @@ impl Server {
     }
 
     /// The app's part of [`Session::bind`].
-    pub(crate) async fn bind(&self, session: &Session, uid: &Arc<str>) -> Result<()> {
+    pub(crate) async fn bind(&self, agent: &Agent, session: &Session, uid: &Arc<str>) -> Result<()> {
         for callback in &self.callbacks.on_bind {
             callback(session.clone()).await?;
         }
         self.sessions.bind(session, uid)?;
-        let mut undo = Unbind { server: self, session: Some(session), uid };
+        let mut undo = Unbind { agent, session: Some(session), uid };
         let transport = &self.cluster.transport;
         // Others reach the user before anybody learns that it is bound. While they cannot, a binding is as good as before.
-        let told = transport
-            .listen(uid)
-            .await
-            .and_then(|()| if self.cluster.unique { transport.tell_bound(uid) } else { Ok(()) });
+        let listened = agent.listen(uid).await;
+        if session.is_closed() {
+            // Whoever closed it may have looked before there was anything to take back, and has told its end.
+            return Err(Error::closed());
+        }
+        let told = listened.and_then(|()| if self.cluster.unique { transport.tell_bound(uid) } else { Ok(()) });
         if let Err(error) = told {
             tracing::warn!("other servers do not know of a binding yet: {error}");
         }
@@ -178,29 +182,21 @@ impl Server {
         Ok(())
     }
 
-    /// Takes a uid away from a session, if it is still its own; then nobody else reaches the user here.
-    fn unbind(&self, session: &Session, uid: &str) -> bool {
-        let own = self.sessions.unbind(session, uid);
-        if own {
-            self.cluster.transport.ignore(uid);
-        }
-        own
-    }
-
-    /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was `accepted`, the app's and
+    /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was accepted, the app's and
     /// the components'.
-    pub(crate) fn close(self: &Arc<Self>, session: &Session, reason: &CloseReason, accepted: bool) {
+    pub(crate) fn close(self: &Arc<Self>, agent: &Agent, session: &Session, reason: &CloseReason) {
         self.sessions.remove(session);
         let uid = session.uid();
-        let bound = uid.as_ref().is_some_and(|uid| self.unbind(session, uid));
+        let bound = uid.as_ref().is_some_and(|uid| self.sessions.unbind(session, uid));
         if !session.finish(reason.clone()) {
             return;
         }
         // Bound while it was being closed: the one of the two that comes second sees the other.
-        let bound = bound || session.uid().is_some_and(|uid| self.unbind(session, &uid));
+        let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
+        agent.ignore();
         count(&self.counters.closed[reason.index()]);
         tracing::debug!(session = session.id(), uid = session.uid().as_deref(), "session closed: {reason}");
-        if !accepted {
+        if !agent.accepted.load(Relaxed) {
             return;
         }
         for callback in &self.callbacks.on_closed {
@@ -235,7 +231,7 @@ pub(crate) const fn answer_overhead(id: u64) -> usize {
 
 /// A bind that is refused or dropped half-way leaves no entry.
 struct Unbind<'a> {
-    server: &'a Server,
+    agent: &'a Agent,
     session: Option<&'a Session>,
     uid: &'a str,
 }
@@ -243,7 +239,8 @@ struct Unbind<'a> {
 impl Drop for Unbind<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.server.unbind(session, self.uid);
+            self.agent.server.sessions.unbind(session, self.uid);
+            self.agent.ignore();
         }
     }
 }

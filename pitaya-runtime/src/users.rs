@@ -190,11 +190,11 @@ impl Users {
     }
 
     async fn tell_some(&self, server: &ServerInfo, what: What<'_>, uids: &[&str]) -> pitaya_core::Result<Missed> {
-        let (route, data) = match what {
-            What::Push(push) => (push.route().to_owned(), push.body().clone()),
-            What::Kick => (String::new(), Bytes::new()),
+        let (route, data, kick) = match what {
+            What::Push(push) => (push.route().to_owned(), push.body().clone(), false),
+            What::Kick => (String::new(), Bytes::new(), true),
         };
-        let message = ToUsers { route, data, uids: uids.iter().map(|uid| (*uid).to_owned()).collect() };
+        let message = ToUsers { route, data, uids: uids.iter().map(|uid| (*uid).to_owned()).collect(), kick };
         let mut call = RpcCall::new(Target::Server(server.id.clone()), sys::TO_USERS);
         call.body = message.encode_to_vec().into();
         let answer = Rpc::shared(self.cluster.clone()).call(call).await?;

@@ -46,6 +46,12 @@ impl Room {
         Ok(Raw::from("set"))
     }
 
+    pub async fn add(&self, session: &Session, key: Raw) -> Result<Raw> {
+        session.data().set(std::str::from_utf8(&key.0)?, 1)?;
+        session.push_to_front().await?;
+        Ok(Raw::from("added"))
+    }
+
     pub fn get(&self, session: &Session) -> Raw {
         Raw(session.data().encoded())
     }

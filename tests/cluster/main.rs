@@ -3,9 +3,11 @@
 // `pub` in a component says "a route", and its owned argument is the payload. Tests need no manual.
 #![allow(unreachable_pub, missing_docs, clippy::needless_pass_by_value)]
 
+mod edges;
 mod faults;
 mod forward;
 mod game;
+mod listening;
 mod load;
 mod order;
 mod restart;

@@ -301,6 +301,15 @@ async fn an_app_runs_until_it_is_told_to_end() {
     assert_eq!(room.log.all().last().map(String::as_str), Some("first shutdown"));
 }
 
+/// Whether its start had begun or not.
+#[tokio::test]
+async fn an_app_that_is_told_to_end_at_once_ends() {
+    for _ in 0..20 {
+        let app = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0")).build().expect("valid");
+        timeout(SOON, app.run_until(async {})).await.expect("in time").expect("stopped");
+    }
+}
+
 #[tokio::test]
 async fn nothing_keeps_an_app_that_has_stopped() {
     for method in ["quick", "stuck", "stuck_aside"] {

@@ -118,13 +118,14 @@ pub trait Transport: Send + Sync + 'static {
     /// PIT-503 when it could not be sent.
     fn kick(&self, kind: &str, uid: &str) -> Result<()>;
 
-    /// Makes this frontend hear what is sent to this user. When it returns, others reach it.
+    /// Makes this frontend hear what is sent to this user. When it returns, others reach it. Each call that succeeds is
+    /// followed by one of [`ignore`](Self::ignore): two sessions of one user may overlap.
     ///
     /// # Errors
     /// PIT-503 when there is no connection.
     fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// Ends [`listen`](Self::listen).
+    /// Takes one [`listen`](Self::listen) back.
     fn ignore(&self, uid: &str);
 
     /// Tells the other frontends of this type that the session of this user is here now.

@@ -44,10 +44,7 @@ impl Inner {
         if let Some(unread) = self.unread.take() {
             // Checked when it came.
             self.values = serde_json::from_slice(&unread).unwrap_or_default();
-            self.ip = IPS.into_iter().find(|ip| self.values.get(IP_VERSION).is_some_and(|value| value == ip));
-            if self.ip.is_some() {
-                self.values.remove(IP_VERSION);
-            }
+            self.ip = take_ip(&mut self.values);
         }
         &mut self.values
     }
@@ -102,7 +99,10 @@ impl SessionData {
 
     /// Puts these values in place of all there were.
     pub fn replace(&self, values: Map<String, Value>) {
-        *self.0.lock() = Inner { values, ..Inner::default() };
+        let mut inner = self.0.lock();
+        inner.values();
+        // The client's address is still of its kind.
+        *inner = Inner { values, ip: inner.ip, ..Inner::default() };
     }
 
     /// The values as one JSON object, keys sorted. Encoded once per change.
@@ -121,6 +121,17 @@ impl SessionData {
     /// PIT-400 when the bytes are not a JSON object; the data are as before.
     pub fn replace_encoded(&self, json: &[u8]) -> Result<()> {
         let values = serde_json::from_slice(json).map_err(|e| Error::bad_request(e.to_string()))?;
+        self.replace(values);
+        Ok(())
+    }
+
+    /// Replaces everything with what another server sends back: a JSON object, with what Go keeps there or without.
+    ///
+    /// # Errors
+    /// PIT-400 when the bytes are not a JSON object; the data are as before.
+    pub fn replace_wire(&self, json: &[u8]) -> Result<()> {
+        let mut values = serde_json::from_slice(json).map_err(|e| Error::bad_request(e.to_string()))?;
+        take_ip(&mut values);
         self.replace(values);
         Ok(())
     }
@@ -173,6 +184,13 @@ impl SessionData {
         (inner.encoded, inner.wire) = (None, None);
         done
     }
+}
+
+/// Takes Go's own value out.
+fn take_ip(values: &mut Map<String, Value>) -> Option<&'static str> {
+    let ip = IPS.into_iter().find(|ip| values.get(IP_VERSION).is_some_and(|value| value == ip))?;
+    values.remove(IP_VERSION);
+    Some(ip)
 }
 
 /// A map of strings to JSON values always has a JSON form.

@@ -96,6 +96,17 @@ impl Session {
         }
     }
 
+    /// Who it is, once nobody can refuse it any more: while callbacks of its binding run [`uid`](Self::uid) has it, and
+    /// this has not.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn bound_uid(&self) -> Option<Arc<str>> {
+        match &*self.0.uid.lock() {
+            Uid::Bound(uid) => Some(uid.clone()),
+            Uid::Unbound | Uid::Binding(_) => None,
+        }
+    }
+
     /// Binds it to a uid. The app's bind callbacks may refuse; then it is unbound again.
     ///
     /// An older session of the same uid on this server is kicked.

@@ -110,3 +110,17 @@ fn a_push_is_written_in_the_sessions_codec_or_not_at_all() {
     assert_eq!(session.push_as::<(crate::Protobuf,), _>("onZ", &()).unwrap_err().code(), "PIT-500");
     assert_eq!(*probe.0.lock(), [("onX".to_owned(), b"[1]".to_vec()), ("onY".to_owned(), b"null".to_vec())]);
 }
+
+#[test]
+fn gos_own_value_stays_on_the_wire_and_out_of_sight() {
+    let data = SessionData::default();
+    data.set_ip_version(true);
+    data.replace_wire(br#"{"a":1,"ipversion":"ipv6"}"#).unwrap();
+    assert_eq!((data.all().len(), &data.to_wire()[..]), (1, &br#"{"a":1,"ipversion":"ipv4"}"#[..]));
+    assert_eq!(data.replace_wire(b"[]").unwrap_err().code(), "PIT-400");
+    data.clear();
+    assert_eq!((&data.encoded()[..], &data.to_wire()[..]), (&b"{}"[..], &br#"{"ipversion":"ipv4"}"#[..]));
+    let came = SessionData::from_wire(br#"{"ipversion":"ipv6","b":2}"#[..].into()).unwrap();
+    came.replace_encoded(br#"{"c":3}"#).unwrap();
+    assert_eq!((came.contains("b"), &came.to_wire()[..]), (false, &br#"{"c":3,"ipversion":"ipv6"}"#[..]));
+}

@@ -9,6 +9,7 @@ use crate::server::Server;
 use pitaya_core::cluster::{Callee, IncomingCall, IncomingMessage, Reply};
 use pitaya_core::{CloseReason, Error, codes};
 use std::sync::Arc;
+use tokio::time::timeout_at;
 
 /// Takes the calls and messages of other servers. Kept by the app while it runs.
 pub(crate) struct Calls {
@@ -39,14 +40,14 @@ impl Callee for Calls {
         self.server.tasks.spawn(async move {
             let _place = place;
             let answer = match sys::find(&call.route) {
-                Some(operation) => operation.run(&server, &call).await,
-                // At the deadline nobody waits any more.
-                None => match serve(&server, call).await {
-                    Ok(answer) => answer,
-                    Err(_) => return,
-                },
+                // It may wait for callbacks of the app.
+                Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
+                None => serve(&server, call).await,
             };
-            reply(answer);
+            // At the deadline nobody waits any more.
+            if let Ok(answer) = answer {
+                reply(answer);
+            }
         });
     }
 

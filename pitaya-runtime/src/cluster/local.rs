@@ -122,6 +122,19 @@ impl Seat {
         self.own.get().map(|own| Peer { id: own.id.clone(), kind: own.kind.clone() })
     }
 
+    /// Looked and done under one lock: of two with the same id that start at once one is refused.
+    fn announce_first(&self, id: Arc<str>) -> Result<(), DiscoveryError> {
+        let Some(own) = self.own.get() else { return Ok(()) };
+        let mut members = self.members.0.write();
+        if members.iter().any(|member| member.listed && member.info.id == id && member.callee.strong_count() > 0) {
+            return Err(DiscoveryError::Taken(id));
+        }
+        if let Some(member) = members.iter_mut().find(|member| Arc::ptr_eq(&member.info, own)) {
+            (member.listed, member.takes) = (true, true);
+        }
+        Ok(())
+    }
+
     fn change(&self, change: impl FnOnce(&mut Member)) {
         let Some(own) = self.own.get() else { return };
         let mut members = self.members.0.write();
@@ -144,13 +157,11 @@ impl Discovery for Seat {
     }
 
     fn announce(&self, own: ServerInfo) -> BoxFuture<'_, Result<(), DiscoveryError>> {
-        let taken = |member: &Member| member.listed && member.info.id == own.id && member.callee.strong_count() > 0;
-        if self.members.0.read().iter().any(taken) {
-            return Box::pin(ready(Err(DiscoveryError::Taken(own.id))));
+        let announced = self.announce_first(own.id);
+        if announced.is_ok() {
+            self.members.report();
         }
-        self.change(|member| (member.listed, member.takes) = (true, true));
-        self.members.report();
-        Box::pin(ready(Ok(())))
+        Box::pin(ready(announced))
     }
 
     fn withdraw(&self) -> BoxFuture<'_, ()> {
@@ -309,6 +320,15 @@ impl Back for Waiting {
     }
 }
 
+/// Let go of without an answer: its time had passed before its turn, or its server was cut off. It may have run.
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !*self.done.get_mut() {
+            self.answer(0, Err(&Error::rpc_timeout(&self.route)));
+        }
+    }
+}
+
 /// Forwarded messages in the order of their deadlines: all are waited for equally long.
 #[derive(Default)]
 struct Overdue {
@@ -319,9 +339,17 @@ struct Overdue {
 impl Overdue {
     /// How late a time-out may come.
     const GRAIN: Duration = Duration::from_millis(20);
+    /// A queue up to this long is not looked through.
+    const FEW: usize = 1024;
 
     fn add(&self, deadline: Instant, waiting: &Arc<Waiting>) {
         let mut queue = self.queue.lock();
+        // Those behind one that takes long are done and not taken out yet: room is made before more is taken.
+        if queue.len() == queue.capacity() && queue.len() > Self::FEW {
+            queue.retain(|(_, waiting)| waiting.strong_count() > 0);
+            let room = queue.len().max(Self::FEW);
+            queue.reserve(room);
+        }
         queue.push_back((deadline, Arc::downgrade(waiting)));
         if queue.len() == 1 {
             self.first.notify_one();
@@ -363,5 +391,61 @@ impl fmt::Debug for LocalCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members = self.0.0.read();
         f.debug_map().entries(members.iter().map(|member| (&member.info.kind, &member.info.id))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts its answers.
+    #[derive(Default)]
+    struct Probe(Mutex<Vec<(u64, String)>>);
+
+    impl Sink for Probe {
+        fn answered(&self, id: u64, outcome: Result<&[u8], &Error>) {
+            let code = outcome.map_or_else(|error| error.code().to_owned(), |_| "ok".to_owned());
+            self.0.lock().push((id, code));
+        }
+        fn pushed(&self, _: &str, _: &[u8]) {}
+        fn kicked(&self) {}
+    }
+
+    fn waiting(session: &Arc<Probe>, id: u64) -> Arc<Waiting> {
+        let session: Arc<dyn Sink> = session.clone();
+        let session = Arc::downgrade(&session);
+        Arc::new(Waiting { session, id, route: "room.room.x".into(), done: AtomicBool::new(false) })
+    }
+
+    #[test]
+    fn each_message_is_answered_once_whatever_becomes_of_it() {
+        let session = Arc::new(Probe::default());
+        let answered = waiting(&session, 1);
+        answered.answer(0, Ok(b""));
+        answered.answer(0, Ok(b""));
+        drop(answered);
+        drop(waiting(&session, 2));
+        let (overdue, late) = (Overdue::default(), waiting(&session, 3));
+        overdue.add(now(), &late);
+        assert!(overdue.is_over());
+        late.answer(0, Ok(b""));
+        drop(late);
+        let seen = session.0.lock();
+        let codes: Vec<_> = seen.iter().map(|(id, code)| (*id, &**code)).collect();
+        assert_eq!(codes, [(1, "ok"), (2, "PIT-408"), (3, "PIT-408")]);
+    }
+
+    #[test]
+    fn what_is_done_behind_one_that_takes_long_is_forgotten() {
+        let (session, overdue) = (Arc::new(Probe::default()), Overdue::default());
+        let deadline = now() + Duration::from_secs(60);
+        let long = waiting(&session, 1);
+        overdue.add(deadline, &long);
+        for id in 2..100_000 {
+            let quick = waiting(&session, id);
+            overdue.add(deadline, &quick);
+            quick.answer(0, Ok(b""));
+        }
+        assert!(!overdue.is_over() && overdue.queue.lock().len() < 10_000);
     }
 }

@@ -20,18 +20,20 @@ impl RpcClient for Cluster {
             let latest = now() + timeout;
             let deadline = call.deadline.map_or(latest, |deadline| deadline.min(latest));
             let repeats = matches!(call.target, Target::Any(_)) && self.repeats(&call.route);
-            let mut tried = Vec::new();
+            let (mut tried, mut last) = (Vec::new(), None);
             loop {
-                let to = self.choose(&call.target, &tried)?;
+                // With nobody left to try, what the last one said stands: it may have run there.
+                let to = self.choose(&call.target, &tried).map_err(|none| last.take().unwrap_or(none))?;
                 let left = deadline.saturating_duration_since(now());
                 if left.is_zero() {
-                    return Err(Error::rpc_timeout(&call.route));
+                    return Err(last.unwrap_or_else(|| Error::rpc_timeout(&call.route)));
                 }
                 let outcome = self.call_server(&to, &call, left).await;
                 match outcome {
                     Err(error) if repeats && tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
                         tracing::debug!(route = &*call.route, server = &*to.id, "tried again elsewhere: {error}");
                         tried.push(to.id.clone());
+                        last = Some(error);
                     }
                     outcome => return outcome,
                 }

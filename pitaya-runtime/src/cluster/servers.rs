@@ -64,10 +64,13 @@ impl Servers {
         self.table.load().all.values().cloned().collect()
     }
 
-    /// Ends when a server comes, goes or changes.
-    pub async fn changed(&self) {
-        // The sender is this very struct: it cannot be gone.
-        let _ = self.version.subscribe().changed().await;
+    /// Ends when a server comes, goes or changes after this was called: call it, look, and then wait, and nothing is
+    /// missed.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut version = self.version.subscribe();
+        async move {
+            let _ = version.changed().await;
+        }
     }
 
     /// A number that changes whenever anything else here does.
@@ -82,7 +85,7 @@ impl Servers {
         servers.get(index as usize).cloned()
     }
 
-    /// One of a type by chance, other than these, unless there are no others.
+    /// One of a type by chance, other than these.
     pub(crate) fn another(&self, kind: &str, tried: &[Arc<str>]) -> Option<Arc<ServerInfo>> {
         let servers = self.of(kind);
         let fresh: Vec<_> = servers.iter().filter(|server| !tried.contains(&server.id)).collect();
@@ -240,6 +243,16 @@ mod tests {
         servers.put(info("room", "b"));
         assert_eq!(ids(&servers, "room"), ["b"]);
         assert!(servers.get("a").is_some());
+    }
+
+    #[test]
+    fn a_change_between_a_look_and_the_wait_is_not_missed() {
+        use futures_util::FutureExt;
+        let servers = Servers::new();
+        let changed = servers.changed();
+        servers.put(info("room", "a"));
+        assert!(changed.now_or_never().is_some());
+        assert!(servers.changed().now_or_never().is_none());
     }
 
     #[test]

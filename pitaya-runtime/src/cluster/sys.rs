@@ -3,11 +3,13 @@
 
 use crate::server::Server;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use pitaya_core::cluster::IncomingCall;
 use pitaya_core::cluster::envelope::{KickAnswer, KickMsg, Response, Session as Named};
 use pitaya_core::session::Push;
 use pitaya_core::{Error, Result, Session, codes};
 use prost::Message;
+use std::panic::AssertUnwindSafe;
 
 /// Binds a session by its number.
 pub(crate) const BIND: &str = "sys.bindsession";
@@ -21,7 +23,7 @@ pub(crate) const TO_USERS: &str = "sys.tousers";
 /// What [`TO_USERS`] carries.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ToUsers {
-    /// The route of the push; empty for a kick.
+    /// The route of the push.
     #[prost(string, tag = "1")]
     pub(crate) route: String,
     /// The body, encoded for the clients.
@@ -29,6 +31,9 @@ pub(crate) struct ToUsers {
     pub(crate) data: Bytes,
     #[prost(string, repeated, tag = "3")]
     pub(crate) uids: Vec<String>,
+    /// A kick, which has neither route nor body.
+    #[prost(bool, tag = "4")]
+    pub(crate) kick: bool,
 }
 
 /// Which of them were not here, by their places in the list.
@@ -57,7 +62,13 @@ pub(crate) fn find(route: &str) -> Option<Operation> {
 }
 
 impl Operation {
-    pub(crate) async fn run(self, server: &Server, call: &IncomingCall) -> Result<Bytes> {
+    /// Runs it; a callback of the app that panics is an error like any other.
+    pub(crate) async fn guarded(self, server: &Server, call: &IncomingCall) -> Result<Bytes> {
+        let outcome = AssertUnwindSafe(self.run(server, call)).catch_unwind().await;
+        outcome.unwrap_or_else(|panic| Err(server.panicked(Some(&call.route), &*panic)))
+    }
+
+    async fn run(self, server: &Server, call: &IncomingCall) -> Result<Bytes> {
         match self {
             Self::Bind => {
                 let named: Named = read(&call.body)?;
@@ -69,7 +80,7 @@ impl Operation {
                 let session = session(server, named.id)?;
                 // Nothing is no change, as in Go.
                 if !named.data.is_empty() {
-                    session.data().replace_encoded(&named.data)?;
+                    session.data().replace_wire(&named.data)?;
                 }
                 Ok(acknowledged())
             }
@@ -79,8 +90,8 @@ impl Operation {
                 Ok(KickAnswer { kicked: true }.encode_to_vec().into())
             }
             Self::ToUsers => {
-                let ToUsers { route, data, uids } = read(&call.body)?;
-                let push = if route.is_empty() { None } else { Some(Push::raw(&route, data)?) };
+                let ToUsers { route, data, uids, kick } = read(&call.body)?;
+                let push = if kick { None } else { Some(Push::raw(&route, data)?) };
                 let reached = |uid: &String| {
                     server.sessions.by_uid(uid).is_some_and(|session| match &push {
                         Some(push) => session.send(push).is_ok(),

@@ -60,7 +60,7 @@ where
             self.closing = Some(Closing::Drop);
         }
         work.out.clear();
-        self.server.close(&self.session, reason, self.agent.accepted.load(Relaxed));
+        self.server.close(&self.agent, &self.session, reason);
     }
 
     pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>, scratch: &mut Scratch) -> Poll<()> {

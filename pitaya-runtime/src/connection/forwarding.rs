@@ -14,6 +14,7 @@ use pitaya_core::cluster::{Forward, Forwarder, Message, ServerInfo};
 use pitaya_core::route::RouteParts;
 use pitaya_core::wire::{self, RouteRef};
 use pitaya_core::{CloseReason, Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task;
@@ -63,7 +64,7 @@ where
         };
         let (route, kind) = match (RouteParts::parse(name), std::str::from_utf8(name)) {
             (Ok(RouteParts { server: Some(kind), .. }), Ok(route)) if *kind != *server.kind => (route, kind),
-            _ => return self.fail(work, head, &server.not_served(name)).map(|()| Sent::Done),
+            _ => return self.fail_in_turn(work, head, &server.not_served(name)),
         };
         let mut inflated = Vec::new();
         let body = if message.compressed {
@@ -75,7 +76,7 @@ where
             message.body
         };
         let sent = match self.target(kind, route, body) {
-            Err(error) => self.fail(work, head, &error).map(|()| Sent::Done),
+            Err(error) => self.fail_in_turn(work, head, &error),
             Ok(to) => match self.must_wait(&to, server.cluster.repeats(route)) {
                 Some(until) => Ok(Sent::Later(until)),
                 None if server.cluster.repeats(route) => {
@@ -91,6 +92,14 @@ where
         sent
     }
 
+    /// An error of this server: told after the answers to what came before.
+    fn fail_in_turn(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<Sent, CloseReason> {
+        if self.agent.forwarded.load(Acquire) > 0 {
+            return Ok(Sent::Later(0));
+        }
+        self.fail(work, head, error).map(|()| Sent::Done)
+    }
+
     fn send(
         &mut self,
         work: &mut Work,
@@ -101,7 +110,7 @@ where
         body: &[u8],
     ) -> Result<(), CloseReason> {
         let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
-        let (uid, data) = (self.session.uid(), self.session.data().to_wire());
+        let (uid, data) = (self.session.bound_uid(), self.session.data().to_wire());
         let mut message = Forward::new(self.session.id(), head.id, notify, route, body);
         message.uid = uid.as_deref().unwrap_or_default();
         message.data = &data;
@@ -128,7 +137,7 @@ where
         count(&self.server.counters.forwarded);
         let again = Again {
             session: self.session.id(),
-            uid: self.session.uid().as_deref().unwrap_or_default().to_owned(),
+            uid: self.session.bound_uid().as_deref().unwrap_or_default().to_owned(),
             data: self.session.data().to_wire(),
             id: head.id,
             notify,
@@ -155,9 +164,10 @@ where
                 return Err(none());
             }
             let message = Message::new(&self.session, route, body);
-            return router
-                .route(&message, &servers)
-                .ok_or_else(|| Error::internal("no server was chosen by the router"));
+            return match catch_unwind(AssertUnwindSafe(|| router.route(&message, &servers))) {
+                Ok(chosen) => chosen.ok_or_else(|| Error::internal("no server was chosen by the router")),
+                Err(panic) => Err(self.server.panicked(Some("a router"), &*panic)),
+            };
         }
         if forwarding.version != version {
             forwarding.version = version;

@@ -229,6 +229,10 @@ where
             let at = head.open(&mut work.out);
             let compress = self.agent.compress.load(Relaxed);
             self.server.finish_answer(&mut work.out, at, head.id, Err(error), compress);
+            // The answers of other servers to what came before.
+            if self.agent.outbox.is_dirty() {
+                return self.pushes_first(work, at);
+            }
         } else {
             unheard(&self.agent, head.route, error);
         }

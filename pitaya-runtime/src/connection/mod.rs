@@ -342,6 +342,6 @@ where
 /// A connection that is dropped (its runtime ends) still closes its session.
 impl<S, F> Drop for Connection<S, F> {
     fn drop(&mut self) {
-        self.server.close(&self.session, &CloseReason::Shutdown, self.agent.accepted.load(Relaxed));
+        self.server.close(&self.agent, &self.session, &CloseReason::Shutdown);
     }
 }

@@ -10,6 +10,7 @@ use pitaya_core::{BoxFuture, Error, Result};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 
 /// How often a message is tried at most.
 const TRIES: usize = 3;
@@ -47,7 +48,9 @@ async fn run(cluster: Arc<Cluster>, agent: Arc<Agent>, first: Arc<ServerInfo>, m
     let kind = first.kind.clone();
     let (mut to, mut tried) = (first, Vec::new());
     loop {
-        match attempt(&cluster, &agent, &to, &message).await {
+        // All of them together have the time of one.
+        let outcome = timeout_at(deadline.into(), attempt(&cluster, &agent, &to, &message)).await;
+        match outcome.unwrap_or_else(|_| Err(Error::rpc_timeout(&message.route))) {
             Err(error) if tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
                 tried.push(to.id.clone());
                 let Some(other) = cluster.servers.another(&kind, &tried) else { return Err(error) };

@@ -86,7 +86,7 @@ where
 
     /// What the handler pushed comes before its answer.
     #[cold]
-    fn pushes_first(&mut self, work: &mut Work, at: usize) -> Result<(), CloseReason> {
+    pub(super) fn pushes_first(&mut self, work: &mut Work, at: usize) -> Result<(), CloseReason> {
         let answer = work.out.split_off(at);
         let Some(reason) = self.agent.outbox.take(&mut work.out) else {
             work.out.extend_from_slice(&answer);

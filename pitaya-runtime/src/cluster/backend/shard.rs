@@ -1,6 +1,7 @@
 //! Some of the sessions of other servers: their messages, and the turns that are pending.
 
 use super::turn::{Begun, Ended, Pending, Workplace, begin};
+use crate::cluster::now;
 use crate::server::Server;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
@@ -13,6 +14,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::task::{self, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -21,6 +24,9 @@ pub(super) type Key = (u64, i64);
 
 /// So many messages begin in one poll: other tasks have their turn too.
 const BATCH: usize = 256;
+
+/// How often messages that nobody waits for any more are looked for behind turns that take long.
+const SWEEP: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Shard {
@@ -60,9 +66,12 @@ impl Shard {
             arrived: VecDeque::new(),
             waiting: FxHashMap::default(),
             pending: FuturesUnordered::new(),
+            ended: None,
             workplace: Workplace::default(),
             token: None,
+            sweep: interval_at(Instant::now() + SWEEP, SWEEP),
         };
+        work.sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::spawn(async move {
             let aborting = work.server.aborting.clone();
             aborting.run_until_cancelled(poll_fn(|cx| work.poll(cx))).await;
@@ -78,9 +87,12 @@ struct Work {
     /// What waits behind the pending turn of its session.
     waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
     pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
+    /// A turn that is over, whose session has not gone on yet.
+    ended: Option<(Key, Ended)>,
     workplace: Workplace,
-    /// Held while there is something to do.
+    /// Held while there is something to do: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
+    sweep: Interval,
 }
 
 impl Work {
@@ -88,16 +100,15 @@ impl Work {
         self.shard.waker.register(cx.waker());
         let mut budget = BATCH;
         loop {
-            while let Poll::Ready(Some((key, ended))) = self.pending.poll_next_unpin(cx) {
-                self.load.fetch_sub(1, Relaxed);
-                self.next(cx, key, &ended);
+            if self.ended.is_none()
+                && let Poll::Ready(ended) = self.pending.poll_next_unpin(cx)
+            {
+                self.ended = ended;
             }
-            if self.shard.filled.swap(false, AcqRel) {
-                let mut queue = self.shard.queue.lock();
-                self.arrived.extend(queue.messages.drain(..));
-                self.token = queue.token.take().or(self.token.take());
-            }
-            if self.arrived.is_empty() {
+            // After a turn has ended and before its session goes on: what was sent before its frontend knew what the turn
+            // did to the session is here by now, and has to be told.
+            self.collect();
+            if self.arrived.is_empty() && self.ended.is_none() {
                 break;
             }
             while let Some((key, message)) = self.arrived.pop_front() {
@@ -113,11 +124,41 @@ impl Work {
                     return Poll::Pending;
                 }
             }
+            if let Some((key, ended)) = self.ended.take() {
+                self.load.fetch_sub(1, Relaxed);
+                self.next(cx, key, &ended);
+            }
         }
         if self.pending.is_empty() {
             self.token = None;
         }
+        while !self.waiting.is_empty() && self.sweep.poll_tick(cx).is_ready() {
+            self.forget_overdue();
+        }
         Poll::Pending
+    }
+
+    /// Takes over what has arrived.
+    fn collect(&mut self) {
+        if self.shard.filled.swap(false, AcqRel) {
+            let mut queue = self.shard.queue.lock();
+            self.arrived.extend(queue.messages.drain(..));
+            let token = queue.token.take();
+            drop(queue);
+            self.token = self.token.take().or(token);
+        }
+    }
+
+    /// What waits behind a turn that never ends must not fill the places of all others.
+    fn forget_overdue(&mut self) {
+        let now = now();
+        for behind in self.waiting.values_mut() {
+            let before = behind.len();
+            behind.retain(|message| message.deadline > now);
+            let forgotten = before - behind.len();
+            self.load.fetch_sub(forgotten, Relaxed);
+            self.server.counters.overdue_messages.fetch_add(forgotten as u64, Relaxed);
+        }
     }
 
     /// Begins a turn; what it became when it is over already.
@@ -165,5 +206,38 @@ impl Work {
                 None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use pitaya_core::cluster::Back;
+    use pitaya_core::rpc::Peer;
+    use pitaya_core::{Error, Result};
+
+    struct Nowhere;
+
+    impl Back for Nowhere {
+        fn answer(&self, _: u64, _: Result<&[u8], &Error>) {}
+        fn push(&self, _: u64, _: Option<&str>, _: &str, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+        fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_app_waits_for_messages_that_no_task_has_seen() {
+        let (shard, tasks) = (Shard::default(), TaskTracker::new());
+        let peer = Peer { id: "front".into(), kind: "connector".into() };
+        let message = IncomingMessage::new(Arc::new(peer), 1, now(), Arc::new(Nowhere), 0);
+        assert!(shard.push(&tasks, (0, 1), message));
+        tasks.close();
+        assert!(tasks.wait().now_or_never().is_none());
+        drop(shard);
+        assert!(tasks.wait().now_or_never().is_some());
     }
 }
