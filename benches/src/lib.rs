@@ -9,6 +9,7 @@ pub mod bare;
 pub mod generator;
 pub mod histogram;
 pub mod judge;
+pub mod mux;
 pub mod procfs;
 pub mod report;
 pub mod server;
