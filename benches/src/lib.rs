@@ -6,6 +6,8 @@
 
 pub mod args;
 pub mod bare;
+pub mod cluster;
+pub mod forward;
 pub mod generator;
 pub mod histogram;
 pub mod judge;
