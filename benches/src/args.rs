@@ -68,6 +68,16 @@ impl Args {
             None => Ok(default),
         }
     }
+
+    /// The values of an option that stand with commas between them; none when it was not given.
+    ///
+    /// # Errors
+    /// A text that quotes the values that could not be read.
+    pub fn list<T: FromStr>(&self, name: &str) -> Result<Vec<T>, String> {
+        let values = self.text(name).into_iter().flat_map(|text| text.split(','));
+        let values: Result<_, _> = values.map(str::parse).collect();
+        values.map_err(|_| format!("--{name}: cannot read {:?}", self.text(name).unwrap_or_default()))
+    }
 }
 
 fn known(options: &[&str], switches: &[&str]) -> String {
@@ -90,6 +100,8 @@ mod tests {
         assert_eq!(args.text("only"), Some("a,b"));
         assert!(args.given("check"));
         assert_eq!(parse("").expect("valid").value("secs", 2.0), Ok(2.0));
+        assert_eq!(parse("--only 1,20").expect("valid").list("only"), Ok(vec![1, 20]));
+        assert_eq!(parse("").expect("valid").list::<u32>("only"), Ok(vec![]));
     }
 
     #[test]
@@ -98,5 +110,6 @@ mod tests {
         assert_eq!(parse("--secs").unwrap_err(), "--secs needs a value");
         assert_eq!(parse("--check=1").unwrap_err(), "--check takes no value");
         assert_eq!(parse("--secs x").expect("parsed").value("secs", 1.0).unwrap_err(), "--secs: cannot read \"x\"");
+        assert_eq!(parse("--only 1,").expect("parsed").list::<u32>("only").unwrap_err(), "--only: cannot read \"1,\"");
     }
 }

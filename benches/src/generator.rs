@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::procfs;
+use crate::procfs::{self, Cost};
 use crate::report::{IdleReport, LoadReport};
 use crate::session::{Body, Session};
 use crate::tally::Tally;
@@ -30,8 +30,8 @@ pub struct Target {
     pub body: Body,
     /// WebSocket instead of bare TCP.
     pub web_socket: bool,
-    /// Process whose CPU time and memory are read.
-    pub server_pid: Option<u32>,
+    /// Processes whose CPU time and memory are read.
+    pub servers: Vec<u32>,
 }
 
 /// How hard to press.
@@ -131,28 +131,7 @@ impl Generator {
         let left: usize = self.conns.iter().filter(|conn| conn.alive).map(|conn| conn.session.in_flight()).sum();
         self.tally.fail(left as u64, || "no answer".to_owned());
 
-        let msgs = self.tally.in_window;
-        let per_msg = |cpu: Duration| if msgs == 0 { 0.0 } else { cpu.as_secs_f64() * 1e6 / msgs as f64 };
-        let micros = |nanos: u64| nanos as f64 / 1e3;
-        let (own, server) = (after.0 - before.0, after.1 - before.1);
-        let latency = &self.tally.latency;
-        Ok(LoadReport {
-            msgs,
-            answers: self.tally.answers,
-            errors: self.tally.failures,
-            secs,
-            msgs_per_sec: msgs as f64 / secs,
-            p50_us: micros(latency.percentile(50.0)),
-            p90_us: micros(latency.percentile(90.0)),
-            p99_us: micros(latency.percentile(99.0)),
-            p999_us: micros(latency.percentile(99.9)),
-            max_us: micros(latency.max()),
-            generator_percent: own.as_secs_f64() / secs * 100.0,
-            generator_us_per_msg: per_msg(own),
-            server_percent: server.as_secs_f64() / secs * 100.0,
-            server_us_per_msg: per_msg(server),
-            first_error: self.tally.first_failure,
-        })
+        Ok(LoadReport::new(self.tally, secs, after.generator - before.generator, &after.servers_since(&before)))
     }
 
     /// Opens `sessions` on top of a few that warm the server up, reads the server's memory before and after, and holds
@@ -339,14 +318,12 @@ impl Generator {
         nanos_since(self.epoch)
     }
 
-    /// Own CPU time and the server's.
-    fn cost(&self) -> Result<(Duration, Duration), String> {
-        let server = self.target.server_pid.map_or(Ok(Duration::ZERO), procfs::cpu_time)?;
-        Ok((procfs::cpu_time(std::process::id())?, server))
+    fn cost(&self) -> Result<Cost, String> {
+        Cost::now(&self.target.servers)
     }
 
     fn memory(&self) -> Result<u64, String> {
-        self.target.server_pid.map_or(Ok(0), procfs::resident_bytes)
+        self.target.servers.iter().map(|pid| procfs::resident_bytes(*pid)).sum()
     }
 }
 

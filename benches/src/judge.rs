@@ -60,29 +60,49 @@ pub fn ratio(variant: &[LoadReport], baseline: &[LoadReport]) -> Result<Ratio, R
     if rounds < 2 {
         return Err(Refusal::TooFewRounds);
     }
-    for side in [variant, baseline] {
-        let errors: u64 = side.iter().map(|run| run.errors).sum();
-        if errors > 0 {
-            let first = side.iter().find_map(|run| run.first_error.clone());
-            return Err(Refusal::Failures(errors, first.unwrap_or_default()));
-        }
-        if side.iter().any(|run| run.msgs == 0 || run.server_us_per_msg <= 0.0) {
-            return Err(Refusal::NothingMeasured);
-        }
-        let generator = median(side.iter().map(|run| run.generator_percent));
-        let server = median(side.iter().map(|run| run.server_percent));
-        if generator > GENERATOR_BUSY && server < SERVER_IDLE {
-            return Err(Refusal::GeneratorBound(generator, server));
-        }
+    sound(variant)?;
+    sound(baseline)?;
+    let ratio = Ratio::of(variant.iter().zip(baseline).map(|(a, b)| a.server_us_per_msg / b.server_us_per_msg));
+    if ratio.spread() > MAX_SPREAD {
+        return Err(Refusal::Spread(ratio.spread()));
     }
-    let ratios = variant.iter().zip(baseline).map(|(a, b)| a.server_us_per_msg / b.server_us_per_msg);
-    let (min, max) = range(ratios.clone());
-    let median = median(ratios);
-    let spread = (max - min) / median * 100.0;
-    if spread > MAX_SPREAD {
-        return Err(Refusal::Spread(spread));
+    Ok(ratio)
+}
+
+/// Whether the rounds of one variant say anything.
+///
+/// # Errors
+/// A [`Refusal`] when answers were wrong or the generator was the limit.
+pub fn sound(runs: &[LoadReport]) -> Result<(), Refusal> {
+    let errors: u64 = runs.iter().map(|run| run.errors).sum();
+    if errors > 0 {
+        let first = runs.iter().find_map(|run| run.first_error.clone());
+        return Err(Refusal::Failures(errors, first.unwrap_or_default()));
     }
-    Ok(Ratio { median, min, max })
+    if runs.iter().any(|run| run.msgs == 0 || run.server_us_per_msg <= 0.0) {
+        return Err(Refusal::NothingMeasured);
+    }
+    let generator = median(runs.iter().map(|run| run.generator_percent));
+    let server = median(runs.iter().map(|run| run.server_percent));
+    if generator > GENERATOR_BUSY && server < SERVER_IDLE {
+        return Err(Refusal::GeneratorBound(generator, server));
+    }
+    Ok(())
+}
+
+impl Ratio {
+    /// The median and the range of the rounds' own ratios.
+    #[must_use]
+    pub fn of(ratios: impl Iterator<Item = f64> + Clone) -> Self {
+        let (min, max) = range(ratios.clone());
+        Self { median: median(ratios), min, max }
+    }
+
+    /// How far the rounds lie apart, in per cent of their median.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        (self.max - self.min) / self.median * 100.0
+    }
 }
 
 /// The middle value, or the mean of the two in the middle; 0 of nothing.

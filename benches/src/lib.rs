@@ -6,9 +6,12 @@
 
 pub mod args;
 pub mod bare;
+pub mod cluster;
+pub mod forward;
 pub mod generator;
 pub mod histogram;
 pub mod judge;
+pub mod mux;
 pub mod procfs;
 pub mod report;
 pub mod server;

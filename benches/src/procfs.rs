@@ -16,6 +16,32 @@ pub fn cpu_time(pid: u32) -> Result<Duration, String> {
     parse_stat(&stat).ok_or_else(|| format!("{path}: unexpected content"))
 }
 
+/// CPU times so far: of this process, and of the servers it drives.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    /// This process.
+    pub generator: Duration,
+    /// The servers, in the order they were named.
+    pub servers: Vec<Duration>,
+}
+
+impl Cost {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`cpu_time`].
+    pub fn now(servers: &[u32]) -> Result<Self, String> {
+        let servers: Result<_, String> = servers.iter().map(|pid| cpu_time(*pid)).collect();
+        Ok(Self { generator: cpu_time(std::process::id())?, servers: servers? })
+    }
+
+    /// What each server has used since `before`.
+    #[must_use]
+    pub fn servers_since(&self, before: &Self) -> Vec<Duration> {
+        self.servers.iter().zip(&before.servers).map(|(now, then)| *now - *then).collect()
+    }
+}
+
 /// Resident memory of a process in bytes. Read from `smaps_rollup`, which walks the page tables: the counter in
 /// `status` may lag by some pages per CPU.
 ///

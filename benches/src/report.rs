@@ -1,6 +1,10 @@
 //! What the generator prints: one JSON object on one line.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::tally::Tally;
 
 /// One run under load. Latencies are microseconds from the moment a request was due.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,10 +36,43 @@ pub struct LoadReport {
     pub generator_percent: f64,
     /// The generator's own CPU time per message.
     pub generator_us_per_msg: f64,
-    /// The server's CPU time in the window, in per cent of one core; 0 without `--server-pid`.
+    /// The servers' CPU time in the window, in per cent of one core; 0 without `--server-pid`.
     pub server_percent: f64,
-    /// The server's CPU time per message; 0 without `--server-pid`.
+    /// The servers' CPU time per message; 0 without `--server-pid`.
     pub server_us_per_msg: f64,
+    /// The same for each of them, in the order of `--server-pid`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub each_us_per_msg: Vec<f64>,
+}
+
+impl LoadReport {
+    /// What a run came to: its answers, the length of its window, and what the generator and each server used in it.
+    #[must_use]
+    pub fn new(tally: Tally, secs: f64, generator: Duration, servers: &[Duration]) -> Self {
+        let msgs = tally.in_window;
+        let per_msg = |cpu: Duration| if msgs == 0 { 0.0 } else { cpu.as_secs_f64() * 1e6 / msgs as f64 };
+        let percent = |cpu: Duration| cpu.as_secs_f64() / secs * 100.0;
+        let micros = |nanos: u64| nanos as f64 / 1e3;
+        let (latency, all) = (&tally.latency, servers.iter().sum());
+        Self {
+            msgs,
+            answers: tally.answers,
+            errors: tally.failures,
+            secs,
+            msgs_per_sec: msgs as f64 / secs,
+            p50_us: micros(latency.percentile(50.0)),
+            p90_us: micros(latency.percentile(90.0)),
+            p99_us: micros(latency.percentile(99.0)),
+            p999_us: micros(latency.percentile(99.9)),
+            max_us: micros(latency.max()),
+            generator_percent: percent(generator),
+            generator_us_per_msg: per_msg(generator),
+            server_percent: percent(all),
+            server_us_per_msg: per_msg(all),
+            each_us_per_msg: servers.iter().map(|cpu| per_msg(*cpu)).collect(),
+            first_error: tally.first_failure,
+        }
+    }
 }
 
 /// Many sessions that are through the handshake and silent.

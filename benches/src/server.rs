@@ -1,12 +1,13 @@
 //! Processes: a server that is ready, a generator that has finished, each on its own core.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 
@@ -52,6 +53,18 @@ impl Bench {
         self.bin.parent().unwrap_or(&self.bin).join("bench")
     }
 
+    /// A new file in it for the runs of one command, a line of JSON each.
+    ///
+    /// # Errors
+    /// A text that names the file.
+    pub fn log(&self, command: &str) -> Result<File, String> {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        // With the process id: two that start in the same second do not share a file.
+        let path = self.results().join(format!("{command}-{time}-{}.jsonl", std::process::id()));
+        let file = fs::create_dir_all(self.results()).and_then(|()| File::create(&path));
+        file.map_err(|e| format!("{}: {e}", path.display()))
+    }
+
     /// Why a program cannot be started, if it is not there.
     #[must_use]
     pub fn absent(&self, program: Program) -> Option<String> {
@@ -60,11 +73,19 @@ impl Bench {
         (!path.is_file()).then(|| format!("{} is not built in release mode", name.display()))
     }
 
-    fn path(&self, program: Program) -> PathBuf {
+    /// Where the program lies.
+    #[must_use]
+    pub fn path(&self, program: Program) -> PathBuf {
         match program {
             Program::Bare(_) => self.bin.join("baseline"),
             Program::Project => self.bin.join("examples/conformance"),
         }
+    }
+
+    /// A tool of this harness, on no core of its own.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Command {
+        Command::new(self.bin.join(name))
     }
 
     /// Starts a server on a free port of 127.0.0.1 and waits until it is ready; with `strace`, under `strace -c` that
@@ -73,7 +94,7 @@ impl Bench {
     /// # Errors
     /// A text with the last lines of a server that did not become ready.
     pub fn serve(&self, program: Program, web_socket: bool, strace: Option<&Path>) -> Result<Server, String> {
-        let addr = free_port().map_err(|e| format!("no free port: {e}"))?;
+        let addr = free_port()?;
         let mut command = self.pinned(0);
         if let Some(summary) = strace {
             // -D: the tracer is the grandchild, so that the process we know and end is the server.
@@ -88,10 +109,7 @@ impl Bench {
             }
         };
         // One core, one thread: more of them would only hand the same core to one another.
-        command.env("TOKIO_WORKER_THREADS", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut server = Server { child: start(&mut command)?, addr };
-        server.wait_ready()?;
-        Ok(server)
+        Server::start(command.env("TOKIO_WORKER_THREADS", "1"), addr)
     }
 
     /// Runs the generator against a server and reads its line.
@@ -108,11 +126,7 @@ impl Bench {
         command.arg(self.bin.join("loadgen"));
         command.args(["--addr", &server.addr.to_string(), "--server-pid", &server.child.id().to_string()]);
         command.args(["--route", variant.route, "--body", variant.body]).args(variant.web_socket.then_some("--ws"));
-        let output = command.args(more).stdin(Stdio::null()).output().map_err(|e| format!("loadgen: {e}"))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-        }
-        serde_json::from_slice(&output.stdout).map_err(|e| format!("loadgen printed no report: {e}"))
+        report_of(command.args(more))
     }
 
     /// A command that runs what is appended to it on one core.
@@ -127,6 +141,30 @@ impl Bench {
 }
 
 impl Server {
+    /// Starts a program that will accept connections at `addr` and waits for the line that says it does.
+    ///
+    /// # Errors
+    /// A text with the last lines of a server that did not become ready.
+    pub fn start(command: &mut Command, addr: SocketAddr) -> Result<Self, String> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut server = Self { child: start(command)?, addr };
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+        server.wait_ready().map_err(|why| format!("{}: {why}", program.to_string_lossy()))?;
+        Ok(server)
+    }
+
+    /// Where it accepts connections.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn wait_ready(&mut self) -> Result<(), String> {
         let (lines, ready) = mpsc::sync_channel(64);
         let out = self.child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
@@ -146,7 +184,7 @@ impl Server {
         let mut said = Vec::new();
         loop {
             match ready.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line == "ready" || line.contains("all modules started!") => return Ok(()),
+                Ok(line) if says_ready(&line) => return Ok(()),
                 Ok(line) => said.push(line),
                 Err(why) => {
                     let why = match why {
@@ -169,6 +207,30 @@ impl Drop for Server {
     }
 }
 
+/// The last words of a start: the harness's own programs, the project's example, nats-server, etcd.
+fn says_ready(line: &str) -> bool {
+    let words = [
+        "all modules started!",
+        "Server is ready",
+        "ready to serve client requests",
+        "serving insecure client requests",
+    ];
+    line == "ready" || words.iter().any(|words| line.contains(words))
+}
+
+/// Runs a program that prints one line of JSON.
+///
+/// # Errors
+/// What the program says when it fails.
+pub fn report_of<T: DeserializeOwned>(command: &mut Command) -> Result<T, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{name}: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|e| format!("{name} printed no report: {e}"))
+}
+
 /// Whether a command can be found in `PATH`.
 #[must_use]
 pub fn installed(command: &str) -> bool {
@@ -188,8 +250,12 @@ fn start(command: &mut Command) -> Result<Child, String> {
 }
 
 /// The port is free now; between here and the server's bind somebody could take it, and then the server says so.
-fn free_port() -> std::io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+///
+/// # Errors
+/// The system has none.
+pub fn free_port() -> Result<SocketAddr, String> {
+    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    port.map_err(|e| format!("no free port: {e}"))
 }
 
 #[cfg(test)]

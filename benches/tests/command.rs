@@ -1,6 +1,11 @@
 //! The one command from end to end, with the bare servers only: it must run everywhere, also where nothing else is built.
 
+use std::path::Path;
 use std::process::{Command, Output};
+
+use pitaya_benches::cluster::Brokers;
+use pitaya_benches::report::LoadReport;
+use pitaya_benches::server::{Server, free_port, report_of};
 
 fn ratios(options: &str) -> Output {
     // The other two programs lie beside it: Cargo builds all of a package's programs for its integration tests.
@@ -50,4 +55,25 @@ fn a_check_under_another_load_and_an_unknown_variant_are_refused() {
     let output = ratios("--only sink");
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("unknown variant \"sink\""));
+}
+
+#[test]
+fn the_multiplexer_gets_every_answer_and_says_when_nobody_is_there() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let brokers = Brokers::start(folder).expect("brokers");
+    let url = brokers.nats_url();
+    let request = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mux"));
+        command.args(["request", "--nats", &url, "--in-flight", "8", "--secs", "0.2", "--warmup", "0"]);
+        command
+    };
+    assert_eq!(report_of::<LoadReport>(&mut request()).unwrap_err(), "mux: the broker answered with status 503");
+
+    let mut respond = Command::new(env!("CARGO_BIN_EXE_mux"));
+    let addr = free_port().expect("a port");
+    let responder = Server::start(respond.args(["respond", "--nats", &url]), addr).expect("a responder");
+    let pids = format!("{},{}", responder.pid(), brokers.nats_pid());
+    let report: LoadReport = report_of(request().args(["--server-pid", &pids])).expect("a report");
+    assert_eq!((report.errors, report.each_us_per_msg.len()), (0, 2), "{report:?}");
+    assert!(report.msgs > 100 && report.answers >= report.msgs + 8, "{report:?}");
 }

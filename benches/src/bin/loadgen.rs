@@ -9,7 +9,7 @@ use pitaya_benches::session::Body;
 use serde_json::json;
 
 const USAGE: &str = "usage: loadgen --addr HOST:PORT [--conns 64] [--depth 16] [--secs 2] [--warmup 0.3]
-  [--route connector.room.join] [--body raw|json] [--ws] [--server-pid PID]
+  [--route connector.room.join] [--body raw|json] [--ws] [--server-pid PID,..]
   [--rate N]   open loop: N requests a second over all connections, latency counted from the moment each was due
   [--idle N]   open N sessions through the handshake, hold them for --secs, print the server's memory per session";
 
@@ -36,7 +36,7 @@ fn run() -> Result<String, String> {
         route: args.text("route").unwrap_or("connector.room.join").to_owned(),
         body: args.value("body", Body::Raw)?,
         web_socket: args.given("ws"),
-        server_pid: args.text("server-pid").map(|_| args.value("server-pid", 0)).transpose()?,
+        servers: args.list("server-pid")?,
     };
     let window = seconds(&args, "secs", 2.0)?;
     let line = if args.given("idle") {

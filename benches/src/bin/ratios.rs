@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use pitaya_benches::args::Args;
 use pitaya_benches::judge::{self, median, range};
@@ -50,7 +50,7 @@ fn run() -> Result<Vec<String>, String> {
     let quick = args.given("quick");
     let bench = Bench::new()?;
     let mut session = Session {
-        log: create_log(&bench.results())?,
+        log: bench.log("ratios")?,
         bench,
         conns: args.value("conns", CONNS)?,
         depth: args.value("depth", DEPTH)?,
@@ -250,14 +250,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-fn create_log(folder: &Path) -> Result<fs::File, String> {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    // With the process id: two that start in the same second do not share a file.
-    let path = folder.join(format!("ratios-{time}-{}.jsonl", std::process::id()));
-    let file = fs::create_dir_all(folder).and_then(|()| fs::File::create(&path));
-    file.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// The tracer writes its summary after the server's end.

@@ -34,7 +34,7 @@ fn serve(mode: Mode, before: fn(usize) -> bool) -> Target {
         route: "connector.room.join".to_owned(),
         body: if mode == Mode::Json { Body::Json } else { Body::Raw },
         web_socket: mode == Mode::WebSocket,
-        server_pid: Some(std::process::id()),
+        servers: vec![std::process::id()],
     }
 }
 
