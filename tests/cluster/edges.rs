@@ -96,7 +96,7 @@ async fn a_binding_that_is_refused_was_never_seen_elsewhere() {
     let who = asking(&client, "room.room.who", "");
     eventually("both are sent", || front.counts().forwarded == 2).await;
     gate.add_permits(1);
-    assert_eq!((&*bind.await.unwrap(), &*who.await.unwrap()), ("APP-1: banned", "back front nobody"));
+    assert_eq!((&*bind.await.expect("joined"), &*who.await.expect("joined")), ("APP-1: banned", "back front nobody"));
 }
 
 /// Sent at whatever moment around the end of a binding.
@@ -161,9 +161,9 @@ async fn an_error_of_the_frontend_waits_for_what_came_before_it() {
         assert!(timeout(Duration::from_millis(50), other).await.is_err(), "it was answered first");
     }
     gate.add_permits(1);
-    assert_eq!(first.await.unwrap(), "first");
+    assert_eq!(first.await.expect("joined"), "first");
     for (other, code) in others.into_iter().zip(["PIT-500", "PIT-404"]) {
-        assert!(other.await.unwrap().starts_with(code));
+        assert!(other.await.expect("joined").starts_with(code));
     }
 }
 

@@ -65,9 +65,9 @@ async fn errors_come_home_with_code_text_and_metadata(world: World) {
 
 async fn notifies_arrive_and_their_errors_stay(world: World) {
     let p = pair(world).await;
-    p.client.notify_raw("room.room.tell", "one").await.unwrap();
-    p.client.notify_raw("room.room.fail", "").await.unwrap();
-    p.client.notify_raw("room.room.tell", "two").await.unwrap();
+    p.client.notify_raw("room.room.tell", "one").await.expect("sent");
+    p.client.notify_raw("room.room.fail", "").await.expect("sent");
+    p.client.notify_raw("room.room.tell", "two").await.expect("sent");
     eventually("both arrive", || p.room.told.load(SeqCst) == 2).await;
     assert_eq!(*p.room.heard.lock(), ["one", "two"]);
     eventually("the error is counted at both", || p.front.counts().failed_notifies == 1).await;
@@ -77,7 +77,7 @@ async fn a_backend_binds_and_pushes_at_once(world: World) {
     let p = pair(world).await;
     let mut bound = p.client.on("onBound");
     assert_eq!(ask(&p.client, "room.room.bind", "zoe").await, "bound");
-    assert_eq!(&bound.recv().await.unwrap().body[..], b"at once");
+    assert_eq!(&bound.recv().await.expect("open").body[..], b"at once");
     assert_eq!(p.front.sessions().by_uid("zoe").map(|session| session.id()), Some(1));
     assert_eq!(ask(&p.client, "room.room.who", "").await, "back front zoe");
     assert_eq!(ask(&p.client, "room.room.bind", "ann").await, "PIT-000: session is already bound to an uid");
@@ -157,7 +157,7 @@ async fn the_next_target_waits_for_the_last_one(world: World) {
     gate.add_permits(1);
     eventually("the third is done", || hall.heard.lock().len() == 1).await;
     gate.add_permits(2);
-    for outcome in waiting.await.unwrap() {
+    for outcome in waiting.await.expect("joined") {
         outcome.expect("answered");
     }
     assert_eq!(
@@ -212,8 +212,8 @@ async fn a_backend_that_stops_answers_what_it_has(world: World) {
     let stopping = tokio::spawn(async move { back.shutdown().await });
     eventually("nobody sees it", || front.servers().of("room").is_empty()).await;
     gate.add_permits(1);
-    assert_eq!(&waiting.await.unwrap().expect("answered")[..], b"late");
-    stopping.await.unwrap();
+    assert_eq!(&waiting.await.expect("joined").expect("answered")[..], b"late");
+    stopping.await.expect("joined");
     assert_eq!(ask(&client, "room.room.echo", "").await, "PIT-500: no servers available of this type");
 }
 
