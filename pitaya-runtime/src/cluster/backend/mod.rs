@@ -3,6 +3,7 @@
 //! A few tasks share the sessions by hash. A turn is polled where it is; only one that is pending is kept, and only its
 //! session waits: messages of one session run one after the other, in the order of their arrival, as on the frontend.
 
+mod changes;
 mod remote;
 mod shard;
 mod turn;

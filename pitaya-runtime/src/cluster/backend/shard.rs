@@ -1,5 +1,6 @@
 //! Some of the sessions of other servers: their messages, and the turns that are pending.
 
+use super::changes::Changes;
 use super::turn::{Begun, Ended, Pending, Workplace, begin};
 use crate::cluster::now;
 use crate::server::Server;
@@ -66,6 +67,7 @@ impl Shard {
             arrived: VecDeque::new(),
             waiting: FxHashMap::default(),
             pending: FuturesUnordered::new(),
+            changes: Changes::default(),
             ended: None,
             workplace: Workplace::default(),
             token: None,
@@ -87,6 +89,7 @@ struct Work {
     /// What waits behind the pending turn of its session.
     waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
     pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
+    changes: Changes,
     /// A turn that is over, whose session has not gone on yet.
     ended: Option<(Key, Ended)>,
     workplace: Workplace,
@@ -132,7 +135,7 @@ impl Work {
         if self.pending.is_empty() {
             self.token = None;
         }
-        while !self.waiting.is_empty() && self.sweep.poll_tick(cx).is_ready() {
+        while !(self.waiting.is_empty() && self.changes.is_empty()) && self.sweep.poll_tick(cx).is_ready() {
             self.forget_overdue();
         }
         Poll::Pending
@@ -152,6 +155,7 @@ impl Work {
     /// What waits behind a turn that never ends must not fill the places of all others.
     fn forget_overdue(&mut self) {
         let now = now();
+        self.changes.forget(now);
         for behind in self.waiting.values_mut() {
             let before = behind.len();
             behind.retain(|message| message.deadline > now);
@@ -162,10 +166,12 @@ impl Work {
     }
 
     /// Begins a turn; what it became when it is over already.
-    fn run(&mut self, cx: &mut task::Context<'_>, key: Key, message: IncomingMessage) -> Option<Ended> {
+    fn run(&mut self, cx: &mut task::Context<'_>, key: Key, mut message: IncomingMessage) -> Option<Ended> {
+        self.changes.tell(&key, &mut message, now);
         match begin(&self.server, &mut self.workplace, cx, message) {
             Begun::Over(ended) => {
                 self.load.fetch_sub(1, Relaxed);
+                self.remember(key, &ended);
                 Some(ended)
             }
             Begun::Pending(turn) => {
@@ -188,16 +194,24 @@ impl Work {
         }));
     }
 
+    /// Messages of the session may still be on their way that show it as it was.
+    fn remember(&mut self, key: Key, ended: &Ended) {
+        if let Some(change) = &ended.change {
+            self.changes.add(key, change, now());
+        }
+    }
+
     /// A pending turn of this session is over: what waited behind it runs.
     fn next(&mut self, cx: &mut task::Context<'_>, key: Key, ended: &Ended) {
+        self.remember(key, ended);
         if ended.concurrent {
             return;
         }
         let Some(mut behind) = self.waiting.remove(&key) else { return };
-        ended.update(&mut behind);
+        ended.tell(&mut behind);
         while let Some(message) = behind.pop_front() {
             match self.run(cx, key, message) {
-                Some(ended) => ended.update(&mut behind),
+                Some(ended) => ended.tell(&mut behind),
                 None if self.waiting.contains_key(&key) => {
                     self.waiting.insert(key, behind);
                     return;

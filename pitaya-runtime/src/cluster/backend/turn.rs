@@ -1,5 +1,6 @@
 //! One forwarded message: from its envelope to its answer.
 
+use super::changes::Change;
 use super::remote::RemoteAgent;
 use crate::call::{Staged, after, overdue};
 use crate::cluster::now;
@@ -38,25 +39,26 @@ pub(super) enum Begun {
     Pending(Box<Pending>),
 }
 
-/// A turn that is over: whose it was, and what became of the session.
+/// A turn that is over, and what became of the session.
 #[derive(Default)]
 pub(super) struct Ended {
-    agent: Option<Arc<RemoteAgent>>,
+    pub(super) change: Option<Change>,
     pub(super) concurrent: bool,
 }
 
 impl Ended {
-    /// What waits was sent before the frontend knew what this turn did to the session: it sees it all the same.
-    pub(super) fn update(&self, behind: &mut VecDeque<IncomingMessage>) {
-        let Some(agent) = self.agent.as_ref().filter(|_| !behind.is_empty()) else { return };
+    fn new(agent: &RemoteAgent, message: &IncomingMessage, concurrent: bool) -> Self {
         let (uid, data) = agent.changes();
-        for message in behind {
-            if let Some(uid) = uid.as_ref().filter(|uid| uid.as_bytes() != message.uid) {
-                message.uid = Bytes::copy_from_slice(uid.as_bytes());
-            }
-            if let Some(data) = &data {
-                message.data = data.clone();
-            }
+        let uid = uid.filter(|uid| uid.as_bytes() != message.uid).map(|uid| Bytes::copy_from_slice(uid.as_bytes()));
+        let data = data.map(|data| (data, message.data.clone()));
+        let change = (uid.is_some() || data.is_some()).then_some(Change { uid, data });
+        Self { change, concurrent }
+    }
+
+    /// What waits behind it sees what it did.
+    pub(super) fn tell(&self, behind: &mut VecDeque<IncomingMessage>) {
+        if let Some(change) = &self.change {
+            behind.iter_mut().for_each(|message| change.tell(message));
         }
     }
 }
@@ -122,7 +124,7 @@ pub(super) fn begin(
         place.take();
     }
     finish(server, &message, &context, out, outcome);
-    Begun::Over(Ended { agent: Some(agent), concurrent: false })
+    Begun::Over(Ended::new(&agent, &message, false))
 }
 
 impl Pending {
@@ -152,7 +154,7 @@ impl Pending {
             tracing::warn!(route = name, "a handler ran for {took:?}, longer than pitaya.limits.handler.soft");
         }
         finish(server, &self.message, &self.context, &mut out, outcome);
-        Ended { agent: Some(self.agent), concurrent: self.concurrent }
+        Ended::new(&self.agent, &self.message, self.concurrent)
     }
 }
 
