@@ -103,3 +103,20 @@ async fn other_frontends_hear_of_a_binding() {
     until("it is counted", || one.transport.counts().malformed == 1).await;
     drop(room);
 }
+
+#[tokio::test]
+async fn who_comes_while_the_broker_is_away_is_heard_when_it_is_back() {
+    let mut broker = NatsServer::start(&[]);
+    let mut front = server("connector", "f1", &broker).start().await;
+    let room = server("room", "r1", &broker).start().await;
+    broker.kill();
+    until("the loss is noticed", || !front.transport.is_connected()).await;
+    front.transport.listen("ann").await.expect("with the next connection");
+    front.transport.listen("bob").await.expect("with the next connection");
+    front.transport.ignore("bob");
+    broker.restart();
+    until("both are back", || front.transport.is_connected() && room.transport.is_connected()).await;
+    room.transport.push("connector", "bob", "onX", b"1").expect("sent");
+    room.transport.push("connector", "ann", "onX", b"2").expect("sent");
+    assert_eq!(front.hear().await, push("ann", "2"));
+}

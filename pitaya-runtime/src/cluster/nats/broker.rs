@@ -136,6 +136,20 @@ impl Broker {
         // Who left while the subscriptions were made.
         let users = self.hub.users.lock();
         heard.iter().filter(|uid| !users.contains_key(*uid)).for_each(|uid| line.ignore(uid.clone()));
+        // And who came.
+        let known: std::collections::HashSet<_> = heard.iter().collect();
+        let missing: Vec<_> = users.keys().filter(|uid| !known.contains(uid)).cloned().collect();
+        drop(users);
+        let Some(own) = self.hub.own().filter(|_| !missing.is_empty()) else { return };
+        let (line, kind) = (line.clone(), own.info.kind.clone());
+        self.hub.tasks.spawn(async move {
+            for uid in missing {
+                // Lost again: the next connection looks at the list, too.
+                if listen(&line, &kind, uid).await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// A connection that hears answers and nothing else.

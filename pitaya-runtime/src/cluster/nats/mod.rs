@@ -133,7 +133,7 @@ impl Transport for NatsTransport {
         Box::pin(async move {
             let own = self.hub.own().ok_or_else(unsent)?;
             incoming::check_user(&own.info.kind, uid)?;
-            let (line, uid) = (self.hub.line()?, Arc::<str>::from(uid));
+            let uid = Arc::<str>::from(uid);
             let first = {
                 let mut users = self.hub.users.lock();
                 let listeners = users.entry(uid.clone()).or_default();
@@ -141,10 +141,21 @@ impl Transport for NatsTransport {
                 *listeners == 1
             };
             let listening = Listening { hub: &self.hub, uid: Some(uid.clone()) };
-            if first {
-                broker::listen(&line, &own.info.kind, uid).await?;
+            // Without a connection the next one hears the user: it looks at the list.
+            if let Some(line) = self.hub.line.load_full() {
+                let heard = async {
+                    if first {
+                        broker::listen(&line, &own.info.kind, uid.clone()).await.map_err(|_| Failure::Unsent)?;
+                    }
+                    line.settle(self.hub.settings.request_timeout).await
+                };
+                if heard.await.is_err() {
+                    tracing::debug!(
+                        uid = &*uid,
+                        "the broker was lost while a user was to be heard: the next connection does"
+                    );
+                }
             }
-            line.settle(self.hub.settings.request_timeout).await.map_err(|_| unsent())?;
             listening.stay();
             Ok(())
         })
