@@ -1,8 +1,9 @@
 //! Calls and messages one by one, as Go servers know them.
 
-use crate::support::{Event, code, server, until};
+use crate::support::{Event, Told, code, server, until};
 use bytes::Bytes;
-use pitaya_runtime::cluster::{Forward, OutgoingCall, Transport};
+use pitaya_core::cluster::server::{LANE, LANE_VERSION};
+use pitaya_runtime::cluster::{Forward, OutgoingCall, ServerInfo, Transport};
 use pitaya_runtime::{Error, Result};
 use pitaya_tests::nats::NatsServer;
 use std::sync::{Arc, Mutex};
@@ -61,16 +62,24 @@ async fn an_answer_that_does_not_come_is_a_time_out() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_once() {
     let broker = NatsServer::start(&[]);
-    let front = server("connector", "f1", &broker).start().await;
-    let nobody = Arc::new(pitaya_runtime::cluster::ServerInfo::new("room", "gone", false));
+    let mut front = server("connector", "f1", &broker).start().await;
+    let nobody = Arc::new(ServerInfo::new("room", "gone", false));
     let began = Instant::now();
     assert_eq!(code(front.transport.call(&nobody, call("room.a.b", b"")).await), "PIT-503");
     let mut client = front.session(1);
     client.send(&nobody, 1, b"x").expect("there is a connection");
     assert_eq!(code(client.outcome(1).await), "PIT-503");
     assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
+    // By the lane too; and whoever keeps the list of servers is told of each.
+    let mut ours = ServerInfo::new("room", "gone", false);
+    ours.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+    client.send(&Arc::new(ours), 2, b"x").expect("there is a connection");
+    assert_eq!(code(client.outcome(2).await), "PIT-503");
+    for _ in 0..3 {
+        assert_eq!(front.hear().await, Told::Unreachable("gone".to_owned()));
+    }
     // A name from discovery that would break a line of the protocol is not sent.
-    let evil = Arc::new(pitaya_runtime::cluster::ServerInfo::new("room", "x 1\r\nPUB y", false));
+    let evil = Arc::new(ServerInfo::new("room", "x 1\r\nPUB y", false));
     assert_eq!(code(front.transport.call(&evil, call("room.a.b", b"")).await), "PIT-500");
     assert_eq!(code(client.send(&evil, 2, b"")), "PIT-500");
 }
@@ -176,7 +185,7 @@ async fn a_start_without_a_broker_says_where_and_why() {
                 }
                 fn bound_elsewhere(&self, _: &str, _: &str) {}
             }
-            let info = Arc::new(pitaya_runtime::cluster::ServerInfo::new("room", "r", false));
+            let info = Arc::new(ServerInfo::new("room", "r", false));
             transport.start(info, Arc::new(Nobody)).await.expect_err("no broker")
         }
     };

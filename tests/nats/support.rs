@@ -32,6 +32,7 @@ pub(crate) enum Told {
     Push(String, String, Vec<u8>),
     Kick(String),
     Bound(String, String),
+    Unreachable(String),
 }
 
 impl Callee for Fake {
@@ -55,6 +56,10 @@ impl Callee for Fake {
 
     fn bound_elsewhere(&self, uid: &str, frontend: &str) {
         let _ = self.told.send(Told::Bound(uid.to_owned(), frontend.to_owned()));
+    }
+
+    fn unreachable(&self, server: &str) {
+        let _ = self.told.send(Told::Unreachable(server.to_owned()));
     }
 }
 

@@ -16,7 +16,7 @@ use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr, Sub
 use pitaya_core::{Error, Result, codes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -84,7 +84,7 @@ impl Broker {
             hub.line.store(None);
             count(&hub.counters.disconnects);
             tracing::warn!(address = hub.settings.connect_shown(), "the connection to NATS is lost");
-            let began = std::time::Instant::now();
+            let began = Instant::now();
             tokio::select! {
                 next = self.again() => line = next,
                 () = hub.stopped.cancelled() => return,
@@ -94,16 +94,15 @@ impl Broker {
     }
 
     async fn again(&mut self) -> Arc<Line> {
-        let mut attempt = 0;
+        let began = Instant::now();
         loop {
-            sleep(backoff(attempt, chance())).await;
+            sleep(backoff(began.elapsed(), chance())).await;
             match self.connect().await {
                 Ok(line) => return line,
                 Err(problem) => {
                     tracing::debug!(address = problem.address, error = problem.cause, "cannot connect to NATS");
                 }
             }
-            attempt += 1;
         }
     }
 
@@ -210,6 +209,7 @@ impl Broker {
     async fn replace(&mut self, old: &Arc<Line>) -> Option<Arc<Line>> {
         let hub = self.hub.clone();
         tracing::info!(address = hub.settings.connect_shown(), "NATS is about to end: going elsewhere");
+        let asked = Instant::now();
         let dialled = loop {
             match self.dial().await {
                 Ok(dialled) => break dialled,
@@ -217,7 +217,7 @@ impl Broker {
                 Err(_) if old.signals.down.is_cancelled() => return None,
                 Err(problem) => tracing::debug!(address = problem.address, error = problem.cause, "not there"),
             }
-            sleep(backoff(2, chance())).await;
+            sleep(backoff(asked.elapsed(), chance())).await;
         };
         let (line, orders) = dialled;
         old.retire(GOODBYE).await;

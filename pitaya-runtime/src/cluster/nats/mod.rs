@@ -44,7 +44,8 @@ use tokio::time::timeout;
 
 /// Calls and messages between servers over NATS.
 ///
-/// A connection to the broker that is lost is replaced for ever, with pauses of 50 ms to 5 s. What was in flight is told
+/// A connection to the broker that is lost is tried again for ever, with pauses by chance: up to a quarter of the
+/// outage so far, 5 s at most. What was in flight is told
 /// at once: PIT-408 if it may have run, PIT-503 if it certainly has not; nothing is sent later than asked for.
 ///
 /// ```no_run

@@ -5,7 +5,7 @@ use async_nats::ServerAddr;
 use pitaya_core::{Error, Result};
 use std::time::Duration;
 
-/// The shortest and the longest pause before a lost connection is tried again.
+/// The smallest and the largest bound of the pause before a lost connection is tried again.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 #[derive(Debug, Clone)]
@@ -61,12 +61,11 @@ impl Settings {
     }
 }
 
-/// The pause before the connection that was lost is tried for the n-th time, from 0: anything up to a bound that doubles,
-/// so that servers that lost it together do not come back together.
-pub(super) fn backoff(attempt: u32, chance: f64) -> Duration {
+/// The pause before a connection that has been lost for so long is tried again: anything up to a quarter of that, so that
+/// servers that lost it together do not come back together, and a short outage is not made a long one.
+pub(super) fn backoff(lost: Duration, chance: f64) -> Duration {
     let [shortest, longest] = BACKOFF;
-    let bound = shortest.saturating_mul(1 << attempt.min(16)).min(longest);
-    bound.mul_f64(chance.clamp(0.0, 1.0))
+    (lost / 4).clamp(shortest, longest).mul_f64(chance.clamp(0.0, 1.0))
 }
 
 /// A number from 0 to 1 that nobody can foresee.
@@ -81,9 +80,9 @@ mod tests {
 
     #[test]
     fn the_pause_grows_up_to_five_seconds() {
-        let most: Vec<_> = [0, 1, 2, 6, 7, 40].map(|attempt| backoff(attempt, 1.0).as_millis()).into();
-        assert_eq!(most, [50, 100, 200, 3200, 5000, 5000]);
-        assert_eq!(backoff(40, 0.0), Duration::ZERO);
+        let most = |millis| backoff(Duration::from_millis(millis), 1.0).as_millis();
+        assert_eq!([0, 200, 1000, 4000, 20_000, 3_600_000].map(most), [50, 50, 250, 1000, 5000, 5000]);
+        assert_eq!(backoff(Duration::from_secs(40), 0.0), Duration::ZERO);
     }
 
     #[test]

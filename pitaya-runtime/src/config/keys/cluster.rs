@@ -99,7 +99,7 @@ section! {
         /// The same for a connection over TLS.
         reconnectjittertls: Duration = secs(1),
         /// The wait before the first connection is tried again.
-        #[go = "waits so for a lost one too. Here that is 50ms to 5s, by chance and growing."]
+        #[go = "waits so for a lost one too. Here that is by chance up to a quarter of the outage so far, 5s at most."]
         reconnectwait: Duration = secs(1),
         /// Time between two pings to the broker. A connection that is silent for three of them counts as lost.
         #[go = "2m."]
