@@ -123,7 +123,7 @@ async fn a_lost_connection_is_told_at_once() {
     let call = OutgoingCall::new("room.a.b", Duration::from_secs(9));
     assert_eq!(code(front.transport.call(&room.info, call).await), "PIT-503");
     assert_eq!(code(front.transport.push("connector", "zoe", "onX", b"")), "PIT-503");
-    assert_eq!(code(front.transport.listen("zoe").await), "PIT-503");
+    assert!(front.transport.listen("zoe").await.is_ok(), "with the next connection");
     front.transport.stop().await;
 }
 
