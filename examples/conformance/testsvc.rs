@@ -111,6 +111,10 @@ fn remote(app: &App, raw: &Raw) -> Result<(String, String, String)> {
     let Some((kind, method)) = route.split_once('.') else {
         return Err(Error::bad_request("invalid route"));
     };
+    if !method.contains('.') {
+        let text = "no server type chosen for sending RPC, send a full route in the format server.service.component";
+        return Err(Error::new(codes::UNKNOWN, text));
+    }
     if kind == app.server_type() {
         return Err(nonsense());
     }

@@ -1,9 +1,9 @@
 //! Heartbeats: the server's own, and what becomes of a client that has none.
 
-use crate::compare::Codec;
 use crate::replay::Replay;
 use pitaya_core::wire::packet::HEARTBEAT;
 use pitaya_tests::client::{Client, Heard};
+use pitaya_tests::compare::Codec;
 use pitaya_tests::process::Conformance;
 use pitaya_tests::vectors::exchanges;
 use std::time::{Duration, Instant};

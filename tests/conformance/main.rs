@@ -1,6 +1,5 @@
 //! The example `conformance`, in processes of its own and over real sockets, against what real Go Pitaya servers answered.
 
-mod compare;
 mod heartbeat;
 mod isolation;
 mod libpitaya;

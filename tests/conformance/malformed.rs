@@ -1,9 +1,9 @@
 //! Whatever a client sends ends its own session at most.
 
-use crate::compare::{Codec, assert_same};
 use pitaya_core::wire::packet::{ACK, HEADER};
 use pitaya_core::wire::{MessageKind, PacketKind};
 use pitaya_tests::client::{Client, HANDSHAKE};
+use pitaya_tests::compare::{Codec, assert_same};
 use pitaya_tests::process::Conformance;
 use pitaya_tests::vectors::{Exchange, Outcome, exchanges};
 use std::collections::BTreeMap;

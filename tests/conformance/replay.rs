@@ -1,9 +1,9 @@
 //! What clients said to a Go server, said to ours.
 
-use crate::compare::{Codec, assert_same};
 use pitaya_core::wire::packet::HEARTBEAT;
 use pitaya_tests::PATIENCE;
 use pitaya_tests::client::{Client, Heard};
+use pitaya_tests::compare::{Codec, assert_same};
 use pitaya_tests::process::Conformance;
 use pitaya_tests::vectors::{Answer, Exchange, Outcome, exchanges};
 use std::collections::BTreeMap;

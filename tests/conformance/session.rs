@@ -1,9 +1,9 @@
 //! The recorded sessions of a frontend and a backend, on one server that is both: every route is its own.
 
-use crate::compare::Codec;
 use crate::replay::Replay;
 use pitaya_core::wire::{MessageKind, PacketKind, packet};
 use pitaya_tests::client::{Client, Received};
+use pitaya_tests::compare::Codec;
 use pitaya_tests::process::Conformance;
 use pitaya_tests::vectors::{Exchange, Outcome, exchanges};
 use serde_json::json;

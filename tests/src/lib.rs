@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod compare;
 pub mod contract;
 pub mod etcd;
 pub mod nats;

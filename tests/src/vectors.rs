@@ -1,4 +1,5 @@
-//! What clients said to real Go Pitaya servers, and what they were answered: `vectors/client.jsonl`.
+//! What was recorded of real Go Pitaya servers: what clients said and were answered (`vectors/client.jsonl`), what the
+//! servers said to each other (`nats.jsonl`), and what they left in etcd (`etcd.jsonl`).
 
 use pitaya_core::wire::{Message, PacketKind, RouteRef, packet};
 use serde_json::Value;
@@ -96,6 +97,50 @@ pub fn exchanges(case: impl Fn(&str) -> bool) -> Vec<Exchange> {
         }
     }
     exchanges
+}
+
+/// One message on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What went on meanwhile, after the `/`.
+    pub case: String,
+    /// Where it was published.
+    pub subject: String,
+    /// Where its answer is awaited, else empty.
+    pub reply: String,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// What was on the bus while the cases of this family ran, in order: `conformance-json`, `conformance-protobuf` or
+/// `session`.
+///
+/// # Panics
+/// For a line that is not understood.
+#[must_use]
+pub fn frames(family: &str) -> Vec<Frame> {
+    let record = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("a line is JSON");
+        let text = |key: &str| record[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}")).to_owned();
+        let case = text("case").strip_prefix(family)?.strip_prefix('/')?.to_owned();
+        assert_eq!(text("headers"), "", "Go's servers send no headers");
+        Some(Frame { case, subject: text("subject"), reply: text("reply"), payload: unhex(&text("hex")) })
+    };
+    include_str!("../vectors/nats.jsonl").lines().filter_map(record).collect()
+}
+
+/// The records of the servers of a family: key without the prefix, and value.
+///
+/// # Panics
+/// For a line that is not understood.
+#[must_use]
+pub fn servers(family: &str) -> Vec<(String, String)> {
+    let record = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("a line is JSON");
+        let text = |key: &str| record[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}")).to_owned();
+        (text("case") == family).then(|| (text("key"), text("value")))
+    };
+    include_str!("../vectors/etcd.jsonl").lines().filter_map(record).collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -113,8 +113,8 @@ impl Session {
     ///
     /// # Errors
     /// PIT-000 with Go's texts when the uid is empty or the session has one already; PIT-400 when the uid is longer
-    /// than [`MAX_UID`] bytes or has blanks, control characters, or one of `* > .`, which would change the subject it
-    /// becomes a part of; PIT-499 when the session is closed; whatever a callback refuses with.
+    /// than [`MAX_UID`] bytes, has blanks or control characters, or an empty part, `*` or `>` between its dots, which
+    /// would change the subject it becomes a part of; PIT-499 when the session is closed; whatever a callback refuses with.
     pub async fn bind(&self, uid: impl AsRef<str>) -> Result<()> {
         let uid: Arc<str> = check_uid(uid.as_ref())?.into();
         {
@@ -323,9 +323,11 @@ fn check_uid(uid: &str) -> Result<&str> {
     if uid.is_empty() {
         return Err(Error::new(crate::codes::UNKNOWN, "illegal uid"));
     }
-    let unsafe_char = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '*' | '>' | '.');
-    if uid.len() > MAX_UID || uid.contains(unsafe_char) {
-        let text = "a uid has at most 128 bytes and no blanks, control characters or any of `* > .`";
+    // What makes it a part of one subject and of no other: `john.doe@x.com` does, `foo.*.bar` does not.
+    let unsafe_char = |c: char| c.is_control() || c.is_whitespace();
+    let unsafe_part = |part: &str| matches!(part, "" | "*" | ">");
+    if uid.len() > MAX_UID || uid.contains(unsafe_char) || uid.split('.').any(unsafe_part) {
+        let text = "a uid has at most 128 bytes, no blanks or control characters, and nothing between its dots is empty, `*` or `>`";
         return Err(Error::bad_request(text));
     }
     Ok(uid)

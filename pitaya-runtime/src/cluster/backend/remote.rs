@@ -8,7 +8,7 @@ use pitaya_core::cluster::envelope::Session as Named;
 use pitaya_core::cluster::{Back, IncomingMessage};
 use pitaya_core::codec::Serializer;
 use pitaya_core::registry::SessionMoment;
-use pitaya_core::rpc::{Peer, Rpc, RpcCall, Target};
+use pitaya_core::rpc::{Metadata, Peer, Rpc, RpcCall, Target};
 use pitaya_core::session::{Link, Push};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes};
 use prost::Message;
@@ -20,6 +20,8 @@ pub(crate) struct RemoteAgent {
     server: Arc<Server>,
     frontend: Arc<Peer>,
     session: i64,
+    /// What came beside the message, and goes on with what is asked of the frontend.
+    metadata: Arc<Metadata>,
     back: Arc<dyn Back>,
     ticket: u64,
     uid: Mutex<Option<Arc<str>>>,
@@ -33,6 +35,7 @@ impl RemoteAgent {
             server: server.clone(),
             frontend: message.frontend.clone(),
             session: message.session,
+            metadata: message.metadata.clone(),
             back: message.back.clone(),
             ticket: message.ticket,
             uid: Mutex::new(uid),
@@ -53,6 +56,8 @@ impl RemoteAgent {
         }
         let mut call = RpcCall::new(Target::Server(self.frontend.id.clone()), operation);
         call.body = named.encode_to_vec().into();
+        call.metadata = self.metadata.clone();
+        // Without the message's deadline: whoever holds the session may do this later.
         server.state().get::<Rpc>()?.call(call).await.map(drop)
     }
 }

@@ -60,6 +60,9 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
     let msg = request.msg.ok_or_else(|| Error::bad_request("the request has no message"))?;
     let metadata = metadata::decode(&request.metadata).map_err(Error::internal)?;
     let timeout = metadata::timeout(&metadata).unwrap_or(hub.settings.request_timeout).min(LONGEST);
+    if timeout.is_zero() {
+        return Err(Error::bad_request("the metadata leave no time: reqTimeout is 0"));
+    }
     let deadline = Instant::now() + timeout;
     let reply = message.reply.clone();
     match RpcType::try_from(request.r#type) {

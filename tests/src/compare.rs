@@ -1,16 +1,18 @@
 //! When do two packets mean the same?
 
+use crate::client::Received;
 use pitaya_core::wire::{MIN_COMPRESS, MessageKind, PacketKind, packet};
-use pitaya_tests::client::Received;
 use serde_json::{Value, json};
 
 /// Texts of Go's decoders: ours have their own, which may be any.
-const GO_DECODERS: [&str; 2] = ["unexpected end of JSON input", "proto: cannot parse invalid wire-format data"];
+pub const GO_DECODERS: [&str; 2] = ["unexpected end of JSON input", "proto: cannot parse invalid wire-format data"];
 
 /// How the bodies of messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
+pub enum Codec {
+    /// `json`
     Json,
+    /// `protobuf`
     Protobuf,
 }
 
@@ -26,19 +28,28 @@ struct ProtobufError {
 
 /// What a packet says, without what may differ: the order of JSON keys, compression, the words of a decoder.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Meaning {
+enum Meaning {
     Message { kind: MessageKind, id: u64, route: String, error: bool, body: Body },
     Other(u8, Body),
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Body {
+enum Body {
     Json(Value),
     Bytes(Vec<u8>),
 }
 
 impl Codec {
-    pub(crate) fn meaning(self, packet: &[u8]) -> Meaning {
+    /// As a server's setting.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    fn meaning(self, packet: &[u8]) -> Meaning {
         if packet[0] != PacketKind::Data as u8 {
             return Meaning::Other(packet[0], json_or_bytes(packet[packet::HEADER..].to_vec()));
         }
@@ -81,8 +92,11 @@ fn json_or_bytes(body: Vec<u8>) -> Body {
 }
 
 /// Asserts that ours means what was recorded, and that ours is compressed exactly when it should be.
+///
+/// # Panics
+/// When it is not so.
 #[track_caller]
-pub(crate) fn assert_same(ours: &[u8], recorded: &[u8], codec: Codec, compress: bool, note: &str) {
+pub fn assert_same(ours: &[u8], recorded: &[u8], codec: Codec, compress: bool, note: &str) {
     let (mut said, mut wanted) = (codec.meaning(ours), codec.meaning(recorded));
     if let (Some(said), Some(wanted)) = (said.text(), wanted.text())
         && GO_DECODERS.iter().any(|text| wanted == text)
