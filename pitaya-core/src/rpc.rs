@@ -138,11 +138,15 @@ impl Rpc {
         &self.metadata
     }
 
-    /// Carries one call: [`RpcClient::call`].
+    /// Carries one call: [`RpcClient::call`]. What travels with it is its own metadata, or that of this handle when it has
+    /// none.
     ///
     /// # Errors
     /// As for [`RpcClient::call`].
     pub async fn call(&self, mut call: RpcCall) -> Result<Bytes> {
+        if call.metadata.is_empty() {
+            call.metadata = self.metadata.clone();
+        }
         call.deadline = call.deadline.into_iter().chain(self.deadline).min();
         self.client.call(call).await
     }
