@@ -1,5 +1,6 @@
 //! A real etcd for one test: on free ports, in a folder of its own, gone with the value.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ impl Etcd {
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("test={peer}")])
+            // Alone it need not wait for others; and leases may be shorter than two seconds then.
+            .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -61,7 +64,7 @@ impl Etcd {
     }
 
     fn is_healthy(&self) -> bool {
-        use std::io::{Read, Write};
+        use std::io::Read;
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.client)) else { return false };
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
         let mut answer = String::new();
@@ -75,6 +78,12 @@ impl Etcd {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Kills it and starts it again, on the same ports and data.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
     }
 
     /// Stops it without ending it: it holds its connections and says nothing.
@@ -97,12 +106,21 @@ impl Etcd {
     /// Asks with etcd's own client.
     #[must_use]
     pub fn ctl(&self, args: &[&str]) -> String {
-        let output = Command::new("etcdctl")
-            .env("ETCDCTL_API", "3")
-            .args(["--endpoints", &self.endpoint()])
-            .args(args)
-            .output()
-            .expect("etcdctl is installed: ./tests/run does it");
+        self.ctl_with(args, "")
+    }
+
+    /// As [`ctl`](Self::ctl), with this on standard input.
+    #[must_use]
+    pub fn ctl_with(&self, args: &[&str], input: &str) -> String {
+        let mut command = Command::new("etcdctl");
+        command.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoint()]).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("etcdctl is installed: ./tests/run does it");
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        // It may end without having read all.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("a child can be waited for");
         assert!(output.status.success(), "etcdctl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

@@ -24,6 +24,9 @@ pub enum DiscoveryError {
     /// Its service cannot be reached or refuses.
     #[error("{0}")]
     Unavailable(String),
+    /// What others should be told of this server cannot be told.
+    #[error("{0}")]
+    Invalid(String),
     /// A server with this id is in the cluster already.
     #[error("a server with the id `{0}` is in the cluster already: give each its own with `.server_id(..)`")]
     Taken(Arc<str>),

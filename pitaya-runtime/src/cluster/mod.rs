@@ -13,7 +13,7 @@ mod servers;
 pub(crate) mod sys;
 
 #[cfg(feature = "etcd")]
-pub use etcd::{EtcdDiscovery, EtcdGroups};
+pub use etcd::{EtcdAddressError, EtcdBindings, EtcdDiscovery, EtcdGroups};
 pub use local::LocalCluster;
 #[cfg(feature = "nats")]
 pub use nats::NatsTransport;

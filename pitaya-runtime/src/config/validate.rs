@@ -140,13 +140,16 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
         &limits.accept.burst,
         "has no effect without `pitaya.limits.accept.rate`; set that too",
     );
-    let etcd = &config.cluster.sd.etcd;
-    check.hold(
-        etcd.user.is_empty() == etcd.pass.expose().is_empty(),
-        "pitaya.cluster.sd.etcd.user",
-        &etcd.user,
-        "`user` and `pass` are needed both or neither",
-    );
+    let (discovery, groups) = (&config.cluster.sd.etcd, &config.groups.etcd);
+    let bindings = &config.modules.bindingstorage.etcd;
+    for (key, user, pass) in [
+        ("pitaya.cluster.sd.etcd.user", &discovery.user, &discovery.pass),
+        ("pitaya.groups.etcd.user", &groups.user, &groups.pass),
+        ("pitaya.modules.bindingstorage.etcd.user", &bindings.user, &bindings.pass),
+    ] {
+        let both = user.is_empty() == pass.expose().is_empty();
+        check.hold(both, key, user, "`user` and `pass` are needed both or neither");
+    }
     check.0
 }
 

@@ -1,235 +1,252 @@
-//! A thin client of etcd: what discovery, groups and bindings need, each call with a deadline.
+//! Calls to etcd: which member is asked, with which token, for how long.
 
-use super::messages::{
-    Authenticate, Done, Grant, Lease, LeaseId, Range, Ranged, Token, Txn, TxnDone, WatchCreate, WatchRequest, Watched,
-};
-use bytes::Bytes;
+use super::address::{self, AddressError};
+use super::fault::{Fault, Kind};
+use super::login::{Login, Token};
+use super::messages::{AuthenticateRequest, AuthenticateResponse};
+use futures_util::{StreamExt, future, stream};
 use parking_lot::Mutex;
 use prost::Message;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_stream::Stream;
+use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::metadata::AsciiMetadataValue;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, IntoRequest, Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-/// How long one call may take. Also how soon a member that fell silent is noticed.
-const CALL: Duration = Duration::from_secs(3);
-/// A connection on which nothing is heard is asked this often whether it lives.
-const PING: Duration = Duration::from_secs(3);
+/// The longest answer that is read, in bytes. Some 100,000 servers or groups.
+const LONGEST_ANSWER: usize = 64 << 20;
 
-pub(super) type Result<T> = std::result::Result<T, Status>;
-
-/// A handle to an etcd cluster. Connects when it is first used, and again for ever.
-#[derive(Clone)]
+/// A client of one cluster of etcd. It stays with one member until that does not answer, then goes on to the next.
+///
+/// Connections are made when they are needed, inside of a Tokio runtime; making a client needs none.
 pub(super) struct Client {
-    channel: Channel,
-    login: Option<Arc<Login>>,
+    members: Vec<Member>,
+    /// Which member is asked, counted on and on.
+    at: AtomicUsize,
+    login: Option<Login>,
 }
 
-struct Login {
-    user: String,
-    pass: String,
-    token: Mutex<Option<AsciiMetadataValue>>,
+struct Member {
+    address: Arc<str>,
+    endpoint: Endpoint,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Member {
+    fn channel(&self) -> Channel {
+        // Lazy: tonic connects with the first call, and again after a loss.
+        self.channel.lock().get_or_insert_with(|| self.endpoint.connect_lazy()).clone()
+    }
 }
 
 impl Client {
-    /// The members as `host:port`, with or without a scheme; no login when the user or the password is empty.
-    pub(super) fn new(
-        endpoints: &[String],
-        dial: Duration,
-        user: &str,
-        pass: &str,
-    ) -> std::result::Result<Self, String> {
-        if endpoints.is_empty() {
-            return Err("no endpoint is given".to_owned());
+    /// A client of the members at these addresses, which may each take `dial` to connect.
+    pub(super) fn new(addresses: &[String], login: Option<Login>, dial: Duration) -> Result<Self, AddressError> {
+        let member = |address: &String| {
+            let (address, endpoint) = address::parse(address, dial)?;
+            Ok(Member { address, endpoint, channel: Mutex::new(None) })
+        };
+        let members = addresses.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        if members.is_empty() {
+            return Err(AddressError { address: String::new(), reason: "there is none".to_owned() });
         }
-        let endpoint = |text: &String| {
-            let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-            let endpoint =
-                Endpoint::from_shared(url).map_err(|e| format!("the endpoint `{text}` is no `host:port`: {e}"))?;
-            Ok::<_, String>(
-                endpoint
-                    .connect_timeout(dial)
-                    .http2_keep_alive_interval(PING)
-                    .keep_alive_timeout(PING)
-                    .keep_alive_while_idle(true),
-            )
-        };
-        let endpoints = endpoints.iter().map(endpoint).collect::<std::result::Result<Vec<_>, _>>()?;
-        let channel = match &endpoints[..] {
-            [one] => one.connect_lazy(),
-            _ => Channel::balance_list(endpoints.into_iter()),
-        };
-        let login = (!user.is_empty() && !pass.is_empty())
-            .then(|| Arc::new(Login { user: user.to_owned(), pass: pass.to_owned(), token: Mutex::default() }));
-        Ok(Self { channel, login })
+        Ok(Self { members, at: AtomicUsize::new(0), login })
     }
 
-    pub(super) async fn range(&self, range: Range) -> Result<Ranged> {
-        self.call("/etcdserverpb.KV/Range", range).await
-    }
-
-    pub(super) async fn txn(&self, txn: Txn) -> Result<TxnDone> {
-        self.call("/etcdserverpb.KV/Txn", txn).await
-    }
-
-    /// A new lease of at least so many seconds.
-    pub(super) async fn grant(&self, ttl: Duration) -> Result<i64> {
-        let ttl = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX).max(1);
-        let lease: Lease = self.call("/etcdserverpb.Lease/LeaseGrant", Grant { ttl, id: 0 }).await?;
-        if lease.error.is_empty() { Ok(lease.id) } else { Err(Status::unknown(lease.error)) }
-    }
-
-    pub(super) async fn revoke(&self, id: i64) -> Result<Done> {
-        self.call("/etcdserverpb.Lease/LeaseRevoke", LeaseId { id }).await
-    }
-
-    /// Renews a lease once: the seconds it has left, none when it is gone.
-    pub(super) async fn renew(&self, id: i64) -> Result<Option<i64>> {
-        let (asks, requests) = mpsc::channel(1);
-        // Before the call: etcd answers with headers only after the first message.
-        let _ = asks.try_send(LeaseId { id });
-        let answers = self.stream::<_, Lease>("/etcdserverpb.Lease/LeaseKeepAlive", requests);
-        let answered = async { answers.await?.message().await };
-        let lease = within(answered).await?.ok_or_else(|| Status::unavailable("etcd ended the stream"))?;
-        Ok((lease.ttl > 0).then_some(lease.ttl))
-    }
-
-    /// Everything that happens to keys with this prefix, from a revision on. The sender keeps the watch alive.
-    pub(super) async fn watch(
-        &self,
-        prefix: &str,
-        from: i64,
-    ) -> Result<(mpsc::Sender<WatchRequest>, Streaming<Watched>)> {
-        let (asks, requests) = mpsc::channel(1);
-        let (key, range_end) = prefixed(prefix);
-        let create = Some(WatchCreate { key, range_end, start_revision: from });
-        let _ = asks.try_send(WatchRequest { create });
-        let answers = within(self.stream("/etcdserverpb.Watch/Watch", requests)).await?;
-        Ok((asks, answers))
-    }
-
-    async fn call<Q, A>(&self, path: &'static str, message: Q) -> Result<A>
+    /// One question, one answer, within this time.
+    ///
+    /// It goes to another member only when it has certainly not reached the first.
+    pub(super) async fn call<Q, A>(&self, path: &'static str, question: Q, within: Duration) -> Result<A, Fault>
     where
         Q: Message + Clone + 'static,
-        A: Message + Default + Send + Sync + 'static,
+        A: Message + Default + 'static,
     {
-        let once = |message: Q| async {
-            let mut grpc = Grpc::new(self.channel.clone());
-            let request = self.signed(message.into_request()).await?;
-            ready(&mut grpc).await?;
-            let codec = ProstCodec::<Q, A>::default();
-            Ok(grpc.unary(request, PathAndQuery::from_static(path), codec).await?.into_inner())
-        };
-        match within(once(message.clone())).await {
-            // The token has run out, or etcd was restarted.
-            Err(status) if self.login.is_some() && is_refused(&status) => {
-                self.forget_token();
-                within(once(message)).await
+        let mut tries = self.tries();
+        let asked = async {
+            loop {
+                match self.unary(self.member(&tries), path, question.clone()).await {
+                    Err(fault) => self.try_again(&mut tries, fault).await?,
+                    answer => return answer,
+                }
             }
-            outcome => outcome,
-        }
+        };
+        let answer = timeout(within, asked).await;
+        answer.unwrap_or_else(|_| Err(self.late(&tries, within)))
     }
 
-    async fn stream<Q, A>(&self, path: &'static str, requests: mpsc::Receiver<Q>) -> Result<Streaming<A>>
+    /// One question and a stream of answers, of which the first must be there within this time. It ends when it is
+    /// dropped.
+    pub(super) async fn stream<Q, A>(
+        &self,
+        path: &'static str,
+        question: Q,
+        within: Duration,
+    ) -> Result<Answers<A>, Fault>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut tries = self.tries();
+        let asked = async {
+            loop {
+                match self.streaming(self.member(&tries), path, question.clone()).await {
+                    Err(fault) => self.try_again(&mut tries, fault).await?,
+                    answers => return answers,
+                }
+            }
+        };
+        let answers = timeout(within, asked).await;
+        answers.unwrap_or_else(|_| Err(self.late(&tries, within)))
+    }
+
+    fn tries(&self) -> Tries {
+        Tries { at: self.at.load(Relaxed), unreached: 0, renewed: false }
+    }
+
+    fn member(&self, tries: &Tries) -> &Member {
+        &self.members[tries.at % self.members.len()]
+    }
+
+    /// After a failure: what is worth another try, once with a new token and once with each member.
+    async fn try_again(&self, tries: &mut Tries, fault: Fault) -> Result<(), Fault> {
+        if let (Kind::Token, Some(login), false) = (fault.kind, &self.login, tries.renewed) {
+            tries.renewed = true;
+            *login.token.lock().await = None;
+            return Ok(());
+        }
+        if fault.is_of_member() {
+            self.leave(tries.at);
+        }
+        tries.unreached += 1;
+        if fault.kind != Kind::Unreached || tries.unreached == self.members.len() {
+            return Err(fault);
+        }
+        tries.at = self.at.load(Relaxed);
+        Ok(())
+    }
+
+    async fn unary<Q, A>(&self, member: &Member, path: &'static str, question: Q) -> Result<A, Fault>
     where
         Q: Message + 'static,
-        A: Message + Default + Send + Sync + 'static,
+        A: Message + Default + 'static,
     {
-        let mut grpc = Grpc::new(self.channel.clone());
-        let request = self.signed(Requests(requests).into_streaming()).await?;
-        ready(&mut grpc).await?;
-        let codec = ProstCodec::<Q, A>::default();
-        let answers = grpc.streaming(request, PathAndQuery::from_static(path), codec).await;
-        answers.map(tonic::Response::into_inner).inspect_err(|status| {
-            if is_refused(status) {
-                self.forget_token();
-            }
-        })
+        let token = self.token(member).await?;
+        unary(member, path, question, token).await
     }
 
-    fn forget_token(&self) {
-        if let Some(login) = &self.login {
-            *login.token.lock() = None;
+    async fn streaming<Q, A>(&self, member: &Member, path: &'static str, question: Q) -> Result<Answers<A>, Fault>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let token = self.token(member).await?;
+        // etcd ends the stream when the questions end.
+        let questions = stream::once(future::ready(question)).chain(stream::pending());
+        let codec = ProstCodec::<Q, A>::default();
+        let mut grpc = ready(member).await?;
+        let opened = grpc.streaming(request(questions, token), PathAndQuery::from_static(path), codec).await;
+        let stream = opened.map_err(|status| Fault::from_status(&member.address, &status))?.into_inner();
+        let mut answers = Answers { address: member.address.clone(), first: None, stream };
+        answers.first = Some(answers.next().await?);
+        Ok(answers)
+    }
+
+    /// The token to send to this member, if etcd wants one.
+    async fn token(&self, member: &Member) -> Result<Option<Token>, Fault> {
+        let Some(login) = &self.login else { return Ok(None) };
+        let mut held = login.token.lock().await;
+        if let Some(token) = &*held {
+            return Ok(token.clone());
+        }
+        let question = AuthenticateRequest { name: login.user.clone(), password: login.pass.expose().to_owned() };
+        let answer = unary::<_, AuthenticateResponse>(member, "/etcdserverpb.Auth/Authenticate", question, None).await;
+        let token = match answer {
+            Ok(answer) => {
+                let token = answer.token.parse::<Token>();
+                Some(token.map_err(|_| Fault::new(Kind::Refused, "etcd gave a token that cannot be sent"))?)
+            }
+            // Logins are off: then etcd wants no token either.
+            Err(fault) if fault.to_string().contains("authentication is not enabled") => None,
+            Err(fault) => return Err(fault),
+        };
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    /// A member that fails is left, unless another call has left it already.
+    fn leave(&self, at: usize) {
+        let _ = self.at.compare_exchange(at, at.wrapping_add(1), Relaxed, Relaxed);
+    }
+
+    /// A connection without an answer is not used again: it may hang for many minutes in the system.
+    fn late(&self, tries: &Tries, within: Duration) -> Fault {
+        let member = self.member(tries);
+        *member.channel.lock() = None;
+        self.leave(tries.at);
+        Fault::late(&member.address, within)
+    }
+}
+
+/// The tries of one call.
+struct Tries {
+    /// Which member is asked.
+    at: usize,
+    unreached: usize,
+    renewed: bool,
+}
+
+/// The answers of a stream.
+pub(super) struct Answers<A> {
+    address: Arc<str>,
+    /// The first one, until it is asked for.
+    first: Option<A>,
+    stream: Streaming<A>,
+}
+
+impl<A> Answers<A> {
+    /// The next answer. May be dropped and called again.
+    pub(super) async fn next(&mut self) -> Result<A, Fault> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        match self.stream.message().await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Fault::new(Kind::Away, format!("etcd at `{}` ended a stream", self.address))),
+            Err(status) => Err(Fault::from_status(&self.address, &status)),
         }
     }
+}
 
-    async fn signed<T>(&self, mut request: Request<T>) -> Result<Request<T>> {
-        let Some(login) = &self.login else { return Ok(request) };
-        let known = login.token.lock().clone();
-        let token = match known {
-            Some(token) => token,
-            None => {
-                let mut grpc = Grpc::new(self.channel.clone());
-                ready(&mut grpc).await?;
-                let ask = Authenticate { name: login.user.clone(), password: login.pass.clone() };
-                let path = PathAndQuery::from_static("/etcdserverpb.Auth/Authenticate");
-                let codec = ProstCodec::<Authenticate, Token>::default();
-                let token = grpc.unary(ask.into_request(), path, codec).await?.into_inner().token;
-                let token: AsciiMetadataValue =
-                    token.parse().map_err(|_| Status::internal("etcd gave a token that is no text"))?;
-                *login.token.lock() = Some(token.clone());
-                token
-            }
-        };
+async fn unary<Q, A>(member: &Member, path: &'static str, question: Q, token: Option<Token>) -> Result<A, Fault>
+where
+    Q: Message + 'static,
+    A: Message + Default + 'static,
+{
+    let mut grpc = ready(member).await?;
+    let codec = ProstCodec::<Q, A>::default();
+    let answer = grpc.unary(request(question, token), PathAndQuery::from_static(path), codec).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| Fault::from_status(&member.address, &status))
+}
+
+async fn ready(member: &Member) -> Result<Grpc<Channel>, Fault> {
+    let mut grpc = Grpc::new(member.channel()).max_decoding_message_size(LONGEST_ANSWER);
+    let ready = grpc.ready().await;
+    let fault = |error: tonic::transport::Error| Status::new(Code::Unavailable, error.to_string());
+    ready.map_err(|error| Fault::from_status(&member.address, &fault(error)))?;
+    Ok(grpc)
+}
+
+fn request<Q>(question: Q, token: Option<Token>) -> Request<Q> {
+    let mut request = Request::new(question);
+    // A member that lost the others says so at once (`api/v3rpc/rpctypes/md.go`).
+    request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+    if let Some(token) = token {
         request.metadata_mut().insert("token", token);
-        Ok(request)
     }
-}
-
-fn is_refused(status: &Status) -> bool {
-    status.code() == Code::Unauthenticated || status.message().contains("invalid auth token")
-}
-
-async fn ready(grpc: &mut Grpc<Channel>) -> Result<()> {
-    grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))
-}
-
-async fn within<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(CALL, call)
-        .await
-        .unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no answer within {CALL:?}"))))
-}
-
-/// A key and the end of the range of all keys that begin with it.
-pub(super) fn prefixed(prefix: &str) -> (Bytes, Bytes) {
-    let mut end = prefix.as_bytes().to_vec();
-    // A prefix is a text: no byte of it is 255, and an empty one means all keys.
-    match end.last_mut() {
-        Some(last) => *last = last.saturating_add(1),
-        None => return (Bytes::from_static(&[0]), Bytes::from_static(&[0])),
-    }
-    (Bytes::copy_from_slice(prefix.as_bytes()), end.into())
-}
-
-/// The cause of a failed call, for people.
-pub(super) fn cause(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        text = error.to_string();
-        source = error.source();
-    }
-    if text.is_empty() { format!("{:?}", status.code()) } else { text }
-}
-
-struct Requests<T>(mpsc::Receiver<T>);
-
-impl<T> Requests<T> {
-    fn into_streaming(self) -> Request<Self> {
-        Request::new(self)
-    }
-}
-
-impl<T> Stream for Requests<T> {
-    type Item = T;
-
-    fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
-        self.0.poll_recv(cx)
-    }
+    request
 }

@@ -1,349 +1,242 @@
-//! Servers find each other in etcd, by Go's records.
-//!
-//! The whole list is read, then watched from that very revision: nothing falls in between. Whenever the watch breaks,
-//! the list is read again. While etcd is away the last list stands, and a server that is missing when etcd is back, or is
-//! deleted soon after, is kept for one more time to live: its lease may have run out during the outage like our own, and
-//! it is about to return. One that has left for good in that time is found out by the first call, which nobody answers.
+//! Servers find each other in etcd.
 
-use super::client::{Client, cause, prefixed};
-use super::lease::{self, is_leaving};
-use super::messages::{EventKind, Range, Watched};
+use super::address::AddressError;
+use super::client::Client;
+use super::fault::{Fault, Kind};
+use super::known::{Known, Missing};
+use super::lease::Lease;
+use super::login::Login;
+use super::outage::Outage;
+use super::own::{Own, Record};
 use super::records::Records;
-use crate::config::EtcdDiscovery as Settings;
-use bytes::Bytes;
+use super::watch::Watcher;
+use crate::config;
 use parking_lot::Mutex;
 use pitaya_core::BoxFuture;
 use pitaya_core::cluster::{Discovery, DiscoveryError, Registrar, ServerInfo};
-use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
-/// An etcd that takes longer for a small answer is away.
-const PULSE: Duration = Duration::from_secs(3);
+/// Between two looks at a lease that must run out.
+const LOOK: Duration = Duration::from_millis(250);
+/// etcd may end a lease so much later than its time.
+const LATE: Duration = Duration::from_secs(2);
 
-/// Discovery in etcd, byte-compatible with Go Pitaya's. A cheap handle.
-#[derive(Clone)]
-pub struct EtcdDiscovery(Arc<Shared>);
-
-pub(super) struct Shared {
-    pub(super) client: Client,
-    pub(super) records: Records,
-    pub(super) settings: Settings,
-    pub(super) own: Mutex<Option<ServerInfo>>,
-    pub(super) lease: Mutex<Option<i64>>,
-    connected: AtomicBool,
-    /// Until then who is deleted may only have lost its lease with us: one time to live after etcd came back.
-    unsure: Mutex<Option<Instant>>,
-    /// Nobody shall see this server any more.
-    pub(super) withdrawn: CancellationToken,
-    over: CancellationToken,
+/// Servers find each other in etcd, under the keys and with the records of Go Pitaya (`etcd_service_discovery.go`), so
+/// that Go servers are found, too, and find these.
+///
+/// * A server is `<prefix>servers/<type>/<id>`, its record is JSON, and hangs on a lease of `heartbeat.ttl`: when it dies
+///   others see it that long.
+/// * Loss of etcd ends nothing. Known servers stay known, also those whose leases run out meanwhile: they get one more
+///   time to live after it is back. What was lost is written again, for as long as it takes. One warning when it goes,
+///   one line when it is back.
+/// * A server that restarts with its id before its old lease has run out waits for that. One whose id another server
+///   keeps alive is refused.
+///
+/// Dropped without [`withdraw`](Discovery::withdraw) it is like a server that died.
+///
+/// ```
+/// use pitaya_runtime::cluster::EtcdDiscovery;
+/// use pitaya_runtime::config::Config;
+///
+/// let mut config = Config::default();
+/// config.cluster.sd.etcd.endpoints = vec!["etcd-0:2379".into(), "etcd-1:2379".into()];
+/// let discovery = EtcdDiscovery::new(&config.cluster.sd.etcd)?;
+/// # Ok::<(), pitaya_runtime::cluster::EtcdAddressError>(())
+/// ```
+pub struct EtcdDiscovery {
+    client: Arc<Client>,
+    records: Arc<Records>,
+    outage: Arc<Outage>,
+    own: Arc<Own>,
+    watcher: Mutex<Option<AbortOnDropHandle<()>>>,
+    watching: AtomicBool,
+    config: config::EtcdDiscovery,
 }
 
 impl EtcdDiscovery {
-    /// Discovery by these settings. Connects when it is started.
+    /// A discovery with the settings `pitaya.cluster.sd.etcd`. It connects when it begins to watch.
     ///
     /// # Errors
-    /// A text when an endpoint is no address.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        let client = Client::new(&settings.endpoints, settings.dialtimeout, &settings.user, settings.pass.expose())?;
-        let over = CancellationToken::new();
-        Ok(Self(Arc::new(Shared {
-            client,
-            records: Records::new(&settings.prefix, &settings.servertypesblacklist),
-            settings: settings.clone(),
-            own: Mutex::default(),
-            lease: Mutex::default(),
-            connected: AtomicBool::new(false),
-            unsure: Mutex::default(),
-            withdrawn: over.child_token(),
-            over,
-        })))
-    }
-}
-
-impl Shared {
-    pub(super) fn unavailable(&self, status: &Status) -> DiscoveryError {
-        let endpoints = self.settings.endpoints.join(", ");
-        DiscoveryError::Unavailable(format!("etcd at {endpoints} does not answer: {}", cause(status)))
+    /// When an address of etcd is none.
+    pub fn new(config: &config::EtcdDiscovery) -> Result<Self, AddressError> {
+        let login = Login::of(&config.user, &config.pass);
+        Ok(Self {
+            client: Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?),
+            records: Arc::new(Records::new(&config.prefix, &config.servertypesblacklist)),
+            outage: Arc::new(Outage::new("the servers known so far stay known")),
+            own: Arc::default(),
+            watcher: Mutex::default(),
+            watching: AtomicBool::new(false),
+            config: config.clone(),
+        })
     }
 
-    fn set_connected(&self, connected: bool, why: &str) {
-        if self.connected.swap(connected, Relaxed) != connected {
-            if connected {
-                *self.unsure.lock() = Some(Instant::now() + self.settings.heartbeat.ttl);
-                tracing::info!("etcd answers");
-            } else {
-                tracing::warn!("etcd is away, the last known servers stand: {why}");
-            }
-        }
+    fn tries(&self) -> Tries<'_> {
+        Tries { settings: &self.config.grantlease, left: self.config.grantlease.maxretries }
     }
 
-    /// How long who seems to be gone is kept, in and after an outage.
-    fn grace(&self) -> Option<Duration> {
-        let unsure = !self.connected.load(Relaxed) || self.unsure.lock().is_some_and(|until| Instant::now() < until);
-        unsure.then_some(self.settings.heartbeat.ttl)
-    }
-
-    /// Asks again and again whether etcd answers: a watch on which nothing happens does not tell.
-    async fn feel_the_pulse(&self) {
-        let beat = self.settings.heartbeat.ttl / 3;
-        loop {
-            sleep(beat).await;
-            let key = Bytes::from(self.records.prefix.clone());
-            let asked = self.client.range(Range { key, count_only: true, ..Range::default() });
-            match timeout(beat.min(PULSE), asked).await {
-                Ok(Ok(_)) => self.set_connected(true, ""),
-                Ok(Err(status)) => self.set_connected(false, &cause(&status)),
-                Err(_) => self.set_connected(false, "it does not answer"),
-            }
-        }
-    }
-
-    /// Everybody who is there, and as of which revision.
-    async fn list(&self) -> Result<(Vec<ServerInfo>, i64), Status> {
-        let (key, range_end) = prefixed(&self.records.prefix);
-        let ranged = self.client.range(Range { key, range_end, ..Range::default() }).await?;
-        let own = self.own.lock().as_ref().map(|own| own.id.clone());
-        let servers = ranged.kvs.iter().filter_map(|kv| self.records.read(kv, own.as_deref()));
-        let servers = servers.filter(|server| !is_leaving(server)).collect();
-        Ok((servers, ranged.header.map_or(0, |header| header.revision)))
-    }
-}
-
-/// What is known, and who is kept although the list lacks it.
-struct Known {
-    registrar: Arc<dyn Registrar>,
-    servers: HashMap<Arc<str>, ServerInfo>,
-    missing: HashMap<Arc<str>, Instant>,
-}
-
-impl Known {
-    /// Takes a whole list. After an outage who is missing is kept for a while.
-    fn list(&mut self, listed: Vec<ServerInfo>, keep: Option<Duration>) {
-        let mut servers: HashMap<_, _> = listed.into_iter().map(|server| (server.id.clone(), server)).collect();
-        self.missing.retain(|id, _| !servers.contains_key(id));
-        for (id, server) in std::mem::take(&mut self.servers) {
-            if servers.contains_key(&id) {
-                continue;
-            }
-            if let Some(keep) = keep {
-                self.missing.entry(id.clone()).or_insert_with(|| Instant::now() + keep);
-            }
-            if self.missing.contains_key(&id) {
-                servers.insert(id, server);
-            }
-        }
-        self.servers = servers;
-        self.registrar.replace(self.servers.values().cloned().collect());
-    }
-
-    fn put(&mut self, server: ServerInfo) {
-        self.missing.remove(&server.id);
-        self.servers.insert(server.id.clone(), server.clone());
-        self.registrar.put(server);
-    }
-
-    /// It was deleted; for a while it may come back.
-    fn miss(&mut self, id: &str, grace: Option<Duration>) {
-        match (grace, self.servers.get(id)) {
-            (Some(grace), Some(server)) => {
-                let id = server.id.clone();
-                self.missing.entry(id).or_insert_with(|| Instant::now() + grace);
-            }
-            _ => self.remove(id),
-        }
-    }
-
-    fn remove(&mut self, id: &str) {
-        self.missing.remove(id);
-        self.servers.remove(id);
-        self.registrar.remove(id);
-    }
-
-    /// Gives up on those who have not returned; when the next one's time is over.
-    fn give_up(&mut self) -> Option<Instant> {
-        let now = Instant::now();
-        let gone: Vec<_> = self.missing.iter().filter(|(_, until)| **until <= now).map(|(id, _)| id.clone()).collect();
-        for id in gone {
-            self.remove(&id);
-        }
-        self.missing.values().min().copied()
-    }
-}
-
-/// Watches for ever.
-async fn watch(shared: Arc<Shared>, mut known: Known, mut revision: i64) {
-    let mut pause = Backoff::default();
-    loop {
-        let started = Instant::now();
-        let why = match follow(&shared, &mut known, revision).await {
-            Ok(why) => why,
-            Err(status) => cause(&status),
+    async fn start_watch(&self, registrar: Arc<dyn Registrar>) -> Result<(), DiscoveryError> {
+        let mut watcher = Watcher {
+            client: self.client.clone(),
+            records: self.records.clone(),
+            registrar,
+            outage: self.outage.clone(),
+            own: self.own.clone(),
+            deadline: self.config.dialtimeout,
+            grace: self.config.heartbeat.ttl,
+            interval: self.config.syncservers.interval,
+            known: Known::default(),
         };
-        let outage = started.elapsed() < shared.settings.heartbeat.ttl;
-        tracing::debug!("the watch of servers ended: {why}");
-        if outage && started.elapsed() > Duration::from_secs(10) {
-            pause = Backoff::default();
-        }
-        // A break of the watch is no outage as long as the list can be read at once.
+        let mut tries = self.tries();
+        let from = loop {
+            if let Some(from) = tries.one(watcher.read(Missing::Goes)).await? {
+                break from;
+            }
+        };
+        *self.watcher.lock() = Some(AbortOnDropHandle::new(tokio::spawn(watcher.run(from))));
+        self.watching.store(true, Relaxed);
+        Ok(())
+    }
+
+    async fn write_record(&self, server: &ServerInfo) -> Result<(), DiscoveryError> {
+        let Some(key) = self.records.key(server) else {
+            let text = "a server's type and id must not be empty nor hold a `/`: they are parts of its key in etcd";
+            return Err(DiscoveryError::Invalid(text.to_owned()));
+        };
+        let (deadline, log) = (self.config.dialtimeout, self.config.heartbeat.log);
+        let (client, outage) = (self.client.clone(), self.outage.clone());
+        let record = Arc::new(Record::new(client, outage, key, server.clone(), deadline, log));
+        let mut tries = self.tries();
         loop {
-            match shared.list().await {
-                Ok((servers, now)) => {
-                    shared.set_connected(true, "");
-                    known.list(servers, shared.grace());
-                    revision = now;
-                    break;
+            let start = Lease::start(&self.client, record.clone(), self.config.heartbeat.ttl, deadline);
+            match tries.one(start).await {
+                Ok(Some(lease)) => {
+                    self.own.hold(record, lease);
+                    return Ok(());
                 }
-                Err(status) => {
-                    shared.set_connected(false, &cause(&status));
-                    pause.wait().await;
-                }
+                Ok(None) => {}
+                Err(fault) if let Kind::Taken(lease) = fault.kind => self.outlive(&server.id, lease).await?,
+                Err(fault) => return Err(fault.into()),
             }
         }
-        pause.wait_after(started).await;
     }
-}
 
-/// Follows one watch until it breaks.
-async fn follow(shared: &Shared, known: &mut Known, revision: i64) -> Result<String, Status> {
-    let (_alive, mut events) = shared.client.watch(&shared.records.prefix, revision + 1).await?;
-    let mut next_list = Instant::now() + shared.settings.syncservers.interval;
-    loop {
-        let give_up = known.give_up();
-        let wake = give_up.into_iter().fold(next_list, Instant::min);
-        tokio::select! {
-            event = events.message() => {
-                let Some(event) = event? else { return Ok("etcd ended it".to_owned()) };
-                if event.canceled {
-                    return Ok(format!("etcd cancelled it: {} {}", event.cancel_reason, event.compact_revision));
-                }
-                shared.apply(known, event);
+    /// Waits until a lease has run out under which our id is registered: it is that of this server before it was
+    /// restarted, unless somebody renews it. Then the id is taken. A renewal shows in that more is left of it than
+    /// before, or that it lasts longer than it should: what is left is told in whole seconds.
+    async fn outlive(&self, id: &Arc<str>, lease: i64) -> Result<(), DiscoveryError> {
+        let mut end = Instant::now() + self.config.grantlease.timeout + LATE;
+        let mut tries = self.tries();
+        let mut least = i64::MAX;
+        loop {
+            let Some(left) = tries.one(self.client.time_to_live(lease, self.config.dialtimeout)).await? else {
+                continue;
+            };
+            let Some(left) = left else { return Ok(()) };
+            if left > least || Instant::now() > end {
+                return Err(DiscoveryError::Taken(id.clone()));
             }
-            () = sleep_until(wake) => {
-                if Instant::now() >= next_list {
-                    next_list = Instant::now() + shared.settings.syncservers.interval;
-                    let (servers, _) = shared.list().await?;
-                    known.list(servers, shared.grace());
-                }
+            if least == i64::MAX {
+                end = end.min(Instant::now() + Duration::from_secs(left.unsigned_abs() + 1) + LATE);
+                tracing::warn!(
+                    "the id `{id}` is registered already; if it was this server before a restart, that ends in {left} s, \
+                     which is waited for"
+                );
             }
+            least = left;
+            sleep(LOOK).await;
         }
     }
 }
 
-impl Shared {
-    fn apply(&self, known: &mut Known, event: Watched) {
-        let own = self.own.lock().as_ref().map(|own| own.id.clone());
-        for event in event.events {
-            let deleted = event.kind == i32::from(EventKind::Delete);
-            let Some(kv) = event.kv else { continue };
-            if deleted {
-                if let Some((_, id)) = self.records.name(&kv.key, own.as_deref()) {
-                    known.miss(id, self.grace());
-                }
-            } else if let Some(server) = self.records.read(&kv, own.as_deref()) {
-                if is_leaving(&server) { known.remove(&server.id) } else { known.put(server) }
-            }
-        }
-    }
+/// The tries of a start: as many as the settings of a lease say, while they may help.
+struct Tries<'a> {
+    settings: &'a config::EtcdLease,
+    left: u32,
 }
 
-/// Waits that grow from 50 ms to 5 s, each shortened by chance: servers that lost etcd together do not return together.
-#[derive(Default)]
-pub(super) struct Backoff(u32);
-
-impl Backoff {
-    pub(super) async fn wait(&mut self) {
-        let most = Duration::from_millis(50 << self.0.min(7)).min(Duration::from_secs(5));
-        self.0 += 1;
-        sleep(most.mul_f64(chance())).await;
-    }
-
-    /// Only when the last try ended at once.
-    async fn wait_after(&mut self, started: Instant) {
-        if started.elapsed() < Duration::from_secs(1) {
-            self.wait().await;
-        } else {
-            self.0 = 0;
+impl Tries<'_> {
+    /// One of them; nothing when there shall be another.
+    async fn one<T>(&mut self, attempt: impl Future<Output = Result<T, Fault>>) -> Result<Option<T>, Fault> {
+        let limit = self.settings.timeout;
+        let late = || Fault::new(Kind::Away, format!("etcd did not let this server in within {limit:?}"));
+        let fault = match timeout(limit, attempt).await.unwrap_or_else(|_| Err(late())) {
+            Ok(done) => return Ok(Some(done)),
+            Err(fault) => fault,
+        };
+        if self.left == 0 || !fault.may_pass() {
+            return Err(fault);
         }
+        tracing::warn!("{fault}; tried again in {:?}, {} more times", self.settings.retryinterval, self.left);
+        self.left -= 1;
+        sleep(self.settings.retryinterval).await;
+        Ok(None)
     }
-}
-
-/// Between a tenth and one.
-fn chance() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let number = RandomState::new().hash_one(0) >> 40;
-    0.1 + 0.9 * (number as f64 / (1_u64 << 24) as f64)
 }
 
 impl Discovery for EtcdDiscovery {
     fn watch(&self, registrar: Arc<dyn Registrar>) -> BoxFuture<'_, Result<(), DiscoveryError>> {
-        Box::pin(async move {
-            let shared = self.0.clone();
-            let mut pause = Backoff::default();
-            let start = Instant::now();
-            let (servers, revision) = loop {
-                match shared.list().await {
-                    Ok(listed) => break listed,
-                    // Servers and etcd may be started together.
-                    Err(status) if start.elapsed() > shared.settings.dialtimeout => {
-                        return Err(shared.unavailable(&status));
-                    }
-                    Err(_) => pause.wait().await,
-                }
-            };
-            // The first time is no return.
-            shared.connected.store(true, Relaxed);
-            let mut known = Known { registrar, servers: HashMap::new(), missing: HashMap::new() };
-            known.list(servers, None);
-            let (over, pulse) = (shared.over.clone(), shared.clone());
-            tokio::spawn(async move {
-                let both = async { tokio::join!(pulse.feel_the_pulse(), watch(shared, known, revision)) };
-                over.run_until_cancelled(both).await
-            });
-            Ok(())
-        })
+        Box::pin(self.start_watch(registrar))
     }
 
     fn announce(&self, own: ServerInfo) -> BoxFuture<'_, Result<(), DiscoveryError>> {
         Box::pin(async move {
-            *self.0.own.lock() = Some(own);
-            lease::announce(&self.0).await
+            self.own.begin(own.id.clone());
+            let written = self.write_record(&own).await;
+            if written.is_err() {
+                self.own.end();
+            }
+            written
         })
     }
 
     fn withdraw(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.0.withdrawn.cancel();
-            let Some(lease) = self.0.lease.lock().take() else { return };
-            let limit = self.0.settings.revoke.timeout;
+            let Some((record, lease)) = self.own.end() else { return };
+            let (lease, limit) = (lease.leave().await, self.config.revoke.timeout);
+            record.is_over();
             let leave = async {
-                lease::say_goodbye(&self.0, lease).await?;
-                self.0.client.revoke(lease).await
+                record.say_goodbye(lease, limit).await?;
+                self.client.revoke(lease, limit).await
             };
-            match timeout(limit, leave).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(status)) => tracing::warn!("the lease could not be given back: {}", cause(&status)),
-                Err(_) => tracing::warn!("the lease could not be given back within {limit:?}"),
+            let late = || Fault::new(Kind::Away, format!("etcd did not take the lease back within {limit:?}"));
+            if let Err(fault) = timeout(limit, leave).await.unwrap_or_else(|_| Err(late())) {
+                tracing::warn!("others see this server for up to {:?} still: {fault}", self.config.heartbeat.ttl);
             }
         })
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.0.over.cancel();
-        Box::pin(std::future::ready(()))
+        Box::pin(async move {
+            self.watching.store(false, Relaxed);
+            let watcher = self.watcher.lock().take();
+            if let Some(watcher) = watcher {
+                watcher.abort();
+                let _ = watcher.await;
+            }
+            if let Some((_, lease)) = self.own.end() {
+                lease.leave().await;
+            }
+        })
     }
 
     fn is_connected(&self) -> bool {
-        self.0.connected.load(Relaxed)
+        self.watching.load(Relaxed) && !self.outage.is_on()
     }
 }
 
-impl std::fmt::Debug for EtcdDiscovery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EtcdDiscovery").field("endpoints", &self.0.settings.endpoints).finish_non_exhaustive()
+impl fmt::Debug for EtcdDiscovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.own.id();
+        f.debug_struct("EtcdDiscovery")
+            .field("folder", &self.records.folder)
+            .field("own", &own)
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
     }
 }

@@ -1,136 +1,170 @@
 //! Groups in etcd, that all servers see: Go's keys and transactions (`pkg/groups/etcd_group_service.go`).
 //!
 //! A group is the empty key `groups/<name>`, a member the empty key `groups/<name>/uids/<uid>`. A time to live is a lease
-//! that the group and its members hang on together; etcd counts it in whole seconds, and may grant more than asked.
+//! that the group and its members hang on together.
 
-use super::client::{Client, cause, prefixed};
-use super::messages::{
-    Compare, Comparison, DeleteRange, KeyValue, Op, OpDone, Put, Range, RequestOp, Target, Txn, TxnDone, With,
-};
-use crate::config::EtcdGroups as Settings;
-use bytes::Bytes;
+use super::address::AddressError;
+use super::client::Client;
+use super::fault::{Fault, Kind};
+use super::lease::seconds;
+use super::login::Login;
+use super::messages::{Compare, KeyValue, Op, TxnRequest, TxnResponse};
+use crate::config;
 use pitaya_core::cluster::GroupStore;
-use pitaya_core::cluster::groups::{Answer, ETCD_LEASE_NOT_FOUND, GroupError, check_name, check_uid};
+use pitaya_core::cluster::groups::{Answer, ETCD_LEASE_NOT_FOUND, GroupError, MAX_NAME, check_name, check_uid};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
-use tonic::Status;
 
-/// A [`GroupStore`] that all servers of a cluster share. A cheap handle.
+/// Between the name of a group and the uid of a member. No name can hold it: see [`check_name`].
+const UIDS: &str = "/uids/";
+/// Keys that are deleted with one transaction; etcd takes 128 steps (`--max-txn-ops`).
+const STEPS: usize = 100;
+/// How often a member is added to a group that others make anew at the same time.
+const TRIES: usize = 3;
+
+/// A [`GroupStore`] that all servers of a cluster share, Go's included. A cheap handle.
+///
+/// Every operation is one transaction of etcd, and may take `transactiontimeout`. etcd counts a time to live in whole
+/// seconds, grants about two at least, and ends it up to a second late.
+///
+/// `list` and `remove_everywhere` read the keys of all groups and members, because Go's keys are found by group, not by
+/// member, and an index of ours would not know what Go servers do. With many members `remove_everywhere` is not for each
+/// session that closes: remove the uid from the groups that your game put it in.
+///
+/// ```no_run
+/// use pitaya_runtime::cluster::{EtcdGroups, GroupStore};
+/// use pitaya_runtime::config::Config;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let groups = EtcdGroups::new(&Config::default().groups.etcd)?;
+/// groups.create("lobby").await?;
+/// groups.add_member("lobby", "zoe").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct EtcdGroups {
-    client: Client,
-    /// The prefix of all keys, and `groups/`.
-    prefix: Arc<str>,
-    limit: Duration,
+    client: Arc<Client>,
+    /// `<prefix>groups/`
+    folder: Arc<str>,
+    deadline: Duration,
 }
 
 type Outcome<T> = Result<T, GroupError>;
 
 impl EtcdGroups {
-    /// Groups by these settings. Connects when it is first used.
+    /// Groups with the settings `pitaya.groups.etcd`. It connects when it is first used.
     ///
     /// # Errors
-    /// A text when an endpoint is no address.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        let client = Client::new(&settings.endpoints, settings.dialtimeout, "", "")?;
-        let prefix = format!("{}groups/", settings.prefix).into();
-        Ok(Self { client, prefix, limit: settings.transactiontimeout })
+    /// When an address of etcd is none.
+    pub fn new(config: &config::EtcdGroups) -> Result<Self, AddressError> {
+        let login = Login::of(&config.user, &config.pass);
+        let client = Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?);
+        let folder = format!("{}groups/", config.prefix).into();
+        Ok(Self { client, folder, deadline: config.transactiontimeout })
     }
 
-    fn group(&self, group: &str) -> Outcome<Bytes> {
-        check_name(group)?;
-        Ok(format!("{}{group}", self.prefix).into())
-    }
-
-    fn members_of(&self, group: &str) -> String {
-        format!("{}{group}/uids/", self.prefix)
-    }
-
-    fn member(&self, group: &str, uid: &str) -> Outcome<Bytes> {
-        check_uid(uid)?;
-        Ok((self.members_of(group) + uid).into())
-    }
-
-    async fn within<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Outcome<T> {
-        match timeout(self.limit, call).await {
-            Ok(outcome) => outcome.map_err(|status| GroupError::Unavailable(cause(&status))),
-            Err(_) => Err(GroupError::Unavailable(format!("no answer within {:?}", self.limit))),
-        }
-    }
-
-    /// Does this if all of that is so.
-    async fn when(&self, compare: Vec<Compare>, then: Vec<Op>) -> Outcome<TxnDone> {
-        let success = then.into_iter().map(|op| RequestOp { op: Some(op) }).collect();
-        self.within(self.client.txn(Txn { compare, success, failure: vec![] })).await
+    /// The key of a group that there may be. Go does not check names: `a/uids/b` would be the member `b` of `a`.
+    fn key(&self, group: &str) -> Outcome<String> {
+        check_name(group).map_err(|_| GroupError::NotFound)?;
+        Ok(format!("{}{group}", self.folder))
     }
 
     async fn make(&self, group: &str, lease: i64) -> Outcome<()> {
-        let key = self.group(group)?;
-        let put = Op::Put(Put { key: key.clone(), value: Bytes::new(), lease });
-        let made = self.when(vec![absent(key)], vec![put]).await?;
+        let key = self.key(group)?;
+        let question = TxnRequest::when(vec![Compare::is_missing(&key)], vec![Op::put(&key, "", lease)], Vec::new());
+        let made = self.client.txn(question, self.deadline).await?;
         if made.succeeded { Ok(()) } else { Err(GroupError::AlreadyExists) }
     }
 
-    /// The group's own key.
+    /// Does this if the group is there.
+    async fn within(&self, group: &str, steps: impl FnOnce(&str, &str) -> Vec<Op>) -> Outcome<TxnResponse> {
+        let key = self.key(group)?;
+        let steps = steps(&key, &format!("{key}{UIDS}"));
+        let question = TxnRequest::when(vec![Compare::exists(&key)], steps, Vec::new());
+        let done = self.client.txn(question, self.deadline).await?;
+        if done.succeeded { Ok(done) } else { Err(GroupError::NotFound) }
+    }
+
     async fn find(&self, group: &str) -> Outcome<KeyValue> {
-        let key = self.group(group)?;
-        let found = self.within(self.client.range(Range { key, ..Range::default() })).await?;
-        found.kvs.into_iter().next().ok_or(GroupError::NotFound)
+        let found = self.client.get(&self.key(group)?, self.deadline).await?;
+        found.ok_or(GroupError::NotFound)
     }
 
-    /// Reads from a group that is there.
-    async fn read(&self, group: &str, range: Range) -> Outcome<(Vec<KeyValue>, i64)> {
-        let done = self.when(vec![present(self.group(group)?)], vec![Op::Range(range)]).await?;
-        if !done.succeeded {
-            return Err(GroupError::NotFound);
-        }
-        match done.responses.into_iter().next().and_then(|response| response.op) {
-            Some(OpDone::Range(ranged)) => Ok((ranged.kvs, ranged.count)),
-            _ => Err(GroupError::Unavailable("etcd gave an answer that was not asked for".to_owned())),
+    /// One try; nothing when the group was made anew in the meantime.
+    async fn add(&self, group: &str, uid: &str) -> Outcome<Option<()>> {
+        let found = self.find(group).await?;
+        let key = self.key(group)?;
+        let member = format!("{key}{UIDS}{uid}");
+        let both = vec![Compare::created_at(&key, found.create_revision), Compare::is_missing(&member)];
+        let otherwise = vec![Op::count(&key), Op::count(&member)];
+        let question = TxnRequest::when(both, vec![Op::put(&member, "", found.lease)], otherwise);
+        let done = match self.client.txn(question, self.deadline).await {
+            Err(fault) if fault.kind == Kind::LeaseGone => return Err(GroupError::NotFound),
+            done => done?,
+        };
+        match done {
+            _ if done.succeeded => Ok(Some(())),
+            _ if done.count(0) == 0 => Err(GroupError::NotFound),
+            _ if done.count(1) > 0 => Err(GroupError::MemberAlreadyExists),
+            _ => Ok(None),
         }
     }
-}
 
-fn created(key: Bytes, result: Comparison) -> Compare {
-    let (result, target) = (result.into(), Target::Create.into());
-    Compare { result, target, key, with: Some(With::CreateRevision(0)) }
-}
+    async fn remove(&self, group: &str, uid: &str) -> Outcome<()> {
+        let key = self.key(group)?;
+        let member = format!("{key}{UIDS}{uid}");
+        let otherwise = vec![Op::count(&key)];
+        let question = TxnRequest::when(vec![Compare::exists(&member)], vec![Op::delete(&member)], otherwise);
+        let done = self.client.txn(question, self.deadline).await?;
+        match done {
+            _ if done.succeeded => Ok(()),
+            // Go says so of a group that is not there, too.
+            _ if done.count(0) > 0 => Err(GroupError::MemberNotFound),
+            _ => Err(GroupError::NotFound),
+        }
+    }
 
-fn absent(key: Bytes) -> Compare {
-    created(key, Comparison::Equal)
-}
+    /// What stands behind the folder in all keys.
+    async fn names(&self) -> Outcome<Vec<String>> {
+        let listing = self.client.list(&self.folder, true, self.deadline).await?;
+        Ok(listing.kvs.iter().filter_map(|kv| self.behind(&self.folder, &kv.key)).map(str::to_owned).collect())
+    }
 
-fn present(key: Bytes) -> Compare {
-    created(key, Comparison::Greater)
-}
+    fn behind<'a>(&self, folder: &str, key: &'a [u8]) -> Option<&'a str> {
+        std::str::from_utf8(key.strip_prefix(folder.as_bytes())?).ok()
+    }
 
-fn delete(key: Bytes) -> Op {
-    Op::Delete(DeleteRange { key, range_end: Bytes::new() })
-}
-
-fn delete_all(prefix: &str) -> Op {
-    let (key, range_end) = prefixed(prefix);
-    Op::Delete(DeleteRange { key, range_end })
+    /// Deletes these memberships; gives the groups of those that were still there.
+    async fn remove_from(&self, groups: &[&str], uid: &str) -> Outcome<Vec<Arc<str>>> {
+        let member = |group: &&str| Op::delete(&format!("{}{group}{UIDS}{uid}", self.folder));
+        let question = TxnRequest::when(Vec::new(), groups.iter().map(member).collect(), Vec::new());
+        let done = self.client.txn(question, self.deadline).await?;
+        let left = groups.iter().enumerate().filter(|(step, _)| done.count(*step) > 0);
+        Ok(left.map(|(_, group)| Arc::from(*group)).collect())
+    }
 }
 
 impl GroupStore for EtcdGroups {
     fn create<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.make(group, 0))
+        Box::pin(async move {
+            check_name(group)?;
+            self.make(group, 0).await
+        })
     }
 
     fn create_with_ttl<'a>(&'a self, group: &'a str, ttl: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
+            check_name(group)?;
             if ttl.is_zero() {
                 return Err(GroupError::ZeroTtl);
             }
-            check_name(group)?;
-            // Never early: a part of a second counts as a whole one.
-            let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
-            let lease = self.within(self.client.grant(Duration::from_secs(seconds))).await?;
+            let lease = self.client.grant(seconds(ttl), self.deadline).await?.id;
             let made = self.make(group, lease).await;
             if made.is_err() {
-                let _ = self.within(self.client.revoke(lease)).await;
+                // In Go it stays until its time is over. Should the group be there although etcd did not say so, it ends.
+                let _ = self.client.revoke(lease, self.deadline).await;
             }
             made
         })
@@ -138,19 +172,19 @@ impl GroupStore for EtcdGroups {
 
     fn renew_ttl<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            match self.find(group).await?.lease {
-                0 => Err(GroupError::TtlNotFound(ETCD_LEASE_NOT_FOUND)),
-                lease => self.within(self.client.renew(lease)).await?.map(drop).ok_or(GroupError::NotFound),
+            let lease = self.find(group).await?.lease;
+            if lease == 0 {
+                return Err(GroupError::TtlNotFound(ETCD_LEASE_NOT_FOUND));
             }
+            let renewed = self.client.keep_alive(lease, self.deadline).await?;
+            if renewed { Ok(()) } else { Err(GroupError::NotFound) }
         })
     }
 
     fn delete<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            let key = self.group(group)?;
-            let both = vec![delete_all(&self.members_of(group)), delete(key.clone())];
-            let done = self.when(vec![present(key)], both).await?;
-            if done.succeeded { Ok(()) } else { Err(GroupError::NotFound) }
+            let steps = |key: &str, members: &str| vec![Op::delete_below(members), Op::delete(key)];
+            self.within(group, steps).await.map(drop)
         })
     }
 
@@ -158,7 +192,7 @@ impl GroupStore for EtcdGroups {
         Box::pin(async move {
             match self.find(group).await {
                 Ok(_) => Ok(true),
-                Err(GroupError::NotFound | GroupError::InvalidName) => Ok(false),
+                Err(GroupError::NotFound) => Ok(false),
                 Err(error) => Err(error),
             }
         })
@@ -166,67 +200,44 @@ impl GroupStore for EtcdGroups {
 
     fn list(&self) -> Answer<'_, Vec<Arc<str>>> {
         Box::pin(async move {
-            let (key, range_end) = prefixed(&self.prefix);
-            let all =
-                self.within(self.client.range(Range { key, range_end, keys_only: true, ..Range::default() })).await?;
-            let names = all.kvs.iter().filter_map(|kv| std::str::from_utf8(&kv.key).ok()?.strip_prefix(&*self.prefix));
-            Ok(names.filter(|name| check_name(name).is_ok()).map(Into::into).collect())
+            let names = self.names().await?;
+            Ok(names.iter().filter(|name| check_name(name).is_ok()).map(|name| name.as_str().into()).collect())
         })
     }
 
     fn add_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            let member = self.member(group, uid)?;
-            let found = self.find(group).await?;
-            let put = Op::Put(Put { key: member.clone(), value: Bytes::new(), lease: found.lease });
-            let added = self.when(vec![present(found.key), absent(member)], vec![put]).await?;
-            if added.succeeded {
-                return Ok(());
+            check_uid(uid)?;
+            for _ in 0..TRIES {
+                if self.add(group, uid).await?.is_some() {
+                    return Ok(());
+                }
             }
-            // Which of the two it was is not told.
-            self.find(group).await.and(Err(GroupError::MemberAlreadyExists))
+            Err(GroupError::Unavailable(format!("others delete and make the group `{group}` all the time")))
         })
     }
 
     fn remove_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            check_name(group)?;
-            // A uid that no member can have is no member.
-            let member: Bytes = (self.members_of(group) + uid).into();
-            let removed = self.when(vec![present(member.clone())], vec![delete(member)]).await?;
-            if removed.succeeded {
-                return Ok(());
-            }
-            self.find(group).await.and(Err(GroupError::MemberNotFound))
-        })
+        Box::pin(self.remove(group, uid))
     }
 
     fn remove_all<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let compare = vec![present(self.group(group)?)];
-            let done = self.when(compare, vec![delete_all(&self.members_of(group))]).await?;
-            if done.succeeded { Ok(()) } else { Err(GroupError::NotFound) }
-        })
+        Box::pin(async move { self.within(group, |_, members| vec![Op::delete_below(members)]).await.map(drop) })
     }
 
-    /// Reads the keys of all groups: Go's keys are found by group, not by member.
+    /// Reads the keys of all groups and members, then deletes with one transaction for every 100 groups of the uid.
     fn remove_everywhere<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<Arc<str>>> {
         Box::pin(async move {
-            if check_uid(uid).is_err() {
-                return Ok(Vec::new());
-            }
-            let (key, range_end) = prefixed(&self.prefix);
-            let all =
-                self.within(self.client.range(Range { key, range_end, keys_only: true, ..Range::default() })).await?;
+            let names = self.names().await?;
+            let group = |name: &'_ String| {
+                let (group, member) = name.split_once(UIDS)?;
+                (member == uid).then(|| group.to_owned())
+            };
+            let groups: Vec<String> = names.iter().filter_map(group).collect();
+            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
             let mut left = Vec::new();
-            for kv in all.kvs {
-                let key = std::str::from_utf8(&kv.key).ok().and_then(|key| key.strip_prefix(&*self.prefix));
-                let Some((group, member)) = key.and_then(|key| key.split_once("/uids/")) else { continue };
-                if member == uid
-                    && self.when(vec![present(kv.key.clone())], vec![delete(kv.key.clone())]).await?.succeeded
-                {
-                    left.push(group.into());
-                }
+            for some in groups.chunks(STEPS) {
+                left.extend(self.remove_from(some, uid).await?);
             }
             Ok(left)
         })
@@ -234,34 +245,44 @@ impl GroupStore for EtcdGroups {
 
     fn members<'a>(&'a self, group: &'a str) -> Answer<'a, Vec<Arc<str>>> {
         Box::pin(async move {
-            let prefix = self.members_of(group);
-            let (key, range_end) = prefixed(&prefix);
-            let (kvs, _) = self.read(group, Range { key, range_end, keys_only: true, ..Range::default() }).await?;
-            let uids = kvs.iter().filter_map(|kv| std::str::from_utf8(&kv.key).ok()?.strip_prefix(&*prefix));
-            Ok(uids.map(Into::into).collect())
+            let done = self.within(group, |_, members| vec![Op::keys_below(members)]).await?;
+            let folder = format!("{}{group}{UIDS}", self.folder);
+            let found = done.into_found(0);
+            Ok(found.iter().filter_map(|kv| self.behind(&folder, &kv.key)).map(Into::into).collect())
         })
     }
 
     fn contains_member<'a>(&'a self, group: &'a str, uid: &'a str) -> Answer<'a, bool> {
         Box::pin(async move {
-            let key = self.member(group, uid)?;
-            let (_, count) = self.read(group, Range { key, count_only: true, ..Range::default() }).await?;
-            Ok(count > 0)
+            if uid.is_empty() {
+                return Err(GroupError::EmptyUid);
+            }
+            if uid.len() > MAX_NAME {
+                // Nobody has such a uid, and etcd takes no keys of any length.
+                return self.find(group).await.map(|_| false);
+            }
+            let done = self.within(group, |_, members| vec![Op::count(&format!("{members}{uid}"))]).await?;
+            Ok(done.count(0) > 0)
         })
     }
 
+    /// In Go a group that is not there has none.
     fn count_members<'a>(&'a self, group: &'a str) -> Answer<'a, usize> {
         Box::pin(async move {
-            let (key, range_end) = prefixed(&self.members_of(group));
-            let range = Range { key, range_end, count_only: true, ..Range::default() };
-            let (_, count) = self.read(group, range).await?;
-            Ok(usize::try_from(count).unwrap_or_default())
+            let done = self.within(group, |_, members| vec![Op::count_below(members)]).await?;
+            Ok(usize::try_from(done.count(0)).unwrap_or_default())
         })
     }
 }
 
-impl std::fmt::Debug for EtcdGroups {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EtcdGroups").field("prefix", &self.prefix).finish_non_exhaustive()
+impl From<Fault> for GroupError {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable(fault.to_string())
+    }
+}
+
+impl fmt::Debug for EtcdGroups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EtcdGroups").field("folder", &self.folder).finish_non_exhaustive()
     }
 }

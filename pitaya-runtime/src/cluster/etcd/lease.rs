@@ -1,140 +1,192 @@
-//! The lease that says that this server lives, and the record that hangs on it.
+//! A lease, kept alive as long as this process lives, and had anew whenever it is lost.
+//!
+//! It is renewed three times within its time to live, and more often after a failure. Only etcd's word ends it: one that
+//! was not renewed for long may still be good, because etcd starts the times of all leases again when it restarts or
+//! elects a leader. When it is lost, a new one is asked for until there is one, and all that hung on the old one is
+//! written again.
 
-use super::client::cause;
-use super::discovery::{Backoff, Shared};
-use super::messages::{Compare, Comparison, Op, Put, RequestOp, Target, Txn, With};
-use pitaya_core::cluster::{DiscoveryError, ServerInfo};
+use super::backoff::Backoff;
+use super::client::Client;
+use super::fault::{Fault, Kind};
+use super::messages::LeaseGrantResponse;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
-use tonic::Status;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
-/// How late etcd may end a lease.
-const LATE: Duration = Duration::from_secs(3);
+/// etcd knows no longer time, in seconds (`lease.MaxLeaseTTL`).
+const LONGEST: u64 = 9_000_000_000;
 
-/// Puts the record under a new lease, and keeps it there.
-pub(super) async fn announce(shared: &Arc<Shared>) -> Result<(), DiscoveryError> {
-    let start = Instant::now();
-    let mut tries = 0;
-    let lease = loop {
-        match register(shared).await {
-            Ok(Registered::As(lease)) => break lease,
-            // A server that was killed leaves its record for the rest of its time to live, and etcd is not in a hurry.
-            Ok(Registered::Taken(id)) if start.elapsed() > shared.settings.heartbeat.ttl + LATE => {
-                return Err(DiscoveryError::Taken(id));
-            }
-            Ok(Registered::Taken(id)) => {
-                if tries == 0 {
-                    tracing::warn!(server = &*id, "its record is there already: waiting whether it goes away");
-                }
-                tries += 1;
-                sleep(Duration::from_millis(250)).await;
-            }
-            Err(status) if tries >= shared.settings.grantlease.maxretries => return Err(shared.unavailable(&status)),
-            Err(_) => {
-                tries += 1;
-                sleep(shared.settings.grantlease.retryinterval).await;
-            }
+/// What hangs on a lease.
+pub(super) trait Held: Send + Sync + 'static {
+    /// Writes all of it under this lease, again or for the first time.
+    fn write(&self, lease: i64) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// etcd has answered.
+    fn answered(&self, _lease: i64) {}
+
+    /// etcd has not answered, or refused.
+    fn failed(&self, fault: &Fault);
+}
+
+/// A lease in the care of a task, which ends with this value.
+#[derive(Debug)]
+pub(super) struct Lease {
+    id: watch::Receiver<i64>,
+    check: Arc<Notify>,
+    task: AbortOnDropHandle<()>,
+}
+
+struct Keeper<H> {
+    client: Arc<Client>,
+    held: Arc<H>,
+    /// What is asked for.
+    ttl: Duration,
+    /// The longest a call may take.
+    deadline: Duration,
+    id: watch::Sender<i64>,
+    check: Arc<Notify>,
+}
+
+/// Whole seconds for etcd: never less than what was asked for.
+pub(super) fn seconds(ttl: Duration) -> i64 {
+    let whole = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
+    i64::try_from(whole.clamp(1, LONGEST)).unwrap_or(i64::MAX)
+}
+
+impl Lease {
+    /// Asks for a lease and writes what hangs on it; one try. From then on it is kept.
+    pub(super) async fn start<H: Held>(
+        client: &Arc<Client>,
+        held: Arc<H>,
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<Self, Fault> {
+        let granted = client.grant(seconds(ttl), deadline).await?;
+        if let Err(fault) = held.write(granted.id).await {
+            // Not needed any more; if that fails too it ends by itself.
+            let _ = client.revoke(granted.id, deadline).await;
+            return Err(fault);
         }
-    };
-    *shared.lease.lock() = Some(lease);
-    let (keeper, withdrawn) = (shared.clone(), shared.withdrawn.clone());
-    tokio::spawn(async move { withdrawn.run_until_cancelled(keep(keeper, lease)).await });
-    Ok(())
-}
-
-enum Registered {
-    As(i64),
-    Taken(Arc<str>),
-}
-
-async fn register(shared: &Shared) -> Result<Registered, Status> {
-    let Some(own) = shared.own.lock().clone() else { return Err(Status::failed_precondition("nothing to announce")) };
-    let lease = shared.client.grant(shared.settings.heartbeat.ttl).await?;
-    let compare = Compare {
-        result: Comparison::Equal.into(),
-        target: Target::Create.into(),
-        key: shared.records.key(&own).into(),
-        with: Some(With::CreateRevision(0)),
-    };
-    let success = vec![put(shared, &own, lease)];
-    let done = shared.client.txn(Txn { compare: vec![compare], success, failure: vec![] }).await?;
-    if done.succeeded {
-        return Ok(Registered::As(lease));
+        let (sender, id) = watch::channel(granted.id);
+        let check = Arc::new(Notify::new());
+        let keeper = Keeper { client: client.clone(), held, ttl, deadline, id: sender, check: check.clone() };
+        Ok(Self { id, check, task: AbortOnDropHandle::new(tokio::spawn(keeper.run(granted))) })
     }
-    let _ = shared.client.revoke(lease).await;
-    Ok(Registered::Taken(own.id))
+
+    /// Which one it is now.
+    pub(super) fn id(&self) -> i64 {
+        *self.id.borrow()
+    }
+
+    /// Something that should hang on it was seen missing: all of it is written again.
+    pub(super) fn check(&self) {
+        self.check.notify_one();
+    }
+
+    /// Waits until it is another one than this.
+    pub(super) async fn other_than(&self, lease: i64) -> i64 {
+        let mut id = self.id.clone();
+        let other = id.wait_for(|id| *id != lease).await.map(|id| *id);
+        // The task lives as long as this value.
+        other.unwrap_or(lease)
+    }
+
+    /// Ends the care, and tells which lease there is still.
+    pub(super) async fn leave(self) -> i64 {
+        self.task.abort();
+        let _ = self.task.await;
+        *self.id.borrow()
+    }
 }
 
-fn put(shared: &Shared, own: &ServerInfo, lease: i64) -> RequestOp {
-    let (key, value) = (shared.records.key(own).into(), own.to_json().into());
-    RequestOp { op: Some(Op::Put(Put { key, value, lease })) }
-}
-
-/// In the metadata of a server that leaves of its own will: others need not wait whether it comes back. A Go server does
-/// not read a record again, and hears of the end as ever.
-const LEAVING: &str = "pitaya.leaving";
-
-pub(super) fn is_leaving(server: &ServerInfo) -> bool {
-    server.metadata.contains_key(LEAVING)
-}
-
-/// The last words of the record, before the lease is given back.
-pub(super) async fn say_goodbye(shared: &Shared, lease: i64) -> Result<(), Status> {
-    let Some(mut own) = shared.own.lock().take() else { return Ok(()) };
-    own.metadata.insert(LEAVING.to_owned(), "1".to_owned());
-    let success = vec![put(shared, &own, lease)];
-    shared.client.txn(Txn { compare: vec![], success, failure: vec![] }).await.map(drop)
-}
-
-/// Renews the lease three times in its life; one that is gone is replaced, for ever.
-async fn keep(shared: Arc<Shared>, mut lease: i64) {
-    let ttl = shared.settings.heartbeat.ttl;
-    let mut pause = Backoff::default();
-    loop {
-        sleep(ttl / 3).await;
+impl<H: Held> Keeper<H> {
+    async fn run(self, mut granted: LeaseGrantResponse) {
         loop {
-            match shared.client.renew(lease).await {
-                Ok(Some(left)) => {
-                    if shared.settings.heartbeat.log {
-                        tracing::debug!("the lease has {left} s again");
-                    }
-                    pause = Backoff::default();
-                    break;
+            self.keep(&granted).await;
+            tracing::warn!("a lease in etcd was lost; what hung on it is written again under a new one");
+            granted = self.regain().await;
+        }
+    }
+
+    /// Renews the lease until it is lost.
+    async fn keep(&self, granted: &LeaseGrantResponse) {
+        let third = Duration::from_secs(granted.ttl.unsigned_abs().max(1)) / 3;
+        // After a failure there must be time for several tries.
+        let mut backoff = Backoff::up_to((third / 2).min(Backoff::LONGEST));
+        let mut pause = third;
+        let mut unsure = false;
+        loop {
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.check.notified() => unsure = true,
+            }
+            let renewed = async {
+                let lives = self.client.keep_alive(granted.id, third.min(self.deadline)).await?;
+                if lives && unsure {
+                    self.held.write(granted.id).await?;
                 }
-                Ok(None) => {
-                    tracing::warn!("the lease has run out: this server registers again");
-                    lease = again(&shared).await;
-                    break;
+                Ok::<_, Fault>(lives)
+            };
+            match renewed.await {
+                Ok(true) => {
+                    unsure = false;
+                    self.held.answered(granted.id);
+                    backoff.reset();
+                    pause = third;
                 }
-                Err(status) => {
-                    tracing::debug!("the lease was not renewed: {}", cause(&status));
-                    pause.wait().await;
+                Ok(false) => return,
+                Err(fault) if fault.kind == Kind::LeaseGone => return,
+                Err(fault) => {
+                    self.held.failed(&fault);
+                    pause = backoff.next();
                 }
+            }
+        }
+    }
+
+    /// Asks for a lease until there is one and all is written under it.
+    async fn regain(&self) -> LeaseGrantResponse {
+        let mut backoff = Backoff::up_to(Backoff::LONGEST);
+        let mut granted = None;
+        loop {
+            match self.rewrite(&mut granted).await {
+                Ok(new) => {
+                    self.held.answered(new.id);
+                    self.id.send_replace(new.id);
+                    return new;
+                }
+                Err(fault) => self.held.failed(&fault),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// One try. A lease that was had is used by the next one, as long as it lasts.
+    async fn rewrite(&self, granted: &mut Option<LeaseGrantResponse>) -> Result<LeaseGrantResponse, Fault> {
+        let new = match granted.take() {
+            Some(new) => new,
+            None => self.client.grant(seconds(self.ttl), self.deadline).await?,
+        };
+        match self.held.write(new.id).await {
+            Ok(()) => Ok(new),
+            Err(fault) => {
+                *granted = (fault.kind != Kind::LeaseGone).then_some(new);
+                Err(fault)
             }
         }
     }
 }
 
-/// The record under a new lease, whatever is there: it can only be this server's own.
-async fn again(shared: &Shared) -> i64 {
-    let mut pause = Backoff::default();
-    loop {
-        let put_again = async {
-            let Some(own) = shared.own.lock().clone() else { return Err(Status::failed_precondition("withdrawn")) };
-            let lease = shared.client.grant(shared.settings.heartbeat.ttl).await?;
-            let success = vec![put(shared, &own, lease)];
-            shared.client.txn(Txn { compare: vec![], success, failure: vec![] }).await.map(|_| lease)
-        };
-        match put_again.await {
-            Ok(lease) => {
-                *shared.lease.lock() = Some(lease);
-                return lease;
-            }
-            Err(status) => {
-                tracing::debug!("not registered yet: {}", cause(&status));
-                pause.wait().await;
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_whole_and_never_fewer() {
+        let millis = Duration::from_millis;
+        assert_eq!([millis(1), millis(1000), millis(1001), millis(2500)].map(seconds), [1, 1, 2, 3]);
+        assert_eq!(seconds(Duration::MAX), 9_000_000_000);
     }
 }

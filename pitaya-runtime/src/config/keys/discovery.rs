@@ -21,7 +21,7 @@ section! {
         user: String = String::new(),
         /// The password to log in with.
         pass: Secret = Secret::default(),
-        /// How long connecting may take.
+        /// How long connecting, and each call, may take.
         dialtimeout: Duration = secs(5),
         /// Put before every key in etcd. Servers see each other only under the same prefix.
         prefix: String = "pitaya/".to_owned(),
@@ -51,7 +51,8 @@ section! {
     "pitaya.cluster.sd.etcd.syncservers" EtcdSync {
         /// Time between two readings of the whole list, beside the watch.
         interval: Duration = secs(120),
-        /// Servers read at the same time; `0` stands for 10.
+        /// Without effect: the whole list is read at once.
+        #[go = "reads so many servers at the same time."]
         parallelism: usize = 10,
     }
 }
@@ -67,7 +68,7 @@ section! {
 section! {
     /// `pitaya.cluster.sd.etcd.grantlease`: getting a lease.
     "pitaya.cluster.sd.etcd.grantlease" EtcdLease {
-        /// How long one try may take.
+        /// How long one try may take; and how long the lease of a server with the same id is given to run out.
         timeout: Duration = secs(60),
         /// How often it is tried again at start.
         #[go = "ends the process when a lease lost later cannot be had again; here that is tried for ever."]

@@ -18,6 +18,12 @@ section! {
     "pitaya.groups.etcd" EtcdGroups {
         /// The members of the etcd cluster, `host:port`.
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
+        /// The name to log in with; empty: no login.
+        #[go = "has no login here."]
+        user: String = String::new(),
+        /// The password to log in with.
+        #[go = "has no login here."]
+        pass: Secret = Secret::default(),
         /// Put before every key in etcd.
         prefix: String = "pitaya/".to_owned(),
         /// How long connecting may take.
@@ -54,9 +60,15 @@ section! {
     "pitaya.modules.bindingstorage.etcd" EtcdBindings {
         /// The members of the etcd cluster, `host:port`.
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
+        /// The name to log in with; empty: no login.
+        #[go = "has no login here."]
+        user: String = String::new(),
+        /// The password to log in with.
+        #[go = "has no login here."]
+        pass: Secret = Secret::default(),
         /// Put before every key in etcd.
         prefix: String = "pitaya/".to_owned(),
-        /// How long connecting may take.
+        /// How long connecting, and each call, may take.
         dialtimeout: Duration = secs(5),
         /// How long the bindings of a frontend that died are kept: at least a second.
         #[go = "the manual says 1h."]

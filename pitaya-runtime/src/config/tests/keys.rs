@@ -41,6 +41,10 @@ fn companion(key: &str) -> Option<(&'static str, Value)> {
         "pitaya.limits.accept.burst" => Some(("pitaya.limits.accept.rate", json!(5))),
         "pitaya.cluster.sd.etcd.user" => Some(("pitaya.cluster.sd.etcd.pass", json!("p"))),
         "pitaya.cluster.sd.etcd.pass" => Some(("pitaya.cluster.sd.etcd.user", json!("u"))),
+        "pitaya.groups.etcd.user" => Some(("pitaya.groups.etcd.pass", json!("p"))),
+        "pitaya.groups.etcd.pass" => Some(("pitaya.groups.etcd.user", json!("u"))),
+        "pitaya.modules.bindingstorage.etcd.user" => Some(("pitaya.modules.bindingstorage.etcd.pass", json!("p"))),
+        "pitaya.modules.bindingstorage.etcd.pass" => Some(("pitaya.modules.bindingstorage.etcd.user", json!("u"))),
         _ => None,
     }
 }

@@ -42,9 +42,13 @@ fn variables(list: &[(&str, &str)]) -> Vec<(String, String)> {
 /// Every key with its value; secrets as they are.
 fn settings(config: &Config) -> BTreeMap<&'static str, Value> {
     let mut config = config.clone();
-    let (pass, password) = (&config.cluster.sd.etcd.pass, &config.worker.redis.password);
-    let secrets = [("pitaya.cluster.sd.etcd.pass", pass.expose()), ("pitaya.worker.redis.password", password.expose())]
-        .map(|(key, text)| (key, Value::from(text)));
+    let secrets = [
+        ("pitaya.cluster.sd.etcd.pass", &config.cluster.sd.etcd.pass),
+        ("pitaya.groups.etcd.pass", &config.groups.etcd.pass),
+        ("pitaya.modules.bindingstorage.etcd.pass", &config.modules.bindingstorage.etcd.pass),
+        ("pitaya.worker.redis.password", &config.worker.redis.password),
+    ]
+    .map(|(key, secret)| (key, Value::from(secret.expose())));
     let mut all = BTreeMap::new();
     config.walk(&mut |key, setting| {
         let double = all.insert(key.name, setting.value());

@@ -1,0 +1,81 @@
+//! Groups that all servers see.
+
+use crate::discovery::put_all;
+use crate::suite;
+use crate::support::keys;
+use pitaya_runtime::cluster::{EtcdGroups, GroupError, GroupStore};
+use pitaya_runtime::config::Config;
+use pitaya_tests::etcd::Etcd;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn groups(etcd: &Etcd) -> EtcdGroups {
+    let mut config = Config::default();
+    config.groups.etcd.endpoints = vec![etcd.endpoint()];
+    EtcdGroups::new(&config.groups.etcd).expect("valid")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_keep_their_contract() {
+    let etcd = Etcd::start();
+    // etcd looks at leases twice a second, and is not exact.
+    suite::check(&groups(&etcd), Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_keep_their_contract_from_many_tasks() {
+    let etcd = Etcd::start();
+    suite::check_races(Arc::new(groups(&etcd))).await;
+}
+
+/// The keys that a Go server reads and writes.
+#[tokio::test]
+async fn groups_have_gos_keys() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd);
+    groups.create_with_ttl("lobby", Duration::from_secs(60)).await.expect("new");
+    groups.add_member("lobby", "ann").await.expect("new");
+    assert_eq!(keys(&etcd), ["pitaya/groups/lobby", "pitaya/groups/lobby/uids/ann"]);
+    let leases = etcd.ctl(&["get", "--prefix", "", "-w", "json"]);
+    let leases: serde_json::Value = serde_json::from_str(&leases).expect("JSON");
+    assert_eq!(leases["kvs"][0]["lease"], leases["kvs"][1]["lease"], "they end together");
+    let _ = etcd.ctl(&["put", "pitaya/groups/lobby/uids/bob", ""]);
+    let mut members = groups.members("lobby").await.expect("there");
+    members.sort();
+    assert_eq!(members, ["ann".into(), "bob".into()] as [Arc<str>; 2]);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_needed_is_given_back() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd);
+    groups.create("lobby").await.expect("new");
+    let again = groups.create_with_ttl("lobby", Duration::from_secs(60)).await;
+    assert_eq!(again, Err(GroupError::AlreadyExists));
+    assert_eq!(etcd.ctl(&["lease", "list"]).trim(), "found 0 leases");
+}
+
+#[tokio::test]
+async fn a_uid_leaves_hundreds_of_groups_among_thousands_of_keys() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd);
+    let key = |n: usize, rest: &str| (format!("pitaya/groups/g{n}{rest}"), String::new());
+    let records = (0..700).flat_map(|n| [key(n, ""), key(n, "/uids/stays"), key(n, "/uids/leaves")]);
+    put_all(&etcd, &records.take(3 * 250 + 2 * 450).collect::<Vec<_>>());
+    let start = std::time::Instant::now();
+    let left = groups.remove_everywhere("leaves").await.expect("etcd answers").len();
+    println!("left {left} groups in {:?}", start.elapsed());
+    assert_eq!(left, 550);
+    assert_eq!(groups.list().await.expect("etcd answers").len(), 550);
+    assert_eq!(groups.remove_everywhere("leaves").await, Ok(Vec::new()));
+    assert_eq!(groups.members("g7").await, Ok(vec!["stays".into()]));
+}
+
+#[tokio::test]
+async fn nobody_there_is_told() {
+    let mut config = Config::default();
+    config.groups.etcd.endpoints = vec!["127.0.0.1:1".to_owned()];
+    let groups = EtcdGroups::new(&config.groups.etcd).expect("valid");
+    let error = groups.create("lobby").await.expect_err("nobody listens");
+    assert!(matches!(&error, GroupError::Unavailable(text) if text.contains("127.0.0.1:1")), "{error}");
+}
