@@ -136,6 +136,7 @@ async fn an_id_that_another_took_during_an_outage_stays_its() {
     let direct = config(&etcd);
     let cut = config_at(proxy.endpoint());
     let one = member(&cut, "room", "same").await;
+    one.table.shows(&["same"]).await;
     proxy.set(Way::Cut);
     eventually("its lease has run out", || keys(&etcd).is_empty()).await;
     let other = watching(&direct).await;

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use parking_lot::Mutex;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What etcd is asked for, each by its own task.
@@ -20,8 +20,8 @@ pub(super) struct Outage {
     state: Mutex<State>,
     /// For the log: what it means.
     meaning: &'static str,
-    /// The lease got no answer: a watch that hears nothing may be as deaf.
-    silence: Notify,
+    /// Counts how often the lease got no answer after it had one: a watch that hears nothing may be as deaf.
+    silences: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -33,7 +33,7 @@ struct State {
 
 impl Outage {
     pub(super) fn new(meaning: &'static str) -> Self {
-        Self { state: Mutex::default(), meaning, silence: Notify::new() }
+        Self { state: Mutex::default(), meaning, silences: watch::Sender::new(0) }
     }
 
     /// A part got no answer.
@@ -41,7 +41,7 @@ impl Outage {
         let mut state = self.state.lock();
         let first = !std::mem::replace(&mut state.away[part as usize], true);
         if first && fault.is_of_member() && matches!(part, Part::Lease) {
-            self.silence.notify_one();
+            self.silences.send_modify(|count| *count += 1);
         }
         if state.since.is_none() {
             state.since = Some(Instant::now());
@@ -66,9 +66,9 @@ impl Outage {
         }
     }
 
-    /// Waits until the lease gets no answer.
-    pub(super) async fn silence(&self) {
-        self.silence.notified().await;
+    /// Changes when the lease gets no answer from now on.
+    pub(super) fn silences(&self) -> watch::Receiver<u64> {
+        self.silences.subscribe()
     }
 
     pub(super) fn is_on(&self) -> bool {

@@ -106,6 +106,7 @@ impl Watcher {
 
     async fn follow(&mut self, from: i64, backoff: &mut Backoff) -> End {
         let round = Instant::now() + self.interval;
+        let mut silences = self.outage.silences();
         let mut changes = match self.client.watch(&self.records.folder, from, self.deadline).await {
             Ok(changes) => changes,
             Err(fault) => return End::Broken(fault),
@@ -115,7 +116,7 @@ impl Watcher {
             let answer = tokio::select! {
                 answer = changes.next() => answer.and_then(heard),
                 () = sleep_until(round) => return End::Time,
-                () = self.outage.silence() => {
+                Ok(()) = silences.changed() => {
                     let why = "etcd does not answer for the lease: its watch may hang as well";
                     return End::Broken(Fault::new(Kind::Away, why));
                 }
