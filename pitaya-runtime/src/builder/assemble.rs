@@ -1,0 +1,151 @@
+//! From what was collected to an app: everything is checked, and everything that is wrong is told.
+
+use super::mode::Mode;
+use super::unmounted::unmounted;
+use super::{BuildError, Builder, Problem};
+use crate::accept::Admission;
+use crate::app::{App, Start};
+use crate::cluster::{Cluster, LocalCluster, Servers};
+use crate::config::SerializerType;
+use crate::groups::Groups;
+use crate::server::Server;
+use crate::sessions::Sessions;
+use crate::settings::{Settings, connections};
+use crate::timers::Timers;
+use crate::users::Users;
+use parking_lot::Mutex;
+use pitaya_core::cluster::ServerInfo;
+use pitaya_core::cluster::server::{LANE, LANE_VERSION};
+use pitaya_core::codec::serializer;
+use pitaya_core::registry::Registry;
+use pitaya_core::route::is_legal_part;
+use pitaya_core::wire::{Dictionary, HandshakeReply};
+use pitaya_core::{Json, Protobuf, Rpc};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+impl Builder {
+    /// Checks everything and makes the app. Nothing runs yet: see [`App::run`].
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn build(mut self) -> std::result::Result<App, BuildError> {
+        let mut problems = Vec::new();
+        if !is_legal_part(&self.kind) {
+            problems.push(Problem::ServerType(self.kind.clone()));
+        }
+        let id = self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        if !is_legal_part(&id) {
+            problems.push(Problem::ServerId(id.clone()));
+        }
+        if self.config.acceptor.proxyprotocol {
+            // Accepting without it would take the proxy's address for everybody's.
+            let text = "pitaya.acceptor.proxyprotocol: the PROXY protocol is not built yet; set it to false";
+            problems.push(Problem::Config(text.to_owned()));
+        }
+        problems.extend(self.config.validate().into_iter().map(|p| Problem::Config(p.to_string())));
+        let serializer = self.serializer.unwrap_or_else(|| match self.config.serializertype {
+            SerializerType::Json => serializer::<Json>(),
+            SerializerType::Protobuf => serializer::<Protobuf>(),
+        });
+        for acceptor in &mut self.acceptors {
+            let name = acceptor.name();
+            problems
+                .extend(acceptor.prepare(&self.config).err().map(|cause| Problem::Acceptor { acceptor: name, cause }));
+        }
+        let mut registry = Registry::default();
+        for mount in self.mounts {
+            problems.extend(mount(&mut registry, &self.kind, serializer.name()).into_iter().map(Problem::Mount));
+        }
+        problems.extend(self.modules.ambiguous().into_iter().map(Problem::Module));
+        // Whom only other servers call needs none.
+        if self.acceptors.is_empty() && self.mode.is_none() && registry.remotes().entries().is_empty() {
+            problems.push(Problem::NoAcceptor);
+        }
+        let dictionary = self.codes.resolve(&self.kind, &registry, self.update_lock).unwrap_or_else(|found| {
+            problems.extend(found);
+            Dictionary::default()
+        });
+        let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
+        let kept = self.store.open(&self.config);
+        problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
+        let (Ok((transport, discovery)), Ok((store, sweeper)), true) = (ways, kept, problems.is_empty()) else {
+            return Err(BuildError { problems });
+        };
+        let settings = Settings::from(&self.config);
+        let welcome = HandshakeReply {
+            heartbeat: settings.heartbeat.as_secs(),
+            serializer: serializer.name(),
+            dictionary: &dictionary,
+        };
+        let welcome = welcome.ok();
+        let sessions = Arc::new(Sessions::new());
+        let stopping = CancellationToken::new();
+        let timers = Timers::new(&stopping);
+        let limits = &self.config.limits;
+        let admission = Admission::new(
+            connections(limits.connections.total),
+            limits.connections.peraddress,
+            limits.accept.rate as usize,
+            if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
+        );
+        let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
+        let unbuilt = self.config.unbuilt().into_iter();
+        warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
+        let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
+        let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
+        let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
+        own.hostname = hostname();
+        own.metadata = self.metadata;
+        own.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+        let cluster = Arc::new(Cluster {
+            unique: own.frontend && self.config.session.unique,
+            own: Arc::new(own),
+            servers: Arc::new(Servers::new()),
+            transport,
+            discovery,
+            routers: self.routers,
+            timeout,
+            repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
+        });
+        let users = Users::new(cluster.clone(), sessions.clone(), serializer);
+        let groups = Groups::new(store, sessions.clone(), users.clone());
+        let server = Server {
+            kind,
+            id,
+            cluster: cluster.clone(),
+            settings,
+            serializer,
+            names: registry.entries().iter().map(|entry| entry.name().clone()).collect(),
+            registry,
+            pipeline: Arc::new(self.pipeline),
+            remote_pipeline: Arc::new(self.remote_pipeline),
+            dictionary,
+            welcome,
+            validators: self.validators,
+            callbacks: self.callbacks,
+            sessions,
+            leave_groups: self.leave_groups.then(|| groups.clone()),
+            counters: Default::default(),
+            calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
+            state: Mutex::default(),
+            tasks: TaskTracker::new(),
+            accepting: stopping.child_token(),
+            stopping,
+            aborting: CancellationToken::new(),
+        };
+        let start =
+            Start { acceptors: self.acceptors, admission: Arc::new(admission), state: self.state, sweeper, warnings };
+        let rpc = Rpc::shared(cluster);
+        Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
+    }
+}
+
+/// The machine's name, for people who look at the list of servers.
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
+    name.map(|name| name.trim().to_owned()).unwrap_or_default()
+}
