@@ -161,7 +161,7 @@ impl Builder {
         self
     }
 
-    /// Speaks this codec with clients, whatever `pitaya.serializertype` says: [`Json`], [`Protobuf`] or one's own.
+    /// Speaks this codec with clients, whatever `pitaya.serializertype` says: [`Json`](pitaya_core::Json), [`Protobuf`](pitaya_core::Protobuf) or one's own.
     pub fn serializer<C: Codec>(mut self) -> Self {
         self.serializer = Some(serializer::<C>());
         self
