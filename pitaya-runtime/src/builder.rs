@@ -210,7 +210,7 @@ impl Builder {
     }
 
     /// Starts and stops this with the app, before and after all components: see [`Module`]. Its name finds it again, through
-    /// [`App::module`].
+    /// [`App::module`](crate::App::module).
     pub fn module(mut self, name: impl Into<String>, module: impl Module) -> Self {
         self.modules.push(name.into(), module);
         self
