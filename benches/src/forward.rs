@@ -22,6 +22,15 @@ pub enum Load {
         /// Requests in flight.
         in_flight: usize,
     },
+    /// The project's way between servers alone, between two processes: sessions without sockets, an echo without handlers.
+    Bus {
+        /// Sessions.
+        sessions: usize,
+        /// Requests in flight of each.
+        depth: usize,
+        /// As towards a server of Go's.
+        plain: bool,
+    },
     /// A frontend and a backend of the project.
     Forwarded {
         /// Client connections.
@@ -53,6 +62,8 @@ pub enum Claim {
     Cost([&'static str; 2], f64),
     /// Requests per second, by this row; at least so much.
     Rate(&'static str, f64),
+    /// The same, for information.
+    Shown(&'static str),
 }
 
 /// All rows, in the order of a round: what is divided by others comes right after them.
@@ -63,9 +74,11 @@ pub const ROWS: &[Row] = &[
     row("lane-1",  "forwarded, 64 x depth 1",                  lane(1), Some(Claim::Cost(["echo-1", "mux-64"], 2.0))),
     row("echo-16", "bare TCP echo, depth 16",                  Load::Echo { depth: 16 }, None),
     row("mux-512", "bare multiplexer, 512 in flight",          Load::Mux { in_flight: 512 }, None),
+    row("bus-8",   "the way alone, 64 sessions x 8",           bus(64, 8, false), Some(Claim::Rate("mux-512", 1.0))),
+    row("bus-1",   "the way alone as to Go, 512 sessions x 1", bus(512, 1, true), Some(Claim::Rate("mux-512", 0.5))),
     row("lane-16", "forwarded, 64 x depth 16",                 lane(16), Some(Claim::Cost(["echo-16", "mux-512"], 1.0))),
-    row("lane-8",  "forwarded, 64 x depth 8",                 lane(8), Some(Claim::Rate("mux-512", 1.0))),
-    row("plain-1", "forwarded as towards Go, 512 x depth 1",   plain(512), Some(Claim::Rate("mux-512", 0.5))),
+    row("lane-8",  "forwarded, 64 x depth 8",                  lane(8), Some(Claim::Shown("mux-512"))),
+    row("plain-1", "forwarded as towards Go, 512 x depth 1",   plain(512), Some(Claim::Shown("mux-512"))),
 ];
 
 const fn row(name: &'static str, title: &'static str, load: Load, claim: Option<Claim>) -> Row {
@@ -74,6 +87,10 @@ const fn row(name: &'static str, title: &'static str, load: Load, claim: Option<
 
 const fn lane(depth: usize) -> Load {
     Load::Forwarded { conns: CONNS, depth, plain: false }
+}
+
+const fn bus(sessions: usize, depth: usize, plain: bool) -> Load {
+    Load::Bus { sessions, depth, plain }
 }
 
 /// A session has one message in flight: such a backend does not keep their order.
@@ -93,13 +110,15 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What a run of this load cost. The order of its processes is frontend, backend, broker; the multiplexer's frontend
-    /// is the generator itself.
+    /// What a run of this load cost. The order of its processes is frontend, backend, broker; without sockets the
+    /// frontend is the generator itself.
     #[must_use]
     pub fn of(load: Load, report: &LoadReport) -> Self {
         let each = |index: usize| report.each_us_per_msg.get(index).copied().unwrap_or(0.0);
         match load {
-            Load::Mux { .. } => Self { front: report.generator_us_per_msg, back: each(0), broker: each(1) },
+            Load::Mux { .. } | Load::Bus { .. } => {
+                Self { front: report.generator_us_per_msg, back: each(0), broker: each(1) }
+            }
             _ => Self { front: each(0), back: each(1), broker: each(2) },
         }
     }
@@ -130,7 +149,7 @@ impl Rounds {
         let claim = row.claim?;
         let (own, by) = match claim {
             Claim::Cost(by, _) => (self.sides(row.name), by.map(|name| self.sides(name)).to_vec()),
-            Claim::Rate(by, _) => (self.rates(row.name), vec![self.rates(by)]),
+            Claim::Rate(by, _) | Claim::Shown(by) => (self.rates(row.name), vec![self.rates(by)]),
         };
         let sum = |by: Result<Vec<Vec<f64>>, Refusal>| -> Result<Ratio, Refusal> {
             let (own, by) = (own?, by?);
@@ -171,6 +190,7 @@ impl Claim {
         match self {
             Self::Cost(_, most) => format!("<= {most}"),
             Self::Rate(_, least) => format!(">= {least}"),
+            Self::Shown(_) => "-".to_owned(),
         }
     }
 
@@ -181,6 +201,7 @@ impl Claim {
         match self {
             Self::Cost(_, most) => *most >= if steady { ratio.median } else { ratio.max },
             Self::Rate(_, least) => *least <= if steady { ratio.median } else { ratio.min },
+            Self::Shown(_) => true,
         }
     }
 }
@@ -228,12 +249,17 @@ mod tests {
             let by = match row.claim {
                 None => vec![],
                 Some(Claim::Cost(by, _)) => by.to_vec(),
-                Some(Claim::Rate(by, _)) => vec![by],
+                Some(Claim::Rate(by, _) | Claim::Shown(by)) => vec![by],
             };
             for name in by {
                 assert!(named(name).0 < at, "{name} for {}", row.name);
             }
-            assert_eq!(row.claim.is_some(), matches!(row.load, Load::Forwarded { .. }), "{}", row.name);
+            assert_eq!(
+                row.claim.is_some(),
+                matches!(row.load, Load::Forwarded { .. } | Load::Bus { .. }),
+                "{}",
+                row.name
+            );
         }
     }
 

@@ -2,7 +2,8 @@
 //! is printed or refused. `benches/run` is the one command; `benches/README.md` says how to read what it prints.
 //!
 //! Nothing here depends on the crates it measures: a codec that both sides share could be wrong, or slow, on both sides
-//! and nobody would see it. The exception is the program `dispatch`, whose question is what the project adds to a call.
+//! and nobody would see it. The exceptions are the programs `dispatch`, whose question is what the project adds to a call, and
+//! `bus`, which is measured itself.
 
 pub mod args;
 pub mod bare;

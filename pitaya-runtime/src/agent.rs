@@ -69,7 +69,13 @@ impl Agent {
 
     /// Queues the answer of a call that finished elsewhere.
     pub(crate) fn answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
-        let sent = self.outbox.append(|out| {
+        self.put_answer(id, outcome);
+        self.outbox.wake();
+    }
+
+    /// [`answer`](Self::answer) for whoever wakes the outbox afterwards.
+    fn put_answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        let sent = self.outbox.put(|out| {
             let at = answer_head(out, id);
             if let Ok(body) = outcome {
                 out.extend_from_slice(body);
@@ -101,14 +107,22 @@ fn write_kick(reason: Option<&serde_json::Value>, out: &mut Vec<u8>) {
 /// What comes back for messages that were sent on.
 impl Sink for Agent {
     fn answered(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        self.queued(id, outcome);
+        self.flush();
+    }
+
+    fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
         if id != 0 {
-            self.answer(id, outcome);
+            self.put_answer(id, outcome);
         } else if let Err(error) = outcome {
             count(&self.server.counters.failed_notifies);
             tracing::debug!("an error that no client is told: {error}");
         }
         self.forwarded.fetch_sub(1, AcqRel);
-        // The connection may wait for this one, whoever else is told.
+    }
+
+    fn flush(&self) {
+        // The connection may wait for an answer, whoever else was told.
         self.outbox.wake();
     }
 

@@ -48,6 +48,16 @@ impl Outbox {
     /// PIT-499 when nothing can follow any more, or when too much waits already for a client that does not read; the
     /// writer's own, with nothing appended.
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let written = self.put(write);
+        // A writer that failed has left nothing.
+        if written.is_ok() || self.ended().is_some() {
+            self.wake();
+        }
+        written
+    }
+
+    /// [`append`](Self::append) for whoever calls [`wake`](Self::wake) afterwards, in any case.
+    pub(crate) fn put(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut queue = self.queue.lock();
         if queue.end.is_some() {
             return Err(Error::closed());
@@ -55,17 +65,12 @@ impl Outbox {
         let before = queue.packets.len();
         // What waits already is judged, not what comes: one large message is no sign of a slow client.
         let limit = if queue.unsent > 0 { self.limit } else { self.limit.saturating_mul(BURST) };
-        let written = if before + queue.unsent >= limit {
+        if before + queue.unsent >= limit {
             queue.packets = Vec::new();
             queue.end = Some(CloseReason::SlowConsumer);
-            Err(Error::closed())
-        } else {
-            write(&mut queue.packets).inspect_err(|_| queue.packets.truncate(before))?;
-            Ok(())
-        };
-        drop(queue);
-        self.wake();
-        written
+            return Err(Error::closed());
+        }
+        write(&mut queue.packets).inspect_err(|_| queue.packets.truncate(before))
     }
 
     /// Appends the last packets, if any, and ends the queue. False when it has ended before.

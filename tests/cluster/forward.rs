@@ -108,6 +108,23 @@ async fn session_data_are_seen_on_both_sides(world: World) {
     assert_eq!(ask(&p.client, "room.room.get", "").await, r#"{"front":1}"#);
 }
 
+/// Whatever a method does to its session, the next message finds it as the frontend has it.
+async fn what_a_message_leaves_goes_with_it(world: World) {
+    let p = pair(world).await;
+    for keep in ["", "keep", "keep", ""] {
+        assert_eq!(ask(&p.client, "room.room.get", "").await, "{}");
+        assert_eq!(ask(&p.client, "room.room.scribble", keep).await, r#"{"scribble":true}"#);
+    }
+    assert_eq!(ask(&p.client, "room.room.get", "").await, "{}");
+    assert_eq!(ask(&p.client, "room.room.bind", "zoe").await, "bound");
+    assert_eq!(ask(&p.client, "room.room.who", "").await, "back front zoe");
+    let kept = std::mem::take(&mut *p.room.kept.lock());
+    assert!(kept[0] != kept[1] && kept.iter().all(|session| session.uid().is_none()), "of their own messages");
+    assert!(kept.iter().all(|session| session.data().contains("scribble")));
+    drop(kept);
+    eventually("nothing else keeps a session", || Arc::strong_count(&p.room.left) == 1).await;
+}
+
 async fn a_backend_kicks(world: World) {
     let p = pair(world).await;
     let _ = p.client.request_raw("room.room.kick", "").await;
@@ -224,6 +241,7 @@ crate::world::in_every_world! {
     a_backend_binds_and_pushes_at_once,
     what_follows_a_binding_sees_it,
     session_data_are_seen_on_both_sides,
+    what_a_message_leaves_goes_with_it,
     a_backend_kicks,
     nobody_waits_for_ever,
     the_next_target_waits_for_the_last_one,

@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct Room {
     pub heard: Mutex<Vec<String>>,
     pub told: AtomicU64,
+    /// Sessions that were kept, and what those that were not must let go of.
+    pub kept: Mutex<Vec<Session>>,
+    pub left: Arc<()>,
     pub gate: Option<Arc<tokio::sync::Semaphore>>,
 }
 
@@ -54,6 +57,17 @@ impl Room {
 
     pub fn get(&self, session: &Session) -> Raw {
         Raw(session.data().encoded())
+    }
+
+    /// Leaves things with the session and tells nobody; keeps it when asked to.
+    pub fn scribble(&self, session: &Session, keep: Raw) -> Result<Raw> {
+        session.data().set("scribble", true)?;
+        let value = self.left.clone();
+        session.on_close(move |_, _| drop(value));
+        if &keep.0[..] == b"keep" {
+            self.kept.lock().push(session.clone());
+        }
+        Ok(Raw(session.data().encoded()))
     }
 
     /// Three pushes, then the answer.

@@ -119,6 +119,17 @@ impl Session {
                 request.args(["request", "--nats", &url, "--in-flight", &in_flight.to_string()]);
                 self.run(&mut request, &[responder.pid(), broker])
             }
+            Load::Bus { sessions, depth, plain } => {
+                let url = self.brokers.nats_url();
+                let plain = plain.then_some("--plain");
+                let mut respond = self.bench.tool("bus");
+                respond.args(["respond", "--nats", &url]).args(plain);
+                let responder = Server::start(&mut respond, free_port()?)?;
+                let mut request = self.bench.tool("bus");
+                request.args(["request", "--nats", &url]).args(plain);
+                request.args(["--sessions", &sessions.to_string(), "--depth", &depth.to_string()]);
+                self.run(&mut request, &[responder.pid(), broker])
+            }
             Load::Forwarded { conns, depth, plain } => {
                 let pair = self.brokers.pair(&self.bench, &format!("{}-{round}", row.name), plain)?;
                 self.clients(&pair.front, (conns, depth), &[pair.front.pid(), pair.back.pid(), broker])

@@ -56,6 +56,15 @@ pub trait Sink: Send + Sync + 'static {
     /// The outcome of the message with this number; 0 for a notify.
     fn answered(&self, id: u64, outcome: Result<&[u8], &Error>);
 
+    /// As [`answered`](Self::answered), when more may come at the same moment: the client may get nothing of it before
+    /// [`flush`](Self::flush), which follows in any case.
+    fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        self.answered(id, outcome);
+    }
+
+    /// Nothing more comes at this moment.
+    fn flush(&self) {}
+
     /// A push of the server that handles its messages.
     fn pushed(&self, route: &str, body: &[u8]);
 
@@ -94,11 +103,17 @@ pub struct IncomingMessage {
 }
 
 impl IncomingMessage {
-    /// A message without uid, data and metadata.
+    /// A message without uid and data.
     #[must_use]
-    pub fn new(frontend: Arc<Peer>, session: i64, deadline: Instant, back: Arc<dyn Back>, ticket: u64) -> Self {
+    pub fn new(
+        frontend: Arc<Peer>,
+        metadata: Arc<Metadata>,
+        session: i64,
+        deadline: Instant,
+        back: Arc<dyn Back>,
+        ticket: u64,
+    ) -> Self {
         let (uid, data, route, body) = (Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new());
-        let metadata = Arc::default();
         Self { frontend, session, uid, data, id: 0, notify: false, route, body, metadata, deadline, back, ticket }
     }
 }

@@ -38,6 +38,8 @@ struct Inner {
 /// Under this key Go keeps `ipv4` or `ipv6` among the data of a session (`constants.IPVersionKey`).
 const IP_VERSION: &str = "ipversion";
 const IPS: [&str; 2] = ["ipv4", "ipv6"];
+/// What most sessions of a cluster have: no more than what Go puts there.
+const USUAL: [&[u8]; 3] = [br#"{"ipversion":"ipv4"}"#, br#"{"ipversion":"ipv6"}"#, b"{}"];
 
 impl Inner {
     fn values(&mut self) -> &mut Map<String, Value> {
@@ -137,22 +139,32 @@ impl SessionData {
     }
 
     /// The data that came with a message of another server: a JSON object or nothing. They are looked at when they are
-    /// first asked for.
+    /// first asked for. They are copied: what they came in may be much larger.
     ///
     /// # Errors
     /// PIT-500 when the bytes are not a JSON object.
-    pub fn from_wire(json: Bytes) -> Result<Self> {
+    pub fn from_wire(json: &[u8]) -> Result<Self> {
         if json.is_empty() {
             return Ok(Self::default());
         }
         let broken = |e: serde_json::Error| Error::internal(format!("the data of the session cannot be read: {e}"));
-        // Most sessions of a cluster have no more than what Go puts there.
-        if !matches!(&*json, br#"{"ipversion":"ipv4"}"# | br#"{"ipversion":"ipv6"}"# | b"{}") {
-            let _: std::collections::HashMap<std::borrow::Cow<'_, str>, serde::de::IgnoredAny> =
-                serde_json::from_slice(&json).map_err(broken)?;
-        }
+        let json = match Self::usual(json) {
+            Some(usual) => usual,
+            None => {
+                let _: std::collections::HashMap<std::borrow::Cow<'_, str>, serde::de::IgnoredAny> =
+                    serde_json::from_slice(json).map_err(broken)?;
+                Bytes::copy_from_slice(json)
+            }
+        };
         let inner = Inner { wire: Some(json.clone()), unread: Some(json), ..Inner::default() };
         Ok(Self(Mutex::new(inner)))
+    }
+
+    /// These bytes, without holding what they came in, when they are what most sessions of a cluster have.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn usual(json: &[u8]) -> Option<Bytes> {
+        USUAL.into_iter().find(|usual| *usual == json).map(Bytes::from_static)
     }
 
     /// The values as they travel to other servers, with those that Go keeps there. Encoded once per change.
@@ -167,6 +179,11 @@ impl SessionData {
         let wire = json(&values);
         inner.wire = Some(wire.clone());
         wire
+    }
+
+    /// Whether they are still what came as these bytes, or were sent as them.
+    pub(crate) fn is_wire(&mut self, json: &[u8]) -> bool {
+        self.0.get_mut().wire.as_deref() == Some(json)
     }
 
     /// Notes the kind of the client's address, as Go does with the handshake.

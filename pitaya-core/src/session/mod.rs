@@ -285,6 +285,25 @@ impl Session {
         self.0.link.serializer()
     }
 
+    /// Whether this is the only handle, and nothing was left with it.
+    pub(crate) fn is_unheld(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some_and(|inner| {
+            inner.handshake.get().is_none() && inner.closed.reason().is_none() && inner.on_close.get_mut().is_empty()
+        })
+    }
+
+    /// Whether this is the only handle, to a session with this uid and this data.
+    pub(crate) fn is_same(&mut self, uid: &[u8], data: &[u8]) -> bool {
+        Arc::get_mut(&mut self.0).is_some_and(|inner| {
+            let same = match inner.uid.get_mut() {
+                Uid::Unbound => uid.is_empty(),
+                Uid::Bound(known) => known.as_bytes() == uid,
+                Uid::Binding(_) => false,
+            };
+            same && inner.data.is_wire(data)
+        })
+    }
+
     /// Marks it closed and runs its own callbacks. Returns false when it was closed before: whoever owns the session
     /// goes on with the app's callbacks only on true.
     #[doc(hidden)]

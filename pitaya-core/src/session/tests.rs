@@ -55,6 +55,28 @@ fn binding_happens_once_and_a_refusal_leaves_it_unbound() {
 }
 
 #[test]
+fn a_session_serves_another_message_only_as_it_came() {
+    let came = |uid: &str| {
+        let data = SessionData::from_wire(br#"{"a":1}"#).unwrap();
+        Session::with(1, Arc::new(Probe::default()), (!uid.is_empty()).then(|| uid.into()), data)
+    };
+    let mut session = came("zoe");
+    assert_eq!(session.data().get::<u8>("a").unwrap(), Some(1));
+    assert!(session.is_unheld() && session.is_same(b"zoe", br#"{"a":1}"#), "it was looked at");
+    assert!(!session.is_same(b"", br#"{"a":1}"#) && !session.is_same(b"zoe", b"{}"));
+    let held = session.clone();
+    assert!(!session.is_unheld() && !session.is_same(b"zoe", br#"{"a":1}"#));
+    drop(held);
+    session.data().set("a", 1).unwrap();
+    assert!(session.is_unheld() && !session.is_same(b"zoe", br#"{"a":1}"#), "it was written to");
+    let mut session = came("");
+    now(session.bind("zoe")).unwrap();
+    assert!(session.is_same(b"zoe", br#"{"a":1}"#) && !session.is_same(b"", br#"{"a":1}"#));
+    session.on_close(|_, _| {});
+    assert!(!session.is_unheld(), "a callback was left");
+}
+
+#[test]
 fn a_uid_must_fit_into_a_subject() {
     let (session, _) = session();
     assert_eq!(now(session.bind("")).unwrap_err().message(), "illegal uid");
@@ -122,7 +144,7 @@ fn gos_own_value_stays_on_the_wire_and_out_of_sight() {
     assert_eq!(data.replace_wire(b"[]").unwrap_err().code(), "PIT-400");
     data.clear();
     assert_eq!((&data.encoded()[..], &data.to_wire()[..]), (&b"{}"[..], &br#"{"ipversion":"ipv4"}"#[..]));
-    let came = SessionData::from_wire(br#"{"ipversion":"ipv6","b":2}"#[..].into()).unwrap();
+    let came = SessionData::from_wire(br#"{"ipversion":"ipv6","b":2}"#).unwrap();
     came.replace_encoded(br#"{"c":3}"#).unwrap();
     assert_eq!((came.contains("b"), &came.to_wire()[..]), (false, &br#"{"c":3,"ipversion":"ipv6"}"#[..]));
 }

@@ -283,7 +283,7 @@ impl Forwarder for Way {
             done: AtomicBool::new(false),
         });
         self.overdue.add(deadline, &waiting);
-        let mut incoming = IncomingMessage::new(frontend, message.session, deadline, waiting, 0);
+        let mut incoming = IncomingMessage::new(frontend, Arc::default(), message.session, deadline, waiting, 0);
         incoming.uid = Bytes::copy_from_slice(message.uid.as_bytes());
         incoming.data = Bytes::copy_from_slice(message.data);
         (incoming.id, incoming.notify) = (message.id, message.notify);

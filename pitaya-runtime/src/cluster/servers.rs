@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -21,7 +21,9 @@ pub struct Servers {
     changing: Mutex<()>,
     /// At whose address nobody answered, and until when they are passed over.
     aside: Mutex<HashMap<Arc<str>, Instant>>,
-    version: watch::Sender<u64>,
+    /// Counts the changes. Beside the channel: reading that takes a lock.
+    version: AtomicU64,
+    changes: watch::Sender<()>,
     random: AtomicU64,
 }
 
@@ -40,7 +42,8 @@ impl Servers {
             table: ArcSwap::default(),
             changing: Mutex::default(),
             aside: Mutex::default(),
-            version: watch::Sender::new(0),
+            version: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
             // A different start in each process is all the chance that is needed.
             random: AtomicU64::new(RandomState::new().hash_one(0)),
         }
@@ -67,15 +70,15 @@ impl Servers {
     /// Ends when a server comes, goes or changes after this was called: call it, look, and then wait, and nothing is
     /// missed.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut version = self.version.subscribe();
+        let mut changes = self.changes.subscribe();
         async move {
-            let _ = version.changed().await;
+            let _ = changes.changed().await;
         }
     }
 
     /// A number that changes whenever anything else here does.
     pub(crate) fn version(&self) -> u64 {
-        *self.version.borrow()
+        self.version.load(Acquire)
     }
 
     /// One of a type, by chance.
@@ -154,7 +157,8 @@ impl Servers {
         drop(aside);
         let kinds = kinds.into_iter().map(|(kind, servers)| (kind, servers.into())).collect();
         self.table.store(Arc::new(Table { all, kinds }));
-        self.version.send_modify(|version| *version += 1);
+        self.version.fetch_add(1, Release);
+        self.changes.send_replace(());
     }
 
     /// Splitmix: a uniform choice, no more.

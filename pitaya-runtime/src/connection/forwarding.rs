@@ -30,8 +30,18 @@ pub(super) struct Forwarding {
     /// Which server of a type its messages go to, as of a state of the table.
     chosen: Vec<(Arc<str>, Arc<ServerInfo>)>,
     version: u64,
+    /// The last message's: most sessions repeat themselves.
+    last: Option<Last>,
     /// Where what is in flight went.
     current: Option<Arc<ServerInfo>>,
+}
+
+/// A route and the server that its messages go to, as of the same state of the table. Not of a type with a router, which is
+/// asked each time, and not of a route that may be repeated.
+struct Last {
+    route: Box<str>,
+    to: Arc<ServerInfo>,
+    keeps_order: bool,
 }
 
 /// What became of a message for another server.
@@ -77,19 +87,58 @@ where
         };
         let sent = match self.target(kind, route, body) {
             Err(error) => self.fail_in_turn(work, head, &error),
-            Ok(to) => match self.must_wait(&to, server.cluster.repeats(route)) {
+            Ok(to) => match self.must_wait(&to, to.keeps_order() && !server.cluster.repeats(route)) {
                 Some(until) => Ok(Sent::Later(until)),
                 None if server.cluster.repeats(route) => {
                     self.send_until_answered(head, notify, to, route, body);
                     self.resume(cx, work).map(|_| Sent::Done)
                 }
-                None => self.send(work, head, notify, &to, route, body).map(|()| Sent::Done),
+                None => {
+                    let sent = self.send(work, head, notify, &to, route, body);
+                    let routed = server.cluster.routers.contains_key(kind);
+                    if let Some(forwarding) = self.forwarding.as_mut().filter(|_| !routed) {
+                        forwarding.last = Some(Last { route: route.into(), keeps_order: to.keeps_order(), to });
+                    }
+                    sent.map(|()| Sent::Done)
+                }
             },
         };
         if message.compressed {
             work.body = inflated;
         }
         sent
+    }
+
+    /// Takes what is known of this route since the last message, if the table of servers is as it was.
+    #[inline]
+    fn take_last(&mut self, name: &[u8]) -> Option<Last> {
+        let forwarding = self.forwarding.as_mut()?;
+        forwarding.last.as_ref()?;
+        if forwarding.version != self.server.cluster.servers.version() {
+            return None;
+        }
+        forwarding.last.take_if(|last| last.route.as_bytes() == name)
+    }
+
+    /// Sends a message on whose route is that of the last, without looking anything up; `None` when it is not.
+    #[inline]
+    pub(super) fn forward_again(
+        &mut self,
+        work: &mut Work,
+        head: Head,
+        notify: bool,
+        message: &wire::Message<'_>,
+    ) -> Option<Result<Sent, CloseReason>> {
+        let Some(RouteRef::Name(name)) = message.route.filter(|_| !message.compressed) else { return None };
+        let last = self.take_last(name)?;
+        let sent = match self.must_wait(&last.to, last.keeps_order) {
+            Some(until) => Ok(Sent::Later(until)),
+            None => self.send(work, head, notify, &last.to, &last.route, message.body).map(|()| Sent::Done),
+        };
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.last = Some(last);
+        }
+        Some(sent)
     }
 
     /// An error of this server: told after the answers to what came before.
@@ -155,7 +204,7 @@ where
         let version = cluster.servers.version();
         let forwarding = self.forwarding.get_or_insert_with(|| {
             let way = cluster.transport.open(self.agent.clone());
-            Box::new(Forwarding { way, chosen: Vec::new(), version, current: None })
+            Box::new(Forwarding { way, chosen: Vec::new(), version, last: None, current: None })
         });
         let none = || Error::internal("no servers available of this type");
         if let Some(router) = cluster.routers.get(kind) {
@@ -171,6 +220,7 @@ where
         }
         if forwarding.version != version {
             forwarding.version = version;
+            forwarding.last = None;
             // Those that are gone, or do not answer, are chosen anew.
             forwarding.chosen.retain_mut(|(kind, chosen)| {
                 let servers = cluster.servers.of(kind);
@@ -190,13 +240,13 @@ where
     }
 
     /// How many messages may still be in flight when one for this server goes.
-    fn must_wait(&self, to: &Arc<ServerInfo>, repeats: bool) -> Option<usize> {
+    fn must_wait(&self, to: &Arc<ServerInfo>, keeps_order: bool) -> Option<usize> {
         let inflight = self.agent.forwarded.load(Acquire);
         if inflight == 0 {
             return None;
         }
         let current = self.forwarding.as_ref().and_then(|forwarding| forwarding.current.as_ref());
-        let same = !repeats && to.keeps_order() && current.is_some_and(|current| current.id == to.id);
+        let same = keeps_order && current.is_some_and(|current| Arc::ptr_eq(current, to) || current.id == to.id);
         let limit = self.server.settings.inflight;
         match same {
             true if inflight < limit => None,

@@ -89,10 +89,19 @@ where
             MessageKind::Notify => false,
             other => return Err(CloseReason::Violation(format!("a client cannot send a {other:?}"))),
         };
-        let server = &*self.server;
         if request && message.id == 0 && !again {
-            count(&server.counters.requests_without_id);
+            count(&self.server.counters.requests_without_id);
         }
+        let mut head = Head { id: message.id, route: u32::MAX, answers: request && message.id != 0 };
+        if self.forwarding.is_some()
+            && let Some(sent) = self.forward_again(work, head, !request, &message)
+        {
+            if let Sent::Later(until) = sent? {
+                self.held = Some(until);
+            }
+            return Ok(());
+        }
+        let server = &*self.server;
         let name = match message.route {
             Some(RouteRef::Name(name)) => name,
             Some(RouteRef::Code(code)) => {
@@ -103,7 +112,6 @@ where
             }
             None => return Err(CloseReason::Malformed("a message without a route".to_owned())),
         };
-        let mut head = Head { id: message.id, route: u32::MAX, answers: request && message.id != 0 };
         // An empty name is like the last route before there is one, but no route.
         if name.is_empty() || *self.last.0 != *name {
             let Some(route) = server.registry.find(name) else {

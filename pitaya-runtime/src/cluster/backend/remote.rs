@@ -14,6 +14,7 @@ use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, 
 use prost::Message;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Lives as long as anybody holds the session of one message.
 pub(crate) struct RemoteAgent {
@@ -23,7 +24,7 @@ pub(crate) struct RemoteAgent {
     /// What came beside the message, and goes on with what is asked of the frontend.
     metadata: Arc<Metadata>,
     back: Arc<dyn Back>,
-    ticket: u64,
+    ticket: AtomicU64,
     uid: Mutex<Option<Arc<str>>>,
     /// The data that the frontend has got from here.
     pushed: Mutex<Option<Bytes>>,
@@ -37,10 +38,29 @@ impl RemoteAgent {
             session: message.session,
             metadata: message.metadata.clone(),
             back: message.back.clone(),
-            ticket: message.ticket,
+            ticket: message.ticket.into(),
             uid: Mutex::new(uid),
             pushed: Mutex::default(),
         }
+    }
+
+    /// Whether others go by its way back too, so that the session's next message may.
+    pub(super) fn shares_its_way(&self) -> bool {
+        Arc::strong_count(&self.back) > 1
+    }
+
+    /// Whether it is the link of this message's session too.
+    pub(super) fn fits(&self, message: &IncomingMessage) -> bool {
+        self.session == message.session
+            && Arc::ptr_eq(&self.frontend, &message.frontend)
+            && Arc::ptr_eq(&self.back, &message.back)
+            && self.uid.lock().as_deref().unwrap_or_default().as_bytes() == message.uid
+            && self.pushed.lock().is_none()
+    }
+
+    /// Becomes the link of the session's next message. Nobody may hold the session of the last.
+    pub(super) fn renew(&self, message: &IncomingMessage) {
+        self.ticket.store(message.ticket, Relaxed);
     }
 
     /// What this message has made of the session: its uid, and the data if they were sent to the frontend.
@@ -64,7 +84,7 @@ impl RemoteAgent {
 
 impl Link for RemoteAgent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
-        self.back.push(self.ticket, self.uid.lock().as_deref(), route, body)
+        self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body)
     }
 
     fn send(&self, push: &Push) -> Result<()> {
@@ -73,7 +93,7 @@ impl Link for RemoteAgent {
 
     /// The reason stays here: the wire between servers has no place for it.
     fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
-        self.back.kick(self.ticket, self.uid.lock().as_deref())
+        self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref())
     }
 
     fn close(&self, _: CloseReason) {

@@ -26,6 +26,9 @@ pub(super) type Key = (u64, i64);
 /// So many messages begin in one poll: other tasks have their turn too.
 const BATCH: usize = 256;
 
+/// So many messages begin between two looks at the clock.
+const CLOCK: usize = 16;
+
 /// How often messages that nobody waits for any more are looked for behind turns that take long.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -40,7 +43,7 @@ pub(super) struct Shard {
 
 #[derive(Default)]
 struct Queue {
-    messages: Vec<(Key, IncomingMessage)>,
+    messages: VecDeque<(Key, IncomingMessage)>,
     /// Held while there are any: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
 }
@@ -49,7 +52,7 @@ impl Shard {
     /// Queues a message; true when the task has to be started first.
     pub(super) fn push(&self, tasks: &TaskTracker, key: Key, message: IncomingMessage) -> bool {
         let mut queue = self.queue.lock();
-        queue.messages.push((key, message));
+        queue.messages.push_back((key, message));
         queue.token.get_or_insert_with(|| tasks.token());
         drop(queue);
         if !self.filled.swap(true, AcqRel) {
@@ -70,6 +73,8 @@ impl Shard {
             changes: Changes::default(),
             ended: None,
             workplace: Workplace::default(),
+            begun: 0,
+            now: now(),
             token: None,
             sweep: interval_at(Instant::now() + SWEEP, SWEEP),
         };
@@ -93,6 +98,9 @@ struct Work {
     /// A turn that is over, whose session has not gone on yet.
     ended: Option<(Key, Ended)>,
     workplace: Workplace,
+    /// How many messages began in this poll, and the time, a few messages ago at most.
+    begun: usize,
+    now: std::time::Instant,
     /// Held while there is something to do: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
     sweep: Interval,
@@ -102,6 +110,7 @@ impl Work {
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         self.shard.waker.register(cx.waker());
         let mut budget = BATCH;
+        self.begun = 0;
         loop {
             if self.ended.is_none()
                 && let Poll::Ready(ended) = self.pending.poll_next_unpin(cx)
@@ -118,7 +127,9 @@ impl Work {
                 match self.waiting.get_mut(&key) {
                     Some(behind) => behind.push_back(message),
                     None => {
-                        self.run(cx, key, message);
+                        if let Some(ended) = self.run(cx, key, message) {
+                            self.workplace.keep(ended);
+                        }
                     }
                 }
                 budget -= 1;
@@ -129,7 +140,7 @@ impl Work {
             }
             if let Some((key, ended)) = self.ended.take() {
                 self.load.fetch_sub(1, Relaxed);
-                self.next(cx, key, &ended);
+                self.next(cx, key, ended);
             }
         }
         if self.pending.is_empty() {
@@ -145,7 +156,11 @@ impl Work {
     fn collect(&mut self) {
         if self.shard.filled.swap(false, AcqRel) {
             let mut queue = self.shard.queue.lock();
-            self.arrived.extend(queue.messages.drain(..));
+            if self.arrived.is_empty() {
+                std::mem::swap(&mut self.arrived, &mut queue.messages);
+            } else {
+                self.arrived.append(&mut queue.messages);
+            }
             let token = queue.token.take();
             drop(queue);
             self.token = self.token.take().or(token);
@@ -168,7 +183,11 @@ impl Work {
     /// Begins a turn; what it became when it is over already.
     fn run(&mut self, cx: &mut task::Context<'_>, key: Key, mut message: IncomingMessage) -> Option<Ended> {
         self.changes.tell(&key, &mut message, now);
-        match begin(&self.server, &mut self.workplace, cx, message) {
+        if self.begun.is_multiple_of(CLOCK) {
+            self.now = now();
+        }
+        self.begun += 1;
+        match begin(&self.server, &mut self.workplace, cx, message, self.now) {
             Begun::Over(ended) => {
                 self.load.fetch_sub(1, Relaxed);
                 self.remember(key, &ended);
@@ -202,16 +221,18 @@ impl Work {
     }
 
     /// A pending turn of this session is over: what waited behind it runs.
-    fn next(&mut self, cx: &mut task::Context<'_>, key: Key, ended: &Ended) {
-        self.remember(key, ended);
-        if ended.concurrent {
-            return;
-        }
-        let Some(mut behind) = self.waiting.remove(&key) else { return };
+    fn next(&mut self, cx: &mut task::Context<'_>, key: Key, ended: Ended) {
+        self.remember(key, &ended);
+        let behind = if ended.concurrent { None } else { self.waiting.remove(&key) };
+        let mut behind = behind.unwrap_or_default();
         ended.tell(&mut behind);
+        self.workplace.keep(ended);
         while let Some(message) = behind.pop_front() {
             match self.run(cx, key, message) {
-                Some(ended) => ended.tell(&mut behind),
+                Some(ended) => {
+                    ended.tell(&mut behind);
+                    self.workplace.keep(ended);
+                }
                 None if self.waiting.contains_key(&key) => {
                     self.waiting.insert(key, behind);
                     return;
@@ -247,7 +268,7 @@ mod tests {
     fn the_app_waits_for_messages_that_no_task_has_seen() {
         let (shard, tasks) = (Shard::default(), TaskTracker::new());
         let peer = Peer { id: "front".into(), kind: "connector".into() };
-        let message = IncomingMessage::new(Arc::new(peer), 1, now(), Arc::new(Nowhere), 0);
+        let message = IncomingMessage::new(Arc::new(peer), Arc::default(), 1, now(), Arc::new(Nowhere), 0);
         assert!(shard.push(&tasks, (0, 1), message));
         tasks.close();
         assert!(tasks.wait().now_or_never().is_none());

@@ -18,19 +18,84 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Instant;
 
 /// Reusable places for futures, by route.
 const PLACES: usize = 64;
 
-/// Where turns of a shard begin: a buffer for answers, and memory for futures.
+/// Sessions whose last message is kept for the next, at most; two that fall together take each other's place.
+const KEPT: usize = 1024;
+
+/// Where turns of a shard begin: a buffer for answers, memory for futures, and what the last messages were run with.
 pub(super) struct Workplace {
     out: Vec<u8>,
     places: Vec<Place>,
+    kept: Vec<Option<Surroundings>>,
 }
 
 impl Default for Workplace {
     fn default() -> Self {
-        Self { out: Vec::new(), places: (0..PLACES).map(|_| Place::default()).collect() }
+        let places = (0..PLACES).map(|_| Place::default()).collect();
+        Self { out: Vec::new(), places, kept: (0..KEPT).map(|_| None).collect() }
+    }
+}
+
+impl Workplace {
+    /// Keeps what a message was run with for the next of its session, unless somebody still holds it.
+    pub(super) fn keep(&mut self, ended: Ended) {
+        if let Some(mut of) = ended.of.filter(|of| of.agent.shares_its_way())
+            && of.context.release()
+        {
+            let place = place(of.context.session().id());
+            self.kept[place] = Some(of);
+        }
+    }
+
+    /// What the last message of this session was run with, if the session is as it was then.
+    fn surroundings(&mut self, server: &Arc<Server>, message: &IncomingMessage) -> Result<Surroundings> {
+        if let Some(mut of) = self.kept[place(message.session)].take_if(|of| of.agent.fits(message))
+            && of.renew(message)
+        {
+            return Ok(of);
+        }
+        Surroundings::new(server, message)
+    }
+}
+
+/// Where in [`Workplace::kept`] a session has its place: neighbours do not meet.
+fn place(session: i64) -> usize {
+    session as usize % KEPT
+}
+
+fn origin(message: &IncomingMessage) -> Origin {
+    Origin { metadata: message.metadata.clone(), deadline: message.deadline }
+}
+
+/// What a message is run with.
+struct Surroundings {
+    agent: Arc<RemoteAgent>,
+    context: Context,
+}
+
+impl Surroundings {
+    fn new(server: &Arc<Server>, message: &IncomingMessage) -> Result<Self> {
+        let uid = std::str::from_utf8(&message.uid).map_err(|_| Error::bad_request("the uid is no text"))?;
+        let uid: Option<Arc<str>> = (!uid.is_empty()).then(|| uid.into());
+        let data = SessionData::from_wire(&message.data)?;
+        let agent = Arc::new(RemoteAgent::new(server, message, uid.clone()));
+        let session = Session::with(message.session, agent.clone(), uid, data);
+        let (pipeline, names) = (server.pipeline.clone(), server.names.clone());
+        let context = Context::forwarded(session, server.state(), pipeline, names, Some(origin(message)));
+        Ok(Self { agent, context })
+    }
+
+    /// Becomes those of this message; false when the last one's left the session other than this one says it is.
+    fn renew(&mut self, message: &IncomingMessage) -> bool {
+        let renewed = self.context.renew(&message.uid, &message.data, origin(message));
+        if renewed {
+            self.agent.renew(message);
+        }
+        renewed
     }
 }
 
@@ -43,16 +108,17 @@ pub(super) enum Begun {
 #[derive(Default)]
 pub(super) struct Ended {
     pub(super) change: Option<Change>,
+    of: Option<Surroundings>,
     pub(super) concurrent: bool,
 }
 
 impl Ended {
-    fn new(agent: &RemoteAgent, message: &IncomingMessage, concurrent: bool) -> Self {
-        let (uid, data) = agent.changes();
+    fn new(of: Surroundings, message: &IncomingMessage, concurrent: bool) -> Self {
+        let (uid, data) = of.agent.changes();
         let uid = uid.filter(|uid| uid.as_bytes() != message.uid).map(|uid| Bytes::copy_from_slice(uid.as_bytes()));
         let data = data.map(|data| (data, message.data.clone()));
         let change = (uid.is_some() || data.is_some()).then_some(Change { uid, data });
-        Self { change, concurrent }
+        Self { change, of: Some(of), concurrent }
     }
 
     /// What waits behind it sees what it did.
@@ -66,8 +132,7 @@ impl Ended {
 /// A turn that was pending at its first poll.
 pub(super) struct Pending {
     turn: Box<dyn Turn>,
-    context: Context,
-    agent: Arc<RemoteAgent>,
+    of: Surroundings,
     message: IncomingMessage,
     route: u32,
     concurrent: bool,
@@ -79,15 +144,16 @@ pub(super) fn begin(
     workplace: &mut Workplace,
     cx: &mut task::Context<'_>,
     message: IncomingMessage,
+    now: Instant,
 ) -> Begun {
-    if message.deadline <= now() {
+    if message.deadline <= now {
         // Its frontend has told the client that there was no answer; running it now would be a surprise.
         count(&server.counters.overdue_messages);
         tracing::debug!(session = message.session, "a message was not run: its time had passed before its turn");
         return Begun::Over(Ended::default());
     }
     count(&server.counters.received);
-    let (route, agent, mut context) = match prepare(server, &message) {
+    let (route, mut of) = match prepare(server, workplace, &message) {
         Ok(ready) => ready,
         Err(error) => {
             answer(server, &message, Err(&error), &[]);
@@ -95,15 +161,15 @@ pub(super) fn begin(
         }
     };
     let Some(entry) = server.registry.entry(route) else { return Begun::Over(Ended::default()) };
-    let Workplace { out, places } = workplace;
+    let Workplace { out, places, .. } = workplace;
     let place = &mut places[route as usize % PLACES];
     out.clear();
     let step = catch_unwind(AssertUnwindSafe(|| {
         let step = if server.pipeline.has_raw() {
-            place.put_turn(Box::new(Staged::new(server, context.clone(), route, message.body.clone())));
+            place.put_turn(Box::new(Staged::new(server, of.context.clone(), route, message.body.clone())));
             Step::Later
         } else {
-            entry.call(&mut context, &message.body, out, place)
+            entry.call(&mut of.context, &message.body, out, place)
         };
         match step {
             Step::Done(outcome) => Poll::Ready(outcome),
@@ -114,7 +180,7 @@ pub(super) fn begin(
         Ok(Poll::Pending) => {
             let concurrent = entry.route().concurrent;
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
-            return Begun::Pending(Box::new(Pending { turn, context, agent, message, route, concurrent }));
+            return Begun::Pending(Box::new(Pending { turn, of, message, route, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
         Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),
@@ -123,8 +189,8 @@ pub(super) fn begin(
         // Its memory is of no use to the next call, and it holds the app.
         place.take();
     }
-    finish(server, &message, &context, out, outcome);
-    Begun::Over(Ended::new(&agent, &message, false))
+    finish(server, &message, &of.context, out, outcome);
+    Begun::Over(Ended::new(of, &message, false))
 }
 
 impl Pending {
@@ -153,29 +219,22 @@ impl Pending {
             count(&server.counters.slow_handlers);
             tracing::warn!(route = name, "a handler ran for {took:?}, longer than pitaya.limits.handler.soft");
         }
-        finish(server, &self.message, &self.context, &mut out, outcome);
-        Ended::new(&self.agent, &self.message, self.concurrent)
+        finish(server, &self.message, &self.of.context, &mut out, outcome);
+        Ended::new(self.of, &self.message, self.concurrent)
     }
 }
 
 /// What is called, and what it may borrow.
-fn prepare(server: &Arc<Server>, message: &IncomingMessage) -> Result<(u32, Arc<RemoteAgent>, Context)> {
+fn prepare(server: &Arc<Server>, workplace: &mut Workplace, message: &IncomingMessage) -> Result<(u32, Surroundings)> {
     let route = find(server, &message.route)?;
     let entry = server.registry.entry(route).filter(|entry| !entry.route().internal);
     let entry = entry.ok_or_else(|| Error::handler_not_found(&String::from_utf8_lossy(&message.route)))?;
     if !message.notify && entry.route().kind == Kind::Notify {
         return Err(Error::bad_request("tried to request a notify route"));
     }
-    let uid = std::str::from_utf8(&message.uid).map_err(|_| Error::bad_request("the uid is no text"))?;
-    let uid: Option<Arc<str>> = (!uid.is_empty()).then(|| uid.into());
-    let data = SessionData::from_wire(message.data.clone())?;
-    let agent = Arc::new(RemoteAgent::new(server, message, uid.clone()));
-    let session = Session::with(message.session, agent.clone(), uid, data);
-    let origin = Origin { metadata: message.metadata.clone(), deadline: message.deadline };
-    let (pipeline, names) = (server.pipeline.clone(), server.names.clone());
-    let mut context = Context::forwarded(session, server.state(), pipeline, names, Some(origin));
-    context.enter(route, message.id);
-    Ok((route, agent, context))
+    let mut of = workplace.surroundings(server, message)?;
+    of.context.enter(route, message.id);
+    Ok((route, of))
 }
 
 /// Whatever type a frontend writes in front, it has come to this server.

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
 use pitaya_core::cluster::{Back, IncomingMessage, metadata};
 use pitaya_core::remote::{Metadata, Peer};
+use pitaya_core::session::SessionData;
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -135,11 +136,12 @@ impl Arrivals {
 impl Known {
     fn message(&self, forwarded: &Forwarded<'_>, payload: &Bytes, deadline: Instant) -> IncomingMessage {
         let Forwarded { session, uid, data, id, notify, route, body, number, .. } = *forwarded;
-        let mut message = IncomingMessage::new(self.peer.clone(), session, deadline, self.front.clone(), number.0);
-        (message.uid, message.data) = (payload.slice_ref(uid), payload.slice_ref(data));
+        let (peer, metadata, front) = (self.peer.clone(), self.metadata.clone(), self.front.clone());
+        let mut message = IncomingMessage::new(peer, metadata, session, deadline, front, number.0);
+        message.uid = payload.slice_ref(uid);
+        message.data = SessionData::usual(data).unwrap_or_else(|| payload.slice_ref(data));
         (message.id, message.notify) = (id, notify);
         (message.route, message.body) = (payload.slice_ref(route), payload.slice_ref(body));
-        message.metadata = self.metadata.clone();
         message
     }
 }

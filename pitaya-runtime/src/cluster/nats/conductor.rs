@@ -6,6 +6,7 @@ use super::counters::count;
 use super::hub::Hub;
 use super::line::Line;
 use super::outcome::{Failure, Lost};
+use super::seats::Seat;
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::Response;
@@ -26,11 +27,13 @@ pub(super) struct Conductor {
     line: Arc<Line>,
     /// The bundles whose messages were answered by the one that is being read.
     answered: Vec<u64>,
+    /// Whom it told of answers last, and has not said to go on yet.
+    told: Option<Arc<Seat>>,
 }
 
 impl Conductor {
     pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>) -> Self {
-        Self { hub, line, answered: Vec::new() }
+        Self { hub, line, answered: Vec::new(), told: None }
     }
 
     /// Until the connection is lost, or the transport ends. Then everybody who waits is told.
@@ -142,13 +145,25 @@ impl Conductor {
                 Err(lane::Malformed) => count(&self.hub.counters.malformed),
             }
         }
+        self.flush();
         self.line.post.answered(lane, self.answered.drain(..));
+    }
+
+    /// Answers for one session come together: it is told to go on behind the last of them.
+    fn flush(&mut self) {
+        if let Some(told) = self.told.take() {
+            told.sink.flush();
+        }
     }
 
     /// What a server said about one session: its pushes, then its answer, then its kick.
     fn one(&mut self, lane: u32, returned: &Returned<'_>) {
         // The session has ended. Its bundle is forgotten when its time is up.
-        let Some(seat) = self.hub.seats.find(returned.number) else { return count(&self.hub.counters.stray) };
+        if self.told.as_ref().is_none_or(|told| told.number != returned.number.session()) {
+            self.flush();
+            self.told = self.hub.seats.find(returned.number);
+        }
+        let Some(seat) = &self.told else { return count(&self.hub.counters.stray) };
         for (route, body) in returned.pushes() {
             seat.sink.pushed(route, body);
         }
@@ -159,8 +174,8 @@ impl Conductor {
                 Some(waiting) => {
                     self.answered.push(waiting.bundle);
                     match returned.outcome() {
-                        Ok(data) => seat.sink.answered(waiting.id, Ok(data)),
-                        Err(error) => seat.sink.answered(waiting.id, Err(&error)),
+                        Ok(data) => seat.sink.queued(waiting.id, Ok(data)),
+                        Err(error) => seat.sink.queued(waiting.id, Err(&error)),
                     }
                 }
                 None => count(&self.hub.counters.stray),

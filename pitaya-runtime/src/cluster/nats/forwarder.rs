@@ -5,8 +5,9 @@ use super::counters::count;
 use super::hub::{Hub, Own};
 use super::line::{Line, check};
 use super::outcome::unsent;
-use super::seats::Seat;
+use super::seats::{Seat, Way};
 use super::subjects;
+use parking_lot::MutexGuard;
 use pitaya_core::cluster::lane::{Number, Outgoing};
 use pitaya_core::cluster::{Forward, Forwarder, ServerInfo};
 use pitaya_core::{Error, Result, codes};
@@ -24,17 +25,21 @@ impl Path {
         Self { hub, seat }
     }
 
-    /// To a server of ours, behind all that was sent to it before.
-    fn by_lane(&self, line: &Line, seat: &Seat, to: &Arc<ServerInfo>, own: &Own, of: &Forward<'_>) -> Result<()> {
-        let mut way = seat.way.lock();
-        let lane = match &way.last {
-            Some((last, number, lane)) if Arc::ptr_eq(last, to) && *number == line.number => *lane,
-            _ => {
+    /// The lane to a server of ours; `None` to any other.
+    fn lane(line: &Line, way: &mut Way, to: &Arc<ServerInfo>) -> Result<Option<u32>> {
+        match &way.last {
+            Some((last, number, lane)) if Arc::ptr_eq(last, to) && *number == line.number => Ok(Some(*lane)),
+            _ if to.keeps_order() => {
                 let lane = line.lane(to)?;
                 way.last = Some((to.clone(), line.number, lane));
-                lane
+                Ok(Some(lane))
             }
-        };
+            _ => Ok(None),
+        }
+    }
+
+    /// To a server of ours, behind all that was sent to it before.
+    fn by_lane(&self, line: &Line, seat: &Seat, way: &mut Way, lane: u32, own: &Own, of: &Forward<'_>) -> Result<()> {
         let number = Number(seat.number.0 | u64::from(way.next()));
         let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
         let bundle = line.post.forward(lane, number, &message).map_err(|refusal| self.hub.refused(refusal))?;
@@ -43,16 +48,21 @@ impl Path {
     }
 
     /// To any other server: a message and an answer of its own.
-    fn plain(&self, line: &Line, seat: &Seat, to: &ServerInfo, own: &Own, of: &Forward<'_>) -> Result<()> {
+    fn plain(
+        &self,
+        line: &Line,
+        seat: &Seat,
+        mut way: MutexGuard<'_, Way>,
+        to: &ServerInfo,
+        own: &Own,
+        of: &Forward<'_>,
+    ) -> Result<()> {
         check(to)?;
-        let mut payload = Vec::new();
-        let route = {
-            let mut way = seat.way.lock();
-            let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
-            payload.reserve_exact(message.plain_len());
-            message.write(&mut payload);
-            way.route(of.route)
-        };
+        let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let mut payload = Vec::with_capacity(message.plain_len());
+        message.write(&mut payload);
+        let route = way.route(of.route);
+        drop(way);
         let subject = subjects::server(&to.kind, &to.id).into();
         let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route });
         let sent = line.request(subject, payload.into(), waiter, self.hub.settings.request_timeout);
@@ -76,10 +86,10 @@ impl Forwarder for Path {
             count(&self.hub.counters.unreachable);
             return Err(unsent());
         };
-        if to.keeps_order() {
-            self.by_lane(line, seat, to, own, &of)?;
-        } else {
-            self.plain(line, seat, to, own, &of)?;
+        let mut way = seat.way.lock();
+        match Self::lane(line, &mut way, to)? {
+            Some(lane) => self.by_lane(line, seat, &mut way, lane, own, &of)?,
+            None => self.plain(line, seat, way, to, own, &of)?,
         }
         line.stir();
         count(&self.hub.counters.forwarded);

@@ -100,11 +100,10 @@ fn forwarded(
     let session = session.unwrap_or_default();
     let notify = msg.r#type == i32::from(MsgType::Notify);
     let back = Arc::new(PlainBack { hub: hub.clone(), reply, kind: frontend.kind.clone(), notify });
-    let mut message = IncomingMessage::new(frontend, session.id, deadline, back, 0);
+    let mut message = IncomingMessage::new(frontend, Arc::new(metadata), session.id, deadline, back, 0);
     (message.uid, message.data) = (session.uid.into(), session.data);
     (message.id, message.notify) = (msg.id, notify);
     (message.route, message.body) = (msg.route.into(), msg.data);
-    message.metadata = Arc::new(metadata);
     message
 }
 

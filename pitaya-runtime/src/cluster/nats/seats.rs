@@ -61,9 +61,9 @@ impl Way {
     /// The part of an envelope that says whose message it is: encoded again when something of it changed.
     pub(super) fn session(&mut self, id: i64, uid: &str, data: &[u8]) -> &[u8] {
         let known = &mut self.session;
-        if known.part.is_empty() || known.id != id || known.uid != uid || known.data != data {
+        if known.part.is_empty() || known.id != id || *known.uid != *uid || known.data() != data {
             let part = lane::session_part(id, uid, data);
-            *known = Encoded { id, uid: uid.to_owned(), data: data.to_owned(), part };
+            *known = Encoded { id, uid: uid.into(), data: data.len(), part };
         }
         &known.part
     }
@@ -72,9 +72,16 @@ impl Way {
 #[derive(Debug, Default)]
 struct Encoded {
     id: i64,
-    uid: String,
-    data: Vec<u8>,
+    uid: Box<str>,
+    /// How long the data are, with which the part ends.
+    data: usize,
     part: Vec<u8>,
+}
+
+impl Encoded {
+    fn data(&self) -> &[u8] {
+        &self.part[self.part.len() - self.data..]
+    }
 }
 
 /// One session.
