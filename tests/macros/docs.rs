@@ -23,9 +23,11 @@ fn documented() -> impl Fn(&str) -> String {
     }
 }
 
-/// What a reader sees of a page: without its head, its tags, and how it was broken into lines.
+/// What a reader sees of a page: without its head, its tags, and how it was broken into lines; and without what other
+/// crates implement for every type there is.
 fn text(html: &str) -> String {
     let body = html.split_once("<main>").expect("a page of rustdoc").1;
+    let body = body.split_once("id=\"blanket-implementations\"").map_or(body, |(own, _)| own);
     let pieces = body.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
     let text: String = pieces.collect();
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&nbsp;", " ");

@@ -267,7 +267,7 @@ impl Outgoing<'_> {
 
 /// A `Response`, as the lane carries it; all of it borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Returned<'a> {
+pub struct LaneAnswer<'a> {
     /// What it is about. A sequence of 0 answers nothing.
     pub number: Number,
     /// The answer, unless there is an error.
@@ -280,7 +280,7 @@ pub struct Returned<'a> {
     pushes: Option<&'a [u8]>,
 }
 
-impl<'a> Returned<'a> {
+impl<'a> LaneAnswer<'a> {
     /// Reads a `Response`.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ proptest! {
             }
         }
         let _ = Forwarded::read(&bytes);
-        if let Ok(read) = Returned::read(&bytes) {
+        if let Ok(read) = LaneAnswer::read(&bytes) {
             prop_assert!(read.pushes().count() <= bytes.len());
             let _ = read.outcome();
         }
@@ -47,7 +47,7 @@ proptest! {
         bundle.truncate(bundle.len().min(cut));
         for part in parts(&bundle) {
             if let Ok(Part::Envelope(envelope)) = part {
-                let _ = (Forwarded::read(envelope), Returned::read(envelope).map(|read| read.pushes().count()));
+                let _ = (Forwarded::read(envelope), LaneAnswer::read(envelope).map(|read| read.pushes().count()));
             }
         }
     }
@@ -102,7 +102,7 @@ proptest! {
         answer(number, Err(&error), &mut bundle);
         answer(number, Err(&Error::new("", "")), &mut bundle);
         kick(number.session(), &mut bundle);
-        let read: Vec<_> = envelopes(&bundle).into_iter().map(|e| Returned::read(e).expect("a response")).collect();
+        let read: Vec<_> = envelopes(&bundle).into_iter().map(|e| LaneAnswer::read(e).expect("a response")).collect();
         prop_assert_eq!(read[0].pushes().collect::<Vec<_>>(), vec![(&*route, &*body)]);
         prop_assert_eq!((read[0].number.sequence(), read[0].number.slot()), (0, number.slot()));
         prop_assert_eq!((read[1].outcome(), read[1].number), (Ok(&*body), number));

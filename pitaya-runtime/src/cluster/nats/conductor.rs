@@ -10,7 +10,7 @@ use super::seats::Seat;
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::Response;
-use pitaya_core::cluster::lane::{self, Number, Part, Returned};
+use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
 use pitaya_core::{Error, Result};
 use prost::Message as _;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Conductor {
         }
         for part in lane::parts(&message.payload) {
             match part.and_then(|part| match part {
-                Part::Envelope(envelope) => Returned::read(envelope).map(Some),
+                Part::Envelope(envelope) => LaneAnswer::read(envelope).map(Some),
                 Part::Sent(_) => Ok(None),
             }) {
                 Ok(Some(returned)) => self.one(lane, &returned),
@@ -157,7 +157,7 @@ impl Conductor {
     }
 
     /// What a server said about one session: its pushes, then its answer, then its kick.
-    fn one(&mut self, lane: u32, returned: &Returned<'_>) {
+    fn one(&mut self, lane: u32, returned: &LaneAnswer<'_>) {
         // The session has ended. Its bundle is forgotten when its time is up.
         if self.told.as_ref().is_none_or(|told| told.number != returned.number.session()) {
             self.flush();
