@@ -43,7 +43,6 @@ const _: () = {
         contract: ::core::option::Option::None,
     };
     #[doc(hidden)]
-    #[diagnostic::do_not_recommend]
     impl __pitaya::Handlers for Room {
         const HANDLERS: __pitaya::Table<Self> = __pitaya::Table {
             service: &__SERVICE,

@@ -61,7 +61,6 @@ pub(crate) fn server(server: &Server) -> TokenStream {
         const _: () = {
             use #krate::__private as __pitaya;
             #[doc(hidden)]
-            #[diagnostic::do_not_recommend]
             impl #impl_generics __pitaya::Remotes for #ty #bounds {
                 const REMOTES: __pitaya::Table<Self, __pitaya::RemoteContext> = __pitaya::Table {
                     service: &__pitaya::Service {

@@ -31,7 +31,6 @@ pub(crate) fn component(component: &Component) -> TokenStream {
         const _: () = {
             #description
             #[doc(hidden)]
-            #[diagnostic::do_not_recommend]
             impl #impl_generics __pitaya::#carrier for #ty #bounds {
                 const #constant: #typed = #rows;
             }
