@@ -78,7 +78,7 @@ impl Number {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
     /// When it was sent, in milliseconds of a clock that only its sender knows.
-    Sent(u64),
+    SentAt(u64),
     /// A `Request` or a `Response`.
     Envelope(&'a [u8]),
 }
@@ -87,7 +87,7 @@ pub enum Part<'a> {
 pub fn parts(bundle: &[u8]) -> impl Iterator<Item = Result<Part<'_>, Malformed>> {
     Fields::new(bundle).filter_map(|field| match field {
         Ok((ENVELOPE, Value::Bytes(bytes))) => Some(Ok(Part::Envelope(bytes))),
-        Ok((SENT, Value::Number(millis))) => Some(Ok(Part::Sent(millis))),
+        Ok((SENT, Value::Number(millis))) => Some(Ok(Part::SentAt(millis))),
         Ok(_) => None,
         Err(e) => Some(Err(e)),
     })

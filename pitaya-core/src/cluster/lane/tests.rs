@@ -12,7 +12,7 @@ fn envelopes(bundle: &[u8]) -> Vec<&[u8]> {
     parts
         .filter_map(|part| match part {
             Part::Envelope(bytes) => Some(bytes),
-            Part::Sent(_) => None,
+            Part::SentAt(_) => None,
         })
         .collect()
 }
@@ -80,7 +80,7 @@ proptest! {
         prop_assert_eq!(bundle.len() - before, message.carried_len());
         message.carry(number, &mut bundle);
         stamp(77, &mut bundle);
-        prop_assert_eq!(parts(&bundle).next(), Some(Ok(Part::Sent(77))));
+        prop_assert_eq!(parts(&bundle).next(), Some(Ok(Part::SentAt(77))));
         let envelopes = envelopes(&bundle);
         prop_assert_eq!(envelopes.len(), 2);
         // A server that does not know our fields reads the same message.

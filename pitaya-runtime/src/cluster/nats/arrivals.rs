@@ -84,7 +84,7 @@ impl Arrivals {
         for part in lane::parts(&message.payload) {
             let envelope = match part? {
                 Part::Envelope(envelope) => envelope,
-                Part::Sent(millis) => {
+                Part::SentAt(millis) => {
                     age = known.delay.age(millis, now);
                     continue;
                 }

@@ -138,7 +138,7 @@ impl Conductor {
         for part in lane::parts(&message.payload) {
             match part.and_then(|part| match part {
                 Part::Envelope(envelope) => LaneAnswer::read(envelope).map(Some),
-                Part::Sent(_) => Ok(None),
+                Part::SentAt(_) => Ok(None),
             }) {
                 Ok(Some(returned)) => self.one(lane, &returned),
                 Ok(None) => {}
