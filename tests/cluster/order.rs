@@ -7,6 +7,7 @@ use pitaya_runtime::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Each session's numbers must rise by one.
@@ -106,7 +107,44 @@ async fn pushes_come_before_their_answer(world: World) {
     pushes_come_before_answers(world, 20, if long() { 5_000 } else { 100 }).await;
 }
 
+/// The median of a session's round trips with so many requests in flight.
+async fn median(client: &pitaya_client::Client, depth: usize) -> Duration {
+    let ask = |client: pitaya_client::Client| async move {
+        let mut took = Vec::new();
+        for _ in 0..1_000 / depth {
+            let asked = Instant::now();
+            client.request_raw("room.room.echo", "x").await.expect("answered");
+            took.push(asked.elapsed());
+        }
+        took
+    };
+    let mut took = futures_util::future::join_all((0..depth).map(|_| ask(client.clone()))).await.concat();
+    took.sort_unstable();
+    took[took.len() / 2]
+}
+
+/// Sixteen in flight do not wait for each other's way there and back.
+async fn requests_of_a_session_are_pipelined(world: World) {
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let client = connect(&front).await;
+    median(&client, 1).await;
+    // Other tests run beside this one: the best of a few tries counts, and the short form allows twice the bound.
+    let bound = if long() { 4.0 } else { 8.0 };
+    let mut ratios = Vec::new();
+    for _ in 0..10 {
+        let (one, sixteen) = (median(&client, 1).await, median(&client, 16).await);
+        ratios.push(sixteen.as_secs_f64() / one.as_secs_f64());
+        if ratios.last().is_some_and(|ratio| *ratio <= bound) {
+            return;
+        }
+    }
+    panic!("a round trip among sixteen takes {ratios:.1?} times as long as one alone");
+}
+
 crate::world::in_every_world! {
+    requests_of_a_session_are_pipelined,
     numbers_rise_strictly,
     pushes_come_before_their_answer,
 }
