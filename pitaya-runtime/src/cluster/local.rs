@@ -1,22 +1,23 @@
 //! Servers of one process that call each other: for a single server, for tests and for examples.
 
+mod waiting;
+
 use super::now;
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use pitaya_core::cluster::{
-    Back, Callee, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, IncomingMessage, OutgoingCall,
-    Registrar, ServerInfo, Sink, Transport,
+    Callee, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, IncomingMessage, OutgoingCall, Registrar,
+    ServerInfo, Sink, Transport,
 };
 use pitaya_core::rpc::Peer;
 use pitaya_core::{BoxFuture, Error, Result, codes};
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot};
+use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use waiting::{Overdue, Waiting};
 
 /// The servers of one process that call each other and forward messages to each other, by the same rules and through
 /// the same tables as over a broker. A cheap handle: give it to every app that belongs to it.
@@ -276,12 +277,7 @@ impl Forwarder for Way {
         let callee = self.members.callee(&to.id).ok_or_else(nobody)?;
         let frontend = self.frontend.clone().ok_or_else(nobody)?;
         let deadline = now() + self.timeout;
-        let waiting = Arc::new(Waiting {
-            session: Arc::downgrade(&self.session),
-            id: message.id,
-            route: message.route.into(),
-            done: AtomicBool::new(false),
-        });
+        let waiting = Waiting::new(&self.session, message.id, message.route);
         self.overdue.add(deadline, &waiting);
         let mut incoming = IncomingMessage::new(frontend, Arc::default(), message.session, deadline, waiting, 0);
         incoming.uid = Bytes::copy_from_slice(message.uid.as_bytes());
@@ -294,158 +290,9 @@ impl Forwarder for Way {
     }
 }
 
-/// A message that was forwarded, and whose it is.
-struct Waiting {
-    session: Weak<dyn Sink>,
-    id: u64,
-    route: Box<str>,
-    done: AtomicBool,
-}
-
-impl Back for Waiting {
-    fn answer(&self, _: u64, outcome: Result<&[u8], &Error>) {
-        if !self.done.swap(true, AcqRel)
-            && let Some(session) = self.session.upgrade()
-        {
-            session.answered(self.id, outcome);
-        }
-    }
-
-    fn push(&self, _: u64, _: Option<&str>, route: &str, body: &[u8]) -> Result<()> {
-        self.session.upgrade().map(|session| session.pushed(route, body)).ok_or_else(Error::closed)
-    }
-
-    fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
-        self.session.upgrade().map(|session| session.kicked()).ok_or_else(Error::closed)
-    }
-}
-
-/// Let go of without an answer: its time had passed before its turn, or its server was cut off. It may have run.
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if !*self.done.get_mut() {
-            self.answer(0, Err(&Error::rpc_timeout(&self.route)));
-        }
-    }
-}
-
-/// Forwarded messages in the order of their deadlines: all are waited for equally long.
-#[derive(Default)]
-struct Overdue {
-    queue: Mutex<VecDeque<(Instant, Weak<Waiting>)>>,
-    first: Notify,
-}
-
-impl Overdue {
-    /// How late a time-out may come.
-    const GRAIN: Duration = Duration::from_millis(20);
-    /// A queue up to this long is not looked through.
-    const FEW: usize = 1024;
-
-    fn add(&self, deadline: Instant, waiting: &Arc<Waiting>) {
-        let mut queue = self.queue.lock();
-        // Those behind one that takes long are done and not taken out yet: room is made before more is taken.
-        if queue.len() == queue.capacity() && queue.len() > Self::FEW {
-            queue.retain(|(_, waiting)| waiting.strong_count() > 0);
-            let room = queue.len().max(Self::FEW);
-            queue.reserve(room);
-        }
-        queue.push_back((deadline, Arc::downgrade(waiting)));
-        if queue.len() == 1 {
-            self.first.notify_one();
-        }
-    }
-
-    async fn watch(self: Arc<Self>) {
-        loop {
-            self.first.notified().await;
-            while !self.is_over() {
-                tokio::time::sleep(Self::GRAIN).await;
-            }
-        }
-    }
-
-    /// Ends what is overdue and forgets what is done; true when nothing is left.
-    fn is_over(&self) -> bool {
-        let now = now();
-        let mut overdue = Vec::new();
-        let mut queue = self.queue.lock();
-        while let Some((deadline, waiting)) = queue.front() {
-            let open = waiting.upgrade().filter(|waiting| !waiting.done.load(std::sync::atomic::Ordering::Acquire));
-            if open.is_some() && *deadline > now {
-                break;
-            }
-            overdue.extend(open);
-            queue.pop_front();
-        }
-        let over = queue.is_empty();
-        drop(queue);
-        for waiting in overdue {
-            waiting.answer(0, Err(&Error::rpc_timeout(&waiting.route)));
-        }
-        over
-    }
-}
-
 impl fmt::Debug for LocalCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members = self.0.0.read();
         f.debug_map().entries(members.iter().map(|member| (&member.info.kind, &member.info.id))).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Counts its answers.
-    #[derive(Default)]
-    struct Probe(Mutex<Vec<(u64, String)>>);
-
-    impl Sink for Probe {
-        fn answered(&self, id: u64, outcome: Result<&[u8], &Error>) {
-            let code = outcome.map_or_else(|error| error.code().to_owned(), |_| "ok".to_owned());
-            self.0.lock().push((id, code));
-        }
-        fn pushed(&self, _: &str, _: &[u8]) {}
-        fn kicked(&self) {}
-    }
-
-    fn waiting(session: &Arc<Probe>, id: u64) -> Arc<Waiting> {
-        let session: Arc<dyn Sink> = session.clone();
-        let session = Arc::downgrade(&session);
-        Arc::new(Waiting { session, id, route: "room.room.x".into(), done: AtomicBool::new(false) })
-    }
-
-    #[test]
-    fn each_message_is_answered_once_whatever_becomes_of_it() {
-        let session = Arc::new(Probe::default());
-        let answered = waiting(&session, 1);
-        answered.answer(0, Ok(b""));
-        answered.answer(0, Ok(b""));
-        drop(answered);
-        drop(waiting(&session, 2));
-        let (overdue, late) = (Overdue::default(), waiting(&session, 3));
-        overdue.add(now(), &late);
-        assert!(overdue.is_over());
-        late.answer(0, Ok(b""));
-        drop(late);
-        let seen = session.0.lock();
-        let codes: Vec<_> = seen.iter().map(|(id, code)| (*id, &**code)).collect();
-        assert_eq!(codes, [(1, "ok"), (2, "PIT-408"), (3, "PIT-408")]);
-    }
-
-    #[test]
-    fn what_is_done_behind_one_that_takes_long_is_forgotten() {
-        let (session, overdue) = (Arc::new(Probe::default()), Overdue::default());
-        let deadline = now() + Duration::from_secs(60);
-        let long = waiting(&session, 1);
-        overdue.add(deadline, &long);
-        for id in 2..100_000 {
-            let quick = waiting(&session, id);
-            overdue.add(deadline, &quick);
-            quick.answer(0, Ok(b""));
-        }
-        assert!(!overdue.is_over() && overdue.queue.lock().len() < 10_000);
     }
 }

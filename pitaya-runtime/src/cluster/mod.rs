@@ -46,3 +46,11 @@ pub(crate) struct Cluster {
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+/// A number from 0 to 1: what servers do after a common loss they do not do at the same moment.
+#[cfg(any(feature = "nats", feature = "etcd"))]
+fn chance() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    // Each new hasher has keys of its own: chance enough for this.
+    f64::from((RandomState::new().hash_one(0) >> 32) as u32) / f64::from(u32::MAX)
+}

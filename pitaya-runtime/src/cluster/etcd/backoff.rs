@@ -1,6 +1,6 @@
 //! How long until the next try.
 
-use std::hash::{BuildHasher, RandomState};
+use crate::cluster::chance;
 use std::time::Duration;
 
 /// The longest wait after the first failure.
@@ -29,9 +29,7 @@ impl Backoff {
     pub(super) fn next(&mut self) -> Duration {
         let limit = self.next;
         self.next = (limit * 2).min(self.longest);
-        // Each new hasher has keys of its own: chance enough for this.
-        let chance = RandomState::new().hash_one(0) >> 32;
-        limit.mul_f64(chance as f64 / f64::from(u32::MAX))
+        limit.mul_f64(chance())
     }
 
     pub(super) async fn wait(&mut self) {

@@ -68,11 +68,6 @@ pub(super) fn backoff(lost: Duration, chance: f64) -> Duration {
     (lost / 4).clamp(shortest, longest).mul_f64(chance.clamp(0.0, 1.0))
 }
 
-/// A number from 0 to 1 that nobody can foresee.
-pub(super) fn chance() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
