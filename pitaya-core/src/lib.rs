@@ -27,6 +27,7 @@ pub mod registry;
 pub mod remote;
 pub mod route;
 pub mod rpc;
+mod same;
 pub mod schema;
 pub mod session;
 pub mod turn;
@@ -37,6 +38,8 @@ pub use context::{AppEvent, Context, FromContext, SessionEvent, State};
 pub use error::{Error, Result, codes};
 pub use handler::{Handlers, Route, Service, declared};
 pub use remote::{RemoteContext, Remotes, Rpc};
+#[doc(hidden)]
+pub use same::same;
 pub use session::{CloseReason, Session};
 
 /// A boxed future that may borrow: what object-safe traits of this crate return.

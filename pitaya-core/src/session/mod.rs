@@ -15,6 +15,7 @@ pub use push::{Push, encode_push};
 use crate::codec::{Serializer, Writes};
 use crate::error::{Error, Result};
 use crate::rpc::Peer;
+use crate::same;
 use crate::wire::HandshakeData;
 use closed::Closed;
 use parking_lot::Mutex;
@@ -297,7 +298,7 @@ impl Session {
         Arc::get_mut(&mut self.0).is_some_and(|inner| {
             let same = match inner.uid.get_mut() {
                 Uid::Unbound => uid.is_empty(),
-                Uid::Bound(known) => known.as_bytes() == uid,
+                Uid::Bound(known) => same(known.as_bytes(), uid),
                 Uid::Binding(_) => false,
             };
             same && inner.data.is_wire(data)

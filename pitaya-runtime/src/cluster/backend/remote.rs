@@ -10,7 +10,7 @@ use pitaya_core::codec::Serializer;
 use pitaya_core::registry::SessionMoment;
 use pitaya_core::rpc::{Metadata, Peer, Rpc, RpcCall, Target};
 use pitaya_core::session::{Link, Push};
-use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes};
+use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes, same};
 use prost::Message;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl RemoteAgent {
         self.session == message.session
             && Arc::ptr_eq(&self.frontend, &message.frontend)
             && Arc::ptr_eq(&self.back, &message.back)
-            && self.uid.lock().as_deref().unwrap_or_default().as_bytes() == message.uid
+            && same(self.uid.lock().as_deref().unwrap_or_default().as_bytes(), &message.uid)
             && self.pushed.lock().is_none()
     }
 

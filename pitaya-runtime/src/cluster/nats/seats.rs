@@ -3,6 +3,7 @@
 use parking_lot::{Mutex, RwLock};
 use pitaya_core::cluster::lane::{self, Number};
 use pitaya_core::cluster::{ServerInfo, Sink};
+use pitaya_core::same;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -61,7 +62,8 @@ impl Way {
     /// The part of an envelope that says whose message it is: encoded again when something of it changed.
     pub(super) fn session(&mut self, id: i64, uid: &str, data: &[u8]) -> &[u8] {
         let known = &mut self.session;
-        if known.part.is_empty() || known.id != id || *known.uid != *uid || known.data() != data {
+        let fits = known.id == id && same(known.uid.as_bytes(), uid.as_bytes()) && same(known.data(), data);
+        if known.part.is_empty() || !fits {
             let part = lane::session_part(id, uid, data);
             *known = Encoded { id, uid: uid.into(), data: data.len(), part };
         }
