@@ -3,6 +3,7 @@
 use crate::counters::count;
 use crate::outbox::Outbox;
 use crate::server::Server;
+use crate::trace::{self, Passing};
 use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
@@ -30,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) forwarded: AtomicUsize,
     /// For whom the transport listens, on behalf of this session.
     heard: Mutex<Option<Arc<str>>>,
+    /// Those of its messages that are traced and on their way.
+    pub(crate) passing: Passing,
 }
 
 impl Agent {
@@ -42,6 +45,7 @@ impl Agent {
             concurrent: AtomicUsize::new(0),
             forwarded: AtomicUsize::new(0),
             heard: Mutex::default(),
+            passing: Passing::default(),
             server,
             remote,
         }
@@ -114,6 +118,7 @@ impl Sink for Agent {
     fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
         if id != 0 {
             self.put_answer(id, outcome);
+            self.passing.end(id, outcome.map(drop));
         } else if let Err(error) = outcome {
             count(&self.server.counters.failed_notifies);
             tracing::debug!("an error that no client is told: {error}");
@@ -139,9 +144,12 @@ impl Sink for Agent {
 
 impl Link for Agent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
+        let span = self.server.tracer.tells("push", route);
         let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
         let compress = self.compress.load(Relaxed);
-        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+        let pushed = self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress));
+        trace::end(span, pushed.as_ref().copied());
+        pushed
     }
 
     fn send(&self, push: &Push) -> Result<()> {
@@ -153,7 +161,9 @@ impl Link for Agent {
     }
 
     fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
+        let span = self.server.tracer.tells("kick", "");
         let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
+        trace::end(span, Ok(()));
         if kicked { Ok(()) } else { Err(Error::closed()) }
     }
 

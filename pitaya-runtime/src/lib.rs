@@ -53,6 +53,10 @@ mod sessions;
 mod settings;
 pub mod shutdown;
 pub mod timers;
+#[cfg(feature = "otel")]
+pub mod trace;
+#[cfg(not(feature = "otel"))]
+mod trace;
 mod users;
 #[cfg(feature = "validation")]
 pub mod validation;

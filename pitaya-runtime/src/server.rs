@@ -7,6 +7,7 @@ use crate::groups::Groups;
 use crate::handshake::Validators;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
+use crate::trace::Tracer;
 use parking_lot::Mutex;
 use pitaya_core::codec::Serializer;
 use pitaya_core::pipeline::Pipeline;
@@ -54,6 +55,7 @@ pub(crate) struct Server {
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,
+    pub(crate) tracer: Tracer,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.

@@ -2,6 +2,7 @@
 
 use crate::cluster::sys;
 use crate::server::Server;
+use crate::trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::Session as Named;
@@ -54,6 +55,7 @@ impl RemoteAgent {
         self.session == message.session
             && Arc::ptr_eq(&self.frontend, &message.frontend)
             && Arc::ptr_eq(&self.back, &message.back)
+            && Arc::ptr_eq(&self.metadata, &message.metadata)
             && self.uid.lock().as_deref().unwrap_or_default().as_bytes() == message.uid
             && self.pushed.lock().is_none()
     }
@@ -84,7 +86,10 @@ impl RemoteAgent {
 
 impl Link for RemoteAgent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
-        self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body)
+        let span = self.server.tracer.tells("push", route);
+        let pushed = self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body);
+        trace::end(span, pushed.as_ref().copied());
+        pushed
     }
 
     fn send(&self, push: &Push) -> Result<()> {
@@ -93,7 +98,10 @@ impl Link for RemoteAgent {
 
     /// The reason stays here: the wire between servers has no place for it.
     fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
-        self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref())
+        let span = self.server.tracer.tells("kick", "");
+        let kicked = self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref());
+        trace::end(span, kicked.as_ref().copied());
+        kicked
     }
 
     fn close(&self, _: CloseReason) {
