@@ -71,6 +71,17 @@ impl Agent {
         }
     }
 
+    fn put_push(&self, route: &str, body: &[u8]) -> Result<()> {
+        let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
+        let compress = self.compress.load(Relaxed);
+        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+    }
+
+    fn put_kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
+        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
+        if kicked { Ok(()) } else { Err(Error::closed()) }
+    }
+
     /// Queues the answer of a call that finished elsewhere.
     pub(crate) fn answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
         self.put_answer(id, outcome);
@@ -132,22 +143,21 @@ impl Sink for Agent {
     }
 
     fn pushed(&self, route: &str, body: &[u8]) {
-        if let Err(error) = self.push(route, body) {
+        // Its span is there.
+        if let Err(error) = self.put_push(route, body) {
             tracing::debug!(route, "a push of another server was not delivered: {error}");
         }
     }
 
     fn kicked(&self) {
-        let _ = self.kick(None);
+        let _ = self.put_kick(None);
     }
 }
 
 impl Link for Agent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
         let span = self.server.tracer.tells("push", route);
-        let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
-        let compress = self.compress.load(Relaxed);
-        let pushed = self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress));
+        let pushed = self.put_push(route, body);
         trace::end(span, pushed.as_ref().copied());
         pushed
     }
@@ -162,9 +172,9 @@ impl Link for Agent {
 
     fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
         let span = self.server.tracer.tells("kick", "");
-        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
-        trace::end(span, Ok(()));
-        if kicked { Ok(()) } else { Err(Error::closed()) }
+        let kicked = self.put_kick(reason);
+        trace::end(span, kicked.as_ref().copied());
+        kicked
     }
 
     fn close(&self, reason: CloseReason) {
