@@ -11,6 +11,7 @@ use pitaya_core::session::{Link, Push};
 use pitaya_core::wire::message::response_head;
 use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
@@ -132,7 +133,7 @@ impl Sink for Agent {
             self.passing.end(id, outcome.map(drop));
         } else if let Err(error) = outcome {
             count(&self.server.counters.failed_notifies);
-            tracing::debug!("an error that no client is told: {error}");
+            tracing::debug!(code = error.code(), error = error.message(), "an error that no client is told");
         }
         self.forwarded.fetch_sub(1, AcqRel);
     }
@@ -145,7 +146,8 @@ impl Sink for Agent {
     fn pushed(&self, route: &str, body: &[u8]) {
         // Its span is there.
         if let Err(error) = self.put_push(route, body) {
-            tracing::debug!(route, "a push of another server was not delivered: {error}");
+            let (code, error) = (error.code(), error.message());
+            tracing::debug!(route, code, error, "a push of another server was not delivered");
         }
     }
 
@@ -192,6 +194,10 @@ impl Link for Agent {
 
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.server.bind(self, session, uid))
+    }
+
+    fn panicked(&self, _: &Session, panic: &(dyn Any + Send)) {
+        self.server.panicked(Some("an on_close callback"), panic);
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {

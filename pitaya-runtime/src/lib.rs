@@ -45,9 +45,12 @@ pub mod docs;
 pub mod groups;
 mod handshake;
 mod lent;
+#[cfg(feature = "logs")]
+pub mod logs;
 mod modules;
 mod outbox;
 mod push;
+mod quota;
 mod server;
 mod sessions;
 mod settings;

@@ -141,6 +141,7 @@ impl Builder {
             leave_groups: self.leave_groups.then(|| groups.clone()),
             counters: Default::default(),
             tracer,
+            quotas: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -1,6 +1,7 @@
 //! Where spans go: a provider made of `pitaya.tracing`.
 
 use crate::config::Tracing;
+use crate::config::redact::redact;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -45,7 +46,7 @@ pub fn provider(tracing: &Tracing, kind: &str) -> Result<SdkTracerProvider, NoEx
     if !tracing.endpoint.is_empty() {
         exporter = exporter.with_endpoint(&tracing.endpoint);
     }
-    let exporter = exporter.build().map_err(|e| NoExporter::Exporter(e.to_string()))?;
+    let exporter = exporter.build().map_err(|e| NoExporter::Exporter(redact(&e.to_string())))?;
     let mut resource = Resource::builder();
     if !tracing.service.is_empty() {
         resource = resource.with_service_name(tracing.service.clone());

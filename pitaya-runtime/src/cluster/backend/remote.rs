@@ -13,6 +13,7 @@ use pitaya_core::rpc::{Metadata, Peer, Rpc, RpcCall, Target};
 use pitaya_core::session::{Link, Push};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes};
 use prost::Message;
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -106,7 +107,8 @@ impl Link for RemoteAgent {
 
     fn close(&self, _: CloseReason) {
         if let Err(error) = self.kick(None) {
-            tracing::debug!(session = self.session, "a session of another server could not be closed: {error}");
+            let (code, error) = (error.code(), error.message());
+            tracing::debug!(session = self.session, code, error, "a session of another server could not be closed");
         }
     }
 
@@ -124,7 +126,7 @@ impl Link for RemoteAgent {
             }
             if server.registry.hears_sessions() {
                 let event = SessionEvent { session: session.clone(), state: server.state() };
-                server.registry.session(SessionMoment::Bound, &event).await;
+                server.hear(SessionMoment::Bound, &event).await;
             }
             Ok(())
         })
@@ -142,6 +144,10 @@ impl Link for RemoteAgent {
             *self.pushed.lock() = Some(data);
             Ok(())
         })
+    }
+
+    fn panicked(&self, _: &Session, panic: &(dyn Any + Send)) {
+        self.server.panicked(Some("an on_close callback"), panic);
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {

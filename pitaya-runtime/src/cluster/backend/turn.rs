@@ -224,7 +224,9 @@ impl Pending {
         let took = started.elapsed();
         if server.settings.handler_soft.is_some_and(|soft| took >= soft) {
             count(&server.counters.slow_handlers);
-            tracing::warn!(route = name, "a handler ran for {took:?}, longer than pitaya.limits.handler.soft");
+            if let Some(missed) = server.quotas.slow.admit() {
+                tracing::warn!(route = name, ?took, missed, "a handler ran for longer than pitaya.limits.handler.soft");
+            }
         }
         finish(server, &self.message, &self.of.context, &mut out, outcome);
         Ended::new(self.of, &self.message, self.concurrent)
@@ -273,7 +275,8 @@ fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &m
 fn answer(server: &Server, message: &IncomingMessage, outcome: Result<(), &Error>, out: &[u8]) {
     if let Err(error) = outcome {
         count(if message.notify { &server.counters.failed_notifies } else { &server.counters.error_answers });
-        tracing::debug!(session = message.session, "a forwarded message failed: {error}");
+        let (code, error) = (error.code(), error.message());
+        tracing::debug!(session = message.session, code, error, "a forwarded message failed");
     }
     let body = if message.notify { &[][..] } else { out };
     message.back.answer(message.ticket, outcome.map(|()| body));
