@@ -155,7 +155,7 @@ impl Registry {
                         if e.code() == codes::UNKNOWN { codes::INTERNAL.to_owned() } else { e.code().to_owned() };
                     return Err(Error::new(code, format!("{moment:?} of {name} failed: {}", e.message())));
                 }
-                tracing::error!("{moment:?} of {name} failed: {e}");
+                tracing::error!(code = e.code(), error = e.message(), "{moment:?} of {name} failed");
             }
         }
         Ok(())
@@ -167,14 +167,16 @@ impl Registry {
         self.components.iter().any(|component| component.hears_sessions())
     }
 
-    /// Tells the components that a session was bound or closed. An error is logged; it keeps no other from hearing.
-    pub async fn session(&self, moment: SessionMoment, event: &SessionEvent) {
+    /// Tells the components that a session was bound or closed, and gives what failed, named after its component. An error
+    /// keeps no other from hearing.
+    pub async fn session(&self, moment: SessionMoment, event: &SessionEvent) -> Vec<(&'static str, Error)> {
+        let mut failed = Vec::new();
         for component in &self.components {
             if let Err(e) = guarded(component.session(moment, event.clone())).await {
-                let name = component.service().type_name;
-                tracing::error!(session = event.session.id(), "session_{moment:?} of {name} failed: {e}");
+                failed.push((component.service().type_name, e));
             }
         }
+        failed
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::counters::count;
 use crate::outbox::Outbox;
 use crate::server::Server;
+use crate::trace::{self, Passing};
 use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
@@ -10,6 +11,7 @@ use pitaya_core::session::{Link, Push};
 use pitaya_core::wire::message::response_head;
 use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
@@ -30,6 +32,8 @@ pub(crate) struct Agent {
     pub(crate) forwarded: AtomicUsize,
     /// For whom the transport listens, on behalf of this session.
     heard: Mutex<Option<Arc<str>>>,
+    /// Those of its messages that are traced and on their way.
+    pub(crate) passing: Passing,
 }
 
 impl Agent {
@@ -42,6 +46,7 @@ impl Agent {
             concurrent: AtomicUsize::new(0),
             forwarded: AtomicUsize::new(0),
             heard: Mutex::default(),
+            passing: Passing::default(),
             server,
             remote,
         }
@@ -65,6 +70,17 @@ impl Agent {
         if let Some(uid) = heard {
             self.server.cluster.transport.ignore(&uid);
         }
+    }
+
+    fn put_push(&self, route: &str, body: &[u8]) -> Result<()> {
+        let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
+        let compress = self.compress.load(Relaxed);
+        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+    }
+
+    fn put_kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
+        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
+        if kicked { Ok(()) } else { Err(Error::closed()) }
     }
 
     /// Queues the answer of a call that finished elsewhere.
@@ -114,9 +130,10 @@ impl Sink for Agent {
     fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
         if id != 0 {
             self.put_answer(id, outcome);
+            self.passing.end(id, outcome.map(drop));
         } else if let Err(error) = outcome {
             count(&self.server.counters.failed_notifies);
-            tracing::debug!("an error that no client is told: {error}");
+            tracing::debug!(code = error.code(), error = error.message(), "an error that no client is told");
         }
         self.forwarded.fetch_sub(1, AcqRel);
     }
@@ -127,21 +144,24 @@ impl Sink for Agent {
     }
 
     fn pushed(&self, route: &str, body: &[u8]) {
-        if let Err(error) = self.push(route, body) {
-            tracing::debug!(route, "a push of another server was not delivered: {error}");
+        // Its span is there.
+        if let Err(error) = self.put_push(route, body) {
+            let (code, error) = (error.code(), error.message());
+            tracing::debug!(route, code, error, "a push of another server was not delivered");
         }
     }
 
     fn kicked(&self) {
-        let _ = self.kick(None);
+        let _ = self.put_kick(None);
     }
 }
 
 impl Link for Agent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
-        let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
-        let compress = self.compress.load(Relaxed);
-        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+        let span = self.server.tracer.tells("push", route);
+        let pushed = self.put_push(route, body);
+        trace::end(span, pushed.as_ref().copied());
+        pushed
     }
 
     fn send(&self, push: &Push) -> Result<()> {
@@ -153,8 +173,10 @@ impl Link for Agent {
     }
 
     fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
-        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
-        if kicked { Ok(()) } else { Err(Error::closed()) }
+        let span = self.server.tracer.tells("kick", "");
+        let kicked = self.put_kick(reason);
+        trace::end(span, kicked.as_ref().copied());
+        kicked
     }
 
     fn close(&self, reason: CloseReason) {
@@ -172,6 +194,10 @@ impl Link for Agent {
 
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.server.bind(self, session, uid))
+    }
+
+    fn panicked(&self, _: &Session, panic: &(dyn Any + Send)) {
+        self.server.panicked(Some("an on_close callback"), panic);
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {

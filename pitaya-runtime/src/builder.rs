@@ -70,6 +70,8 @@ pub struct Builder {
     store: Store,
     leave_groups: bool,
     warn_unmounted: bool,
+    #[cfg(feature = "otel")]
+    provider: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
 }
 
 type Mount = Box<dyn FnOnce(&mut Registry, &str, &'static str) -> Vec<MountError> + Send>;
@@ -99,6 +101,8 @@ impl Builder {
             store: Store::Memory,
             leave_groups: false,
             warn_unmounted: true,
+            #[cfg(feature = "otel")]
+            provider: None,
         }
     }
 
@@ -305,6 +309,15 @@ impl Builder {
     /// Runs when a session that had shaken hands is closed, after its own callbacks.
     pub fn on_session_closed(mut self, callback: impl Fn(&Session, &CloseReason) + Send + Sync + 'static) -> Self {
         self.callbacks.on_closed.push(Box::new(callback));
+        self
+    }
+
+    /// Traces messages and calls through this provider, whatever `pitaya.tracing.enabled` says. It stays the program's own:
+    /// the app has it export what is left when it stops, and does not shut it down. [`trace::provider`](crate::trace::provider)
+    /// makes one of the config.
+    #[cfg(feature = "otel")]
+    pub fn tracing(mut self, provider: opentelemetry_sdk::trace::SdkTracerProvider) -> Self {
+        self.provider = Some(provider);
         self
     }
 

@@ -45,14 +45,21 @@ pub mod docs;
 pub mod groups;
 mod handshake;
 mod lent;
+#[cfg(feature = "logs")]
+pub mod logs;
 mod modules;
 mod outbox;
 mod push;
+mod quota;
 mod server;
 mod sessions;
 mod settings;
 pub mod shutdown;
 pub mod timers;
+#[cfg(feature = "otel")]
+pub mod trace;
+#[cfg(not(feature = "otel"))]
+mod trace;
 mod users;
 #[cfg(feature = "validation")]
 pub mod validation;

@@ -5,8 +5,10 @@ use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
+use crate::quota::Quotas;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
+use crate::trace::Tracer;
 use parking_lot::Mutex;
 use pitaya_core::codec::Serializer;
 use pitaya_core::pipeline::Pipeline;
@@ -54,6 +56,8 @@ pub(crate) struct Server {
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,
+    pub(crate) tracer: Tracer,
+    pub(crate) quotas: Quotas,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.
@@ -80,9 +84,11 @@ impl Server {
         count(&self.counters.panics);
         let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let text = text.unwrap_or("(not a text)");
-        match route {
-            Some(route) => tracing::error!(route, "it panicked: {text}"),
-            None => tracing::error!("a check of the handshake panicked: {text}"),
+        if let Some(missed) = self.quotas.panics.admit() {
+            match route {
+                Some(route) => tracing::error!(route, panic = text, missed, "it panicked"),
+                None => tracing::error!(panic = text, missed, "a check of the handshake panicked"),
+            }
         }
         Error::internal("internal error")
     }
@@ -124,8 +130,10 @@ impl Server {
         let body_at = out.len();
         // A codec of the app's own may panic; its client still gets an answer.
         if catch_unwind(AssertUnwindSafe(|| self.serializer.encode_error(error, out))).is_err() || out.len() < body_at {
-            tracing::error!("the codec {} panicked over an error", self.serializer.name());
             count(&self.counters.panics);
+            if let Some(missed) = self.quotas.panics.admit() {
+                tracing::error!(missed, "the codec {} panicked over an error", self.serializer.name());
+            }
             out.truncate(at);
             let _ = open(out, PacketKind::Data);
             response_head(out, id, true);
@@ -169,14 +177,18 @@ impl Server {
         }
         let told = listened.and_then(|()| if self.cluster.unique { transport.tell_bound(uid) } else { Ok(()) });
         if let Err(error) = told {
-            tracing::warn!("other servers do not know of a binding yet: {error}");
+            let session = session.id();
+            if let Some(missed) = self.quotas.bindings.admit() {
+                let (code, error) = (error.code(), error.message());
+                tracing::warn!(session, code, error, missed, "other servers do not know of a binding yet");
+            }
         }
         for callback in &self.callbacks.after_bind {
             callback(session.clone()).await?;
         }
         if self.registry.hears_sessions() {
             let event = SessionEvent { session: session.clone(), state: self.state() };
-            self.registry.session(SessionMoment::Bound, &event).await;
+            self.hear(SessionMoment::Bound, &event).await;
         }
         undo.session = None;
         Ok(())
@@ -195,22 +207,39 @@ impl Server {
         let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
         agent.ignore();
         count(&self.counters.closed[reason.index()]);
-        tracing::debug!(session = session.id(), uid = session.uid().as_deref(), "session closed: {reason}");
+        tracing::debug!(session = session.id(), uid = session.uid().as_deref(), %reason, "session closed");
         if !agent.accepted.load(Relaxed) {
             return;
         }
         for callback in &self.callbacks.on_closed {
-            if catch_unwind(AssertUnwindSafe(|| callback(session, reason))).is_err() {
-                tracing::error!(session = session.id(), "an on_session_closed callback panicked");
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(session, reason))) {
+                self.panicked(Some("an on_session_closed callback"), &*panic);
             }
         }
         if let Some((groups, uid)) = self.leave_groups.clone().zip(session.uid()).filter(|_| bound) {
-            self.tasks.spawn(async move { groups.left(&uid).await });
+            let server = self.clone();
+            self.tasks.spawn(async move {
+                if let Err(error) = groups.left(&uid).await
+                    && let Some(missed) = server.quotas.groups.admit()
+                {
+                    tracing::warn!(uid = &*uid, error = error.to_string(), missed, "could not leave the groups");
+                }
+            });
         }
         if self.registry.hears_sessions() {
             let server = self.clone();
             let event = SessionEvent { session: session.clone(), state: self.state() };
-            self.tasks.spawn(async move { server.registry.session(SessionMoment::Closed, &event).await });
+            self.tasks.spawn(async move { server.hear(SessionMoment::Closed, &event).await });
+        }
+    }
+
+    /// Tells the components of a session.
+    pub(crate) async fn hear(&self, moment: SessionMoment, event: &SessionEvent) {
+        for (name, error) in self.registry.session(moment, event).await {
+            if let Some(missed) = self.quotas.hooks.admit() {
+                let (session, code, error) = (event.session.id(), error.code(), error.message());
+                tracing::error!(session, code, error, missed, "session_{moment:?} of {name} failed");
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ async fn a_lane_of_another_is_not_honoured() {
         let mut bundle = Vec::new();
         lane::open(1, &mut bundle);
         let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
-        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body }
+        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, own: b"" }
             .carry(Number::new(0, 0, 1), &mut bundle);
         bundle
     };

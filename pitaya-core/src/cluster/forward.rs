@@ -25,13 +25,16 @@ pub struct Forward<'a> {
     pub route: &'a str,
     /// The body, as the client encoded it.
     pub body: &'a [u8],
+    /// What travels with this message alone, beside or in place of what does with all of its frontend
+    /// ([`Callee::metadata`](super::Callee::metadata)).
+    pub metadata: Option<&'a Metadata>,
 }
 
 impl<'a> Forward<'a> {
     /// A message of a session without uid and data.
     #[must_use]
     pub fn new(session: i64, id: u64, notify: bool, route: &'a str, body: &'a [u8]) -> Self {
-        Self { session, uid: "", data: b"{}", id, notify, route, body }
+        Self { session, uid: "", data: b"{}", id, notify, route, body, metadata: None }
     }
 }
 

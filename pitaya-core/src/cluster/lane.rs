@@ -26,6 +26,8 @@ const NUMBER: u64 = 1000 << 3 | 1;
 const PUSH: u64 = 1001 << 3 | 2;
 /// Field 1002 of a `Response`, varint.
 const KICK: u64 = 1002 << 3;
+/// Field 1003 of a `Request`, bytes: metadata of this message alone.
+const OWN: u64 = 1003 << 3 | 2;
 /// What [`NUMBER`] takes: two bytes of the tag, eight of the value.
 const NUMBER_LEN: usize = 10;
 
@@ -129,6 +131,8 @@ pub struct Forwarded<'a> {
     pub frontend: &'a [u8],
     /// A JSON object, the same bytes in all messages of a frontend.
     pub metadata: &'a [u8],
+    /// A JSON object of what this message alone brings, or nothing.
+    pub own: &'a [u8],
     /// Which message it is.
     pub number: Number,
 }
@@ -152,6 +156,7 @@ impl<'a> Forwarded<'a> {
                 (0x22, Value::Bytes(id)) => read.frontend = id,
                 (0x2a, Value::Bytes(json)) => read.metadata = json,
                 (NUMBER, Value::Number(number)) => read.number = Number(number),
+                (OWN, Value::Bytes(json)) => read.own = json,
                 _ => {}
             }
         }
@@ -222,6 +227,8 @@ pub struct Outgoing<'a> {
     pub route: &'a str,
     /// The client's body.
     pub body: &'a [u8],
+    /// A JSON object that goes by the lane with this message alone; mostly nothing.
+    pub own: &'a [u8],
 }
 
 impl Outgoing<'_> {
@@ -237,10 +244,16 @@ impl Outgoing<'_> {
         self.session.len() + 1 + fields::varint_len(message as u64) + message + self.sender.len()
     }
 
+    fn envelope_len(&self) -> usize {
+        // The tag has a second byte.
+        let own = if self.own.is_empty() { 0 } else { 1 + bytes_len(self.own.len()) };
+        self.plain_len() + NUMBER_LEN + own
+    }
+
     /// How much [`carry`](Self::carry) adds to a bundle.
     #[must_use]
     pub fn carried_len(&self) -> usize {
-        let envelope = self.plain_len() + NUMBER_LEN;
+        let envelope = self.envelope_len();
         1 + fields::varint_len(envelope as u64) + envelope
     }
 
@@ -259,9 +272,12 @@ impl Outgoing<'_> {
     /// Adds it to a bundle.
     pub fn carry(&self, number: Number, bundle: &mut Vec<u8>) {
         bundle.push(ENVELOPE as u8);
-        varint::encode((self.plain_len() + NUMBER_LEN) as u64, bundle);
+        varint::encode(self.envelope_len() as u64, bundle);
         self.write(bundle);
         put_fixed(number, bundle);
+        if !self.own.is_empty() {
+            put_bytes(OWN, self.own, bundle);
+        }
     }
 }
 

@@ -13,6 +13,9 @@ pub const PEER_SERVICE: &str = "peer.service";
 pub const REQUEST_TIMEOUT: &str = "reqTimeout";
 /// One name for a client's request on all servers it comes by.
 pub const REQUEST_ID: &str = "request.id";
+/// The trace it belongs to: an object of texts, `traceparent`, `tracestate` and `baggage` of W3C (`pkg/constants/const.go`,
+/// `SpanPropagateCtxKey`).
+pub const SPAN: &str = "otel-span";
 
 /// The bytes for a receiver: these values, with the sender and its time-out in place of those that came with them.
 #[must_use]

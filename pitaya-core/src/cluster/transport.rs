@@ -74,6 +74,11 @@ pub trait Callee: Send + Sync + 'static {
     /// The session of a user was bound at another frontend of the same type.
     fn bound_elsewhere(&self, uid: &str, frontend: &str);
 
+    /// What travels with every message this server forwards, and is the same in all of them.
+    fn metadata(&self) -> Metadata {
+        Metadata::new()
+    }
+
     /// Nobody answers at the address of this server, whatever discovery says.
     fn unreachable(&self, server: &str) {
         let _ = server;
@@ -99,6 +104,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Whether it can reach anybody now.
     fn is_connected(&self) -> bool;
+
+    /// What calls by it are named in traces: Go's name, where Go has such a transport.
+    fn span(&self) -> &'static str {
+        "RPC Call"
+    }
 
     /// Calls a remote of this server, and gives the encoded answer; an empty one when none is wanted.
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>>;

@@ -5,6 +5,7 @@ use crate::BoxFuture;
 use crate::codec::Serializer;
 use crate::error::Result;
 use crate::rpc::Peer;
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -46,6 +47,12 @@ pub trait Link: Send + Sync + 'static {
     fn push_to_front<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Result<()>> {
         let _ = session;
         Box::pin(async { Ok(()) })
+    }
+
+    /// A callback of the session panicked when it was closed.
+    fn panicked(&self, session: &Session, panic: &(dyn Any + Send)) {
+        let _ = panic;
+        tracing::error!(session = session.id(), "an on_close callback panicked");
     }
 
     /// The client's address.

@@ -324,8 +324,8 @@ impl Session {
 
 fn run(callback: OnClose, session: &Session, reason: &CloseReason) {
     let call = std::panic::AssertUnwindSafe(|| callback(session, reason));
-    if std::panic::catch_unwind(call).is_err() {
-        tracing::error!(session = session.id(), "an on_close callback panicked");
+    if let Err(panic) = std::panic::catch_unwind(call) {
+        session.0.link.panicked(session, &*panic);
     }
 }
 

@@ -125,7 +125,7 @@ fn admit<A: Acceptor>(
             Ok(Ok(None)) => return,
             Ok(Err(e)) => {
                 count(&server.counters.failed_establish);
-                tracing::debug!(%remote, "{} handshake failed: {e}", acceptor.protocol());
+                tracing::debug!(%remote, error = e.to_string(), "{} handshake failed", acceptor.protocol());
                 return;
             }
             Err(_) => {

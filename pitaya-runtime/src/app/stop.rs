@@ -176,6 +176,7 @@ impl App {
         bounded("sending what is left to other servers", limit, cluster.transport.stop()).await;
         // What still runs for other servers has nobody left to answer to.
         server.aborting.cancel();
+        bounded("exporting the last traces", limit, server.tracer.finish()).await;
         *self.0.calls.lock() = None;
         // They hold this very app.
         let (state, modules) = (std::mem::take(&mut *server.state.lock()), std::mem::take(&mut *self.0.modules.lock()));

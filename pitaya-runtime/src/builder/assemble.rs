@@ -12,6 +12,7 @@ use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
 use crate::timers::Timers;
+use crate::trace::Tracer;
 use crate::users::Users;
 use parking_lot::Mutex;
 use pitaya_core::cluster::ServerInfo;
@@ -68,12 +69,23 @@ impl Builder {
             problems.extend(found);
             Dictionary::default()
         });
+        let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
+        let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
+        #[cfg(feature = "otel")]
+        let tracer = match self.provider {
+            Some(provider) => Ok(Tracer::given(provider, &self.config, &own)),
+            None => Tracer::configured(&self.config, &own),
+        };
+        #[cfg(not(feature = "otel"))]
+        let tracer = Tracer::configured(&self.config, &own);
+        problems.extend(tracer.as_ref().err().cloned().map(Problem::Config));
         let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
         let kept = self.store.open(&self.config);
         problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
         let (Ok((transport, discovery)), Ok((store, sweeper)), true) = (ways, kept, problems.is_empty()) else {
             return Err(BuildError { problems });
         };
+        let tracer = tracer.unwrap_or_default();
         let settings = Settings::from(&self.config);
         let welcome = HandshakeReply {
             heartbeat: settings.heartbeat.as_secs(),
@@ -94,9 +106,7 @@ impl Builder {
         let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
-        let (kind, id): (Arc<str>, Arc<str>) = (self.kind.into(), id.into());
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
-        let mut own = ServerInfo::new(kind.clone(), id.clone(), !self.acceptors.is_empty());
         own.hostname = hostname();
         own.metadata = self.metadata;
         own.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
@@ -106,6 +116,7 @@ impl Builder {
             servers: Arc::new(Servers::new()),
             transport,
             discovery,
+            tracer: tracer.clone(),
             routers: self.routers,
             timeout,
             repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
@@ -129,6 +140,8 @@ impl Builder {
             sessions,
             leave_groups: self.leave_groups.then(|| groups.clone()),
             counters: Default::default(),
+            tracer,
+            quotas: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),

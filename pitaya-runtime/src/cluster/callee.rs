@@ -6,7 +6,9 @@ use super::servers::SET_ASIDE;
 use super::sys;
 use crate::counters::count;
 use crate::server::Server;
+use crate::trace;
 use pitaya_core::cluster::{Callee, IncomingCall, IncomingMessage, Reply};
+use pitaya_core::remote::Metadata;
 use pitaya_core::{CloseReason, Error, codes};
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -29,6 +31,7 @@ impl Callee for Calls {
             count(&self.server.counters.refused_calls);
             return reply(Err(Error::new(codes::UNAVAILABLE, "the server has too many calls in work")));
         };
+        let span = self.server.tracer.served(&call.route, &call.metadata, call.caller.as_ref(), None);
         // Whatever type a caller writes in front, it has come to this server.
         if call.route.matches('.').count() == 2
             && let Some((_, route)) = call.route.split_once('.')
@@ -39,16 +42,27 @@ impl Callee for Calls {
         // A task of its own: a caller that stops waiting does not end what has begun.
         self.server.tasks.spawn(async move {
             let _place = place;
-            let answer = match sys::find(&call.route) {
-                // It may wait for callbacks of the app.
-                Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
-                None => serve(&server, call).await,
+            let work = async {
+                match sys::find(&call.route) {
+                    // It may wait for callbacks of the app.
+                    Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
+                    None => serve(&server, call).await,
+                }
             };
+            let answer = trace::around(span.as_ref(), work).await;
+            // One that was dropped at its deadline says so by itself.
+            if let (Some(span), Ok(answer)) = (span, &answer) {
+                span.end(answer.as_ref().map(drop));
+            }
             // At the deadline nobody waits any more.
             if let Ok(answer) = answer {
                 reply(answer);
             }
         });
+    }
+
+    fn metadata(&self) -> Metadata {
+        self.server.tracer.metadata()
     }
 
     fn message(&self, message: IncomingMessage) {

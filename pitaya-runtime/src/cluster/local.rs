@@ -9,7 +9,7 @@ use pitaya_core::cluster::{
     Callee, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, IncomingMessage, OutgoingCall, Registrar,
     ServerInfo, Sink, Transport,
 };
-use pitaya_core::rpc::Peer;
+use pitaya_core::rpc::{Metadata, Peer};
 use pitaya_core::{BoxFuture, Error, Result, codes};
 use std::fmt;
 use std::future::ready;
@@ -71,6 +71,7 @@ impl LocalCluster {
         Arc::new(Seat {
             members: self.0.clone(),
             own: OnceLock::new(),
+            metadata: OnceLock::new(),
             timeout,
             overdue,
             over: CancellationToken::new(),
@@ -108,6 +109,8 @@ impl Members {
 pub(crate) struct Seat {
     members: Arc<Members>,
     own: OnceLock<Arc<ServerInfo>>,
+    /// What travels with all messages of this server.
+    metadata: OnceLock<Arc<Metadata>>,
     /// How long a forwarded message is waited for.
     timeout: Duration,
     overdue: Arc<Overdue>,
@@ -185,6 +188,7 @@ impl Transport for Seat {
         let member =
             Member { info: own.clone(), callee: Arc::downgrade(&callee), registrar: None, listed: false, takes: false };
         self.members.0.write().push(member);
+        let _ = self.metadata.set(Arc::new(callee.metadata()));
         let _ = self.own.set(own);
         tokio::spawn(self.over.clone().run_until_cancelled_owned(self.overdue.clone().watch()));
         Box::pin(ready(Ok(())))
@@ -205,6 +209,10 @@ impl Transport for Seat {
 
     fn is_connected(&self) -> bool {
         true
+    }
+
+    fn span(&self) -> &'static str {
+        "Local RPC Call"
     }
 
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
@@ -229,7 +237,8 @@ impl Transport for Seat {
     fn open(&self, session: Arc<dyn Sink>) -> Arc<dyn Forwarder> {
         let frontend = self.peer().map(Arc::new);
         let (members, overdue) = (self.members.clone(), self.overdue.clone());
-        Arc::new(Way { members, frontend, session, timeout: self.timeout, overdue })
+        let metadata = self.metadata.get().cloned().unwrap_or_default();
+        Arc::new(Way { members, frontend, metadata, session, timeout: self.timeout, overdue })
     }
 
     fn push(&self, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()> {
@@ -267,6 +276,7 @@ impl Transport for Seat {
 struct Way {
     members: Arc<Members>,
     frontend: Option<Arc<Peer>>,
+    metadata: Arc<Metadata>,
     session: Arc<dyn Sink>,
     timeout: Duration,
     overdue: Arc<Overdue>,
@@ -279,7 +289,11 @@ impl Forwarder for Way {
         let deadline = now() + self.timeout;
         let waiting = Waiting::new(&self.session, message.id, message.route);
         self.overdue.add(deadline, &waiting);
-        let mut incoming = IncomingMessage::new(frontend, Arc::default(), message.session, deadline, waiting, 0);
+        let metadata = match message.metadata {
+            Some(own) => Arc::new(self.metadata.iter().chain(own).map(|(k, v)| (k.clone(), v.clone())).collect()),
+            None => self.metadata.clone(),
+        };
+        let mut incoming = IncomingMessage::new(frontend, metadata, message.session, deadline, waiting, 0);
         incoming.uid = Bytes::copy_from_slice(message.uid.as_bytes());
         incoming.data = Bytes::copy_from_slice(message.data);
         (incoming.id, incoming.notify) = (message.id, message.notify);

@@ -22,6 +22,7 @@ pub use servers::Servers;
 
 pub(crate) use callee::Calls;
 pub(crate) use rpc::is_lost;
+use crate::trace::Tracer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub(crate) struct Cluster {
     pub(crate) discovery: Arc<dyn Discovery>,
     /// By server type; a type without one has its sessions stay with one server.
     pub(crate) routers: HashMap<String, Arc<dyn Router>>,
+    pub(crate) tracer: Tracer,
     /// How long a call takes at most, unless it says otherwise.
     pub(crate) timeout: Duration,
     /// Routes that may run twice.
@@ -48,8 +50,8 @@ pub(crate) fn now() -> Instant {
 }
 
 /// A number from 0 to 1: what servers do after a common loss they do not do at the same moment.
-#[cfg(any(feature = "nats", feature = "etcd"))]
-fn chance() -> f64 {
+#[cfg(any(feature = "nats", feature = "etcd", feature = "otel"))]
+pub(crate) fn chance() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     // Each new hasher has keys of its own: chance enough for this.
     f64::from((RandomState::new().hash_one(0) >> 32) as u32) / f64::from(u32::MAX)

@@ -1,6 +1,7 @@
 //! Calls of other servers' remotes: whom, how long, and again when that is allowed.
 
 use super::{Cluster, now};
+use crate::trace;
 use bytes::Bytes;
 use pitaya_core::cluster::{OutgoingCall, ServerInfo};
 use pitaya_core::rpc::{RpcCall, RpcClient, Target};
@@ -31,7 +32,7 @@ impl RpcClient for Cluster {
                 let outcome = self.call_server(&to, &call, left).await;
                 match outcome {
                     Err(error) if repeats && tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
-                        tracing::debug!(route = &*call.route, server = &*to.id, "tried again elsewhere: {error}");
+                        tracing::debug!(route = &*call.route, server = &*to.id, code = error.code(), "tried again elsewhere");
                         tried.push(to.id.clone());
                         last = Some(error);
                     }
@@ -51,8 +52,15 @@ impl Cluster {
             format!("{}.{}", to.kind, call.route).into()
         };
         let mut out = OutgoingCall::new(route, left);
-        (out.body, out.answer, out.metadata) = (call.body.clone(), call.answer, call.metadata.clone());
-        self.transport.call(to, out).await
+        (out.body, out.answer) = (call.body.clone(), call.answer);
+        let span = self.tracer.call(&call.metadata, to, self.transport.span());
+        out.metadata = match &span {
+            Some(span) => Arc::new(span.metadata(&call.metadata)),
+            None => self.tracer.mark(&call.metadata),
+        };
+        let outcome = self.transport.call(to, out).await;
+        trace::end(span, outcome.as_ref().map(drop));
+        outcome
     }
 
     fn choose(&self, target: &Target, tried: &[Arc<str>]) -> Result<Arc<ServerInfo>> {

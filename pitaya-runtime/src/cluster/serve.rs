@@ -22,7 +22,9 @@ pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<
         count(&server.counters.overdue_calls);
         tracing::debug!(route = &*route, "a remote was dropped at its deadline");
     })?;
-    Ok(answer.inspect_err(|error| tracing::debug!(route = &*route, "a remote failed: {error}")))
+    Ok(answer.inspect_err(|error| {
+        tracing::debug!(route = &*route, code = error.code(), error = error.message(), "a remote failed");
+    }))
 }
 
 async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {

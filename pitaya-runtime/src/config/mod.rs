@@ -38,6 +38,7 @@ mod keys;
 mod load;
 mod nearest;
 mod problem;
+pub(crate) mod redact;
 mod reference;
 mod serde_tree;
 mod setting;

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use super::redact::redact;
+
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -98,10 +100,10 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A value for a message: as JSON, and not without end.
+/// A value for a message: as JSON, without the passwords of addresses, and not without end.
 pub(super) fn shown(value: &serde_json::Value) -> String {
     const LONGEST: usize = 80;
-    let text = value.to_string();
+    let text = redact(&value.to_string());
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}..", &text[..end]),
         None => text,

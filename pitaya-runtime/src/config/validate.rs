@@ -108,6 +108,9 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     let rate = &config.metrics.statsd.rate;
     check.hold(*rate > 0.0 && *rate <= 1.0, "pitaya.metrics.statsd.rate", rate, "must be above 0 and at most 1");
 
+    let ratio = &config.tracing.ratio;
+    check.hold((0.0..=1.0).contains(ratio), "pitaya.tracing.ratio", ratio, "must be from 0 to 1");
+
     let custom = &config.metrics.custom;
     check.metrics("pitaya.metrics.custom.summaries", &custom.summaries, true, false);
     check.metrics("pitaya.metrics.custom.histograms", &custom.histograms, false, true);

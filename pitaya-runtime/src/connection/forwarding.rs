@@ -9,6 +9,7 @@ use super::turn::{Call, Head, Turn};
 use super::{Connection, Work};
 use crate::accept::Framing;
 use crate::counters::count;
+use crate::trace;
 use bytes::Bytes;
 use pitaya_core::cluster::{Forward, Forwarder, Message, ServerInfo};
 use pitaya_core::route::RouteParts;
@@ -163,6 +164,10 @@ where
         let mut message = Forward::new(self.session.id(), head.id, notify, route, body);
         message.uid = uid.as_deref().unwrap_or_default();
         message.data = &data;
+        let of = (if head.answers { head.id } else { 0 }, route);
+        let (server, agent) = (&self.server, &self.agent);
+        let metadata = agent.passing.begin(&server.tracer, &self.session, of, to, server.cluster.transport.span());
+        message.metadata = metadata.as_ref();
         // Before it is sent: its answer may be here before this goes on.
         self.agent.forwarded.fetch_add(1, AcqRel);
         let sent = forwarding.way.forward(to, message);
@@ -175,6 +180,7 @@ where
                 Ok(())
             }
             Err(error) => {
+                self.agent.passing.end(of.0, Err(&error));
                 self.agent.forwarded.fetch_sub(1, AcqRel);
                 count(&self.server.counters.failed_forwards);
                 self.fail(work, head, &error)
@@ -194,7 +200,7 @@ where
             body: Bytes::copy_from_slice(body),
         };
         let turn = Repeat::new(self.server.cluster.clone(), self.agent.clone(), to, again);
-        let turn = Box::new(turn);
+        let turn = trace::turn(self.server.tracer.received(&self.session, route, head.answers), Box::new(turn));
         self.turn = Some(Turn::Call(Call { turn, head, started: Instant::now(), warned: false, context: None }));
     }
 

@@ -7,6 +7,7 @@ use super::{Connection, FLUSH, Work};
 use crate::accept::Framing;
 use crate::call::{Staged, panicked};
 use crate::counters::count;
+use crate::trace::{self, Span};
 use bytes::Bytes;
 use pitaya_core::handler::{Kind, Step};
 use pitaya_core::session::state::Event;
@@ -182,6 +183,8 @@ where
         let at = head.open(out);
         let context = &mut self.context;
         context.enter(head.route, head.id);
+        let span = server.tracer.received(&self.session, entry.name(), head.answers);
+        let inside = span.as_ref().map(Span::enter);
         let step = catch_unwind(AssertUnwindSafe(|| {
             let step = if server.pipeline.has_raw() {
                 place.put_turn(Box::new(Staged::new(
@@ -199,8 +202,10 @@ where
                 Step::Later => place.poll(cx, out),
             }
         }));
+        drop(inside);
         match step {
             Ok(Poll::Ready(outcome)) => {
+                trace::end(span, outcome.as_ref().copied());
                 if server.pipeline.has_raw() {
                     // Its memory is of no use to the next call, and it holds the app.
                     place.take();
@@ -211,6 +216,7 @@ where
                 let Some(turn) = place.take() else { return Ok(()) };
                 out.truncate(at);
                 let context = server.pipeline.has_after().then(|| self.context.clone());
+                let turn = trace::turn(span, turn);
                 let call = Call { turn, head, started: Instant::now(), warned: false, context };
                 if entry.route().concurrent {
                     self.leave(call);

@@ -13,5 +13,5 @@ pub(super) fn malformed(error: impl std::fmt::Display) -> CloseReason {
 pub(super) fn unheard(agent: &Agent, route: u32, error: &Error) {
     count(&agent.server.counters.failed_notifies);
     let route = agent.server.names.get(route as usize).map_or("", |name| name);
-    tracing::debug!(route, "an error that no client is told: {error}");
+    tracing::debug!(route, code = error.code(), error = error.message(), "an error that no client is told");
 }

@@ -2,9 +2,11 @@
 
 use crate::agent::Agent;
 use crate::cluster::{Cluster, is_lost, now};
+use crate::trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Forward, ServerInfo, Sink};
+use pitaya_core::remote::Metadata;
 use pitaya_core::turn::Turn;
 use pitaya_core::{BoxFuture, Error, Result};
 use std::sync::Arc;
@@ -54,7 +56,7 @@ async fn run(cluster: Arc<Cluster>, agent: Arc<Agent>, first: Arc<ServerInfo>, m
             Err(error) if tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
                 tried.push(to.id.clone());
                 let Some(other) = cluster.servers.another(&kind, &tried) else { return Err(error) };
-                tracing::debug!(route = message.route, server = &*other.id, "tried again elsewhere: {error}");
+                tracing::debug!(route = message.route, server = &*other.id, code = error.code(), "tried again elsewhere");
                 to = other;
             }
             outcome => return outcome,
@@ -68,8 +70,13 @@ async fn attempt(cluster: &Cluster, agent: &Arc<Agent>, to: &Arc<ServerInfo>, me
     let way = cluster.transport.open(once);
     let mut forward = Forward::new(message.session, message.id, message.notify, &message.route, &message.body);
     (forward.uid, forward.data) = (&message.uid, &message.data);
+    let span = cluster.tracer.call(&Metadata::new(), to, cluster.transport.span());
+    let metadata = span.as_ref().map(|span| span.metadata(&Metadata::new()));
+    forward.metadata = metadata.as_ref();
     way.forward(to, forward)?;
-    answer.await.unwrap_or_else(|_| Err(Error::rpc_timeout(&message.route)))
+    let outcome = answer.await.unwrap_or_else(|_| Err(Error::rpc_timeout(&message.route)));
+    trace::end(span, outcome.as_ref().map(drop));
+    outcome
 }
 
 /// Hears what becomes of one try; what is pushed goes to the client as ever.

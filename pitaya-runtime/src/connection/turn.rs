@@ -36,7 +36,9 @@ impl Call {
             self.warned = true;
             count(&server.counters.slow_handlers);
             let route = server.names.get(self.head.route as usize).map_or("", |name| name);
-            tracing::warn!(route, "a handler runs for {took:?}, longer than pitaya.limits.handler.soft");
+            if let Some(missed) = server.quotas.slow.admit() {
+                tracing::warn!(route, ?took, missed, "a handler runs for longer than pitaya.limits.handler.soft");
+            }
         }
     }
 }

@@ -224,13 +224,11 @@ impl Groups {
     }
 
     /// A session's uid is no longer here; unless it is back already, in another session.
-    pub(crate) async fn left(&self, uid: &str) {
+    pub(crate) async fn left(&self, uid: &str) -> Answer<()> {
         if self.sessions.by_uid(uid).is_some() {
-            return;
+            return Ok(());
         }
-        if let Err(e) = self.store.remove_everywhere(uid).await {
-            tracing::warn!(uid, "could not leave the groups: {e}");
-        }
+        self.store.remove_everywhere(uid).await.map(drop)
     }
 }
 

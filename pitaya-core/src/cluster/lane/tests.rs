@@ -38,7 +38,7 @@ proptest! {
         let mut bundle = Vec::new();
         open(7, &mut bundle);
         let (session, sender) = (session_part(3, "u", b"{}"), sender_part("fe", b"{}"));
-        let message = Outgoing { session: &session, sender: &sender, id: 9, notify: false, route: "a.b.c", body: b"xyz" };
+        let message = Outgoing { session: &session, sender: &sender, id: 9, notify: false, route: "a.b.c", body: b"xyz", own: b"{}" };
         message.carry(Number::new(1, 2, 3), &mut bundle);
         push(Number::new(1, 2, 0), "onX", b"y", &mut bundle);
         if let Some(place) = bundle.get_mut(at) {
@@ -56,10 +56,10 @@ proptest! {
     fn a_request_is_what_prost_writes(
         (id, session, uid, data) in (any::<u64>(), any::<i64>(), "[a-z]{0,9}", proptest::collection::vec(any::<u8>(), 0..40)),
         (notify, route, body) in (any::<bool>(), "[a-z.]{0,20}", proptest::collection::vec(any::<u8>(), 0..300)),
-        number in number(),
+        number in number(), own in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let (session_bytes, sender) = (session_part(session, &uid, &data), sender_part("fe-1", b"{\"a\":1}"));
-        let message = Outgoing { session: &session_bytes, sender: &sender, id, notify, route: &route, body: &body };
+        let message = Outgoing { session: &session_bytes, sender: &sender, id, notify, route: &route, body: &body, own: &own };
         let mut plain = Vec::new();
         message.write(&mut plain);
         prop_assert_eq!(plain.len(), message.plain_len());
@@ -88,7 +88,7 @@ proptest! {
         let read = Forwarded::read(envelopes[0]).expect("a request");
         let wanted = Forwarded {
             sys: true, session, uid: uid.as_bytes(), data: &data, id, notify, route: route.as_bytes(), body: &body,
-            frontend: b"fe-1", metadata: b"{\"a\":1}", number,
+            frontend: b"fe-1", metadata: b"{\"a\":1}", own: &own, number,
         };
         prop_assert_eq!(read, wanted);
     }
@@ -135,7 +135,7 @@ fn the_example_of_the_docs() {
     let mut bundle = Vec::new();
     open(1000, &mut bundle);
     let message =
-        Outgoing { session: &session, sender: &sender, id: 3, notify: false, route: "room.room.join", body: b"hi" };
+        Outgoing { session: &session, sender: &sender, id: 3, notify: false, route: "room.room.join", body: b"hi", own: b"" };
     message.carry(Number::new(5, 0, 1), &mut bundle);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wanted = "11e8030000000000000a38120a0807120275311a027b7d1a160803120e726f6f6d2e726f6f6d2e6a6f696e1a026869220466652d312a027b7dc13e0100000000050000";

@@ -2,6 +2,7 @@
 
 use crate::cluster::sys;
 use crate::server::Server;
+use crate::trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::Session as Named;
@@ -12,6 +13,7 @@ use pitaya_core::rpc::{Metadata, Peer, Rpc, RpcCall, Target};
 use pitaya_core::session::{Link, Push};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes, same};
 use prost::Message;
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -54,6 +56,7 @@ impl RemoteAgent {
         self.session == message.session
             && Arc::ptr_eq(&self.frontend, &message.frontend)
             && Arc::ptr_eq(&self.back, &message.back)
+            && Arc::ptr_eq(&self.metadata, &message.metadata)
             && same(self.uid.lock().as_deref().unwrap_or_default().as_bytes(), &message.uid)
             && self.pushed.lock().is_none()
     }
@@ -84,7 +87,10 @@ impl RemoteAgent {
 
 impl Link for RemoteAgent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
-        self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body)
+        let span = self.server.tracer.tells("push", route);
+        let pushed = self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body);
+        trace::end(span, pushed.as_ref().copied());
+        pushed
     }
 
     fn send(&self, push: &Push) -> Result<()> {
@@ -93,12 +99,16 @@ impl Link for RemoteAgent {
 
     /// The reason stays here: the wire between servers has no place for it.
     fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
-        self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref())
+        let span = self.server.tracer.tells("kick", "");
+        let kicked = self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref());
+        trace::end(span, kicked.as_ref().copied());
+        kicked
     }
 
     fn close(&self, _: CloseReason) {
         if let Err(error) = self.kick(None) {
-            tracing::debug!(session = self.session, "a session of another server could not be closed: {error}");
+            let (code, error) = (error.code(), error.message());
+            tracing::debug!(session = self.session, code, error, "a session of another server could not be closed");
         }
     }
 
@@ -116,7 +126,7 @@ impl Link for RemoteAgent {
             }
             if server.registry.hears_sessions() {
                 let event = SessionEvent { session: session.clone(), state: server.state() };
-                server.registry.session(SessionMoment::Bound, &event).await;
+                server.hear(SessionMoment::Bound, &event).await;
             }
             Ok(())
         })
@@ -134,6 +144,10 @@ impl Link for RemoteAgent {
             *self.pushed.lock() = Some(data);
             Ok(())
         })
+    }
+
+    fn panicked(&self, _: &Session, panic: &(dyn Any + Send)) {
+        self.server.panicked(Some("an on_close callback"), panic);
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {

@@ -6,6 +6,7 @@ use crate::call::{Staged, after, overdue};
 use crate::cluster::now;
 use crate::counters::count;
 use crate::server::Server;
+use crate::trace::{self, Span};
 use bytes::Bytes;
 use pitaya_core::cluster::IncomingMessage;
 use pitaya_core::context::Origin;
@@ -164,6 +165,9 @@ pub(super) fn begin(
     let Workplace { out, places, .. } = workplace;
     let place = &mut places[route as usize % PLACES];
     out.clear();
+    let session = (message.session, &*message.uid);
+    let span = server.tracer.served(entry.name(), &message.metadata, Some(&message.frontend), Some(session));
+    let inside = span.as_ref().map(Span::enter);
     let step = catch_unwind(AssertUnwindSafe(|| {
         let step = if server.pipeline.has_raw() {
             place.put_turn(Box::new(Staged::new(server, of.context.clone(), route, message.body.clone())));
@@ -176,15 +180,18 @@ pub(super) fn begin(
             Step::Later => place.poll(cx, out),
         }
     }));
+    drop(inside);
     let outcome = match step {
         Ok(Poll::Pending) => {
             let concurrent = entry.route().concurrent;
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
+            let turn = trace::turn(span, turn);
             return Begun::Pending(Box::new(Pending { turn, of, message, route, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
         Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),
     };
+    trace::end(span, outcome.as_ref().copied());
     if server.pipeline.has_raw() || outcome.is_err() {
         // Its memory is of no use to the next call, and it holds the app.
         place.take();
@@ -217,7 +224,9 @@ impl Pending {
         let took = started.elapsed();
         if server.settings.handler_soft.is_some_and(|soft| took >= soft) {
             count(&server.counters.slow_handlers);
-            tracing::warn!(route = name, "a handler ran for {took:?}, longer than pitaya.limits.handler.soft");
+            if let Some(missed) = server.quotas.slow.admit() {
+                tracing::warn!(route = name, ?took, missed, "a handler ran for longer than pitaya.limits.handler.soft");
+            }
         }
         finish(server, &self.message, &self.of.context, &mut out, outcome);
         Ended::new(self.of, &self.message, self.concurrent)
@@ -266,7 +275,8 @@ fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &m
 fn answer(server: &Server, message: &IncomingMessage, outcome: Result<(), &Error>, out: &[u8]) {
     if let Err(error) = outcome {
         count(if message.notify { &server.counters.failed_notifies } else { &server.counters.error_answers });
-        tracing::debug!(session = message.session, "a forwarded message failed: {error}");
+        let (code, error) = (error.code(), error.message());
+        tracing::debug!(session = message.session, code, error, "a forwarded message failed");
     }
     let body = if message.notify { &[][..] } else { out };
     message.back.answer(message.ticket, outcome.map(|()| body));

@@ -1,5 +1,6 @@
 //! Where etcd is.
 
+use crate::config::redact::redact;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Endpoint;
@@ -22,10 +23,13 @@ pub struct AddressError {
 
 /// Reads `host:port`, with or without `http://`. Gives the address as it is shown.
 pub(super) fn parse(address: &str, dial: Duration) -> Result<(Arc<str>, Endpoint), AddressError> {
-    let error = |reason: &str| AddressError { address: address.to_owned(), reason: reason.to_owned() };
+    let error = |reason: &str| AddressError { address: redact(address), reason: reason.to_owned() };
     let trimmed = address.trim().trim_end_matches('/');
     if trimmed.starts_with("https://") {
         return Err(error("TLS to etcd is not spoken here"));
+    }
+    if trimmed.contains('@') {
+        return Err(error("a name and a password are the keys `user` and `pass` beside it"));
     }
     let host = trimmed.strip_prefix("http://").unwrap_or(trimmed);
     let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(|e| error(&e.to_string()))?;
@@ -54,6 +58,8 @@ mod tests {
         for good in ["localhost:2379", "http://10.0.0.1:2379", "http://etcd-0.etcd:2379/", "[::1]:2379"] {
             assert!(parse(good, PONG).is_ok(), "{good}");
         }
+        let error = parse("http://root:secret@a:1", PONG).expect_err("a password").to_string();
+        assert!(error.contains("`http://..@a:1`") && error.contains("`pass`"), "{error}");
         for bad in ["", "localhost", ":2379", "localhost:port", "https://a:1", "http://a:1/path", "a b:1", "unix:///x"]
         {
             let error = parse(bad, PONG).expect_err(bad).to_string();

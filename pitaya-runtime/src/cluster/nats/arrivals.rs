@@ -136,13 +136,25 @@ impl Arrivals {
 impl Known {
     fn message(&self, forwarded: &Forwarded<'_>, payload: &Bytes, deadline: Instant) -> IncomingMessage {
         let Forwarded { session, uid, data, id, notify, route, body, number, .. } = *forwarded;
-        let (peer, metadata, front) = (self.peer.clone(), self.metadata.clone(), self.front.clone());
+        let (peer, front) = (self.peer.clone(), self.front.clone());
+        let metadata = if forwarded.own.is_empty() { self.metadata.clone() } else { self.with(forwarded.own) };
         let mut message = IncomingMessage::new(peer, metadata, session, deadline, front, number.0);
         message.uid = payload.slice_ref(uid);
         message.data = SessionData::usual(data).unwrap_or_else(|| payload.slice_ref(data));
         (message.id, message.notify) = (id, notify);
         (message.route, message.body) = (payload.slice_ref(route), payload.slice_ref(body));
         message
+    }
+}
+
+impl Known {
+    /// The frontend's metadata, and what one message brings. What cannot be read is left out: the message runs all the same.
+    #[cold]
+    fn with(&self, own: &[u8]) -> Arc<Metadata> {
+        let Ok(own) = metadata::decode(own) else { return self.metadata.clone() };
+        let mut all = Metadata::clone(&self.metadata);
+        all.extend(own);
+        Arc::new(all)
     }
 }
 

@@ -304,7 +304,7 @@ fn options(hub: &Arc<Hub>, target: &ServerAddr, signals: &Arc<Signals>) -> Conne
                 Event::ServerError(error) => {
                     count(&hub.counters.broker_errors);
                     if !reported.swap(true, Relaxed) {
-                        tracing::warn!(%error, "NATS reports an error");
+                        tracing::warn!(error = error.to_string(), "NATS reports an error");
                     }
                 }
                 Event::Connected | Event::Draining | Event::ClientError(_) => {}

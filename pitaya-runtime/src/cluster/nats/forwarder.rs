@@ -41,7 +41,12 @@ impl Path {
     /// To a server of ours, behind all that was sent to it before.
     fn by_lane(&self, line: &Line, seat: &Seat, way: &mut Way, lane: u32, own: &Own, of: &Forward<'_>) -> Result<()> {
         let number = Number(seat.number.0 | u64::from(way.next()));
-        let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let mut message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let json;
+        if let Some(metadata) = of.metadata {
+            json = serde_json::to_vec(metadata).unwrap_or_default();
+            message.own = &json;
+        }
         let bundle = line.post.forward(lane, number, &message).map_err(|refusal| self.hub.refused(refusal))?;
         way.sent(of.id, of.route, lane, bundle);
         Ok(())
@@ -58,7 +63,13 @@ impl Path {
         of: &Forward<'_>,
     ) -> Result<()> {
         check(to)?;
-        let message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let mut message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let sender;
+        if let Some(metadata) = of.metadata {
+            let all = own.metadata.iter().chain(metadata).map(|(k, v)| (k.clone(), v.clone())).collect();
+            sender = self.hub.sender(&own.info, &all);
+            message.sender = &sender;
+        }
         let mut payload = Vec::with_capacity(message.plain_len());
         message.write(&mut payload);
         let route = way.route(of.route);
@@ -72,7 +83,7 @@ impl Path {
 
 fn outgoing<'a>(session: &'a [u8], own: &'a Own, of: &Forward<'a>) -> Outgoing<'a> {
     let Forward { id, notify, route, body, .. } = *of;
-    Outgoing { session, sender: &own.sender, id, notify, route, body }
+    Outgoing { session, sender: &own.sender, id, notify, route, body, own: &[] }
 }
 
 impl Forwarder for Path {

@@ -24,6 +24,8 @@ use tokio_util::task::TaskTracker;
 pub(super) struct Own {
     pub(super) info: Arc<ServerInfo>,
     pub(super) callee: Arc<dyn Callee>,
+    /// What travels with every message that is forwarded.
+    pub(super) metadata: Metadata,
     /// What every forwarded message says of its sender: constant, so that a receiver parses it once.
     pub(super) sender: Vec<u8>,
 }
@@ -64,10 +66,15 @@ impl Hub {
 
     /// Becomes this server, once.
     pub(super) fn become_server(&self, info: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> Result<()> {
-        let json = metadata::encode(&Metadata::new(), &info.id, &info.kind, self.settings.request_timeout);
-        let sender = sender_part(&info.id, &json);
-        let own = Own { info, callee, sender };
+        let metadata = callee.metadata();
+        let sender = self.sender(&info, &metadata);
+        let own = Own { info, callee, metadata, sender };
         self.own.set(own).map_err(|_| Error::internal("the transport was started already"))
+    }
+
+    /// What a message with these metadata says of its sender.
+    pub(super) fn sender(&self, info: &ServerInfo, metadata: &Metadata) -> Vec<u8> {
+        sender_part(&info.id, &metadata::encode(metadata, &info.id, &info.kind, self.settings.request_timeout))
     }
 
     /// Who this server is, once it was started.

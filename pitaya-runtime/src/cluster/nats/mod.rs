@@ -111,6 +111,11 @@ impl Transport for NatsTransport {
         self.hub.line.load().as_ref().is_some_and(|line| !line.signals.down.is_cancelled())
     }
 
+    /// Go's name (`pkg/cluster/nats_rpc_client.go`, `Call`).
+    fn span(&self) -> &'static str {
+        "NATS RPC Call"
+    }
+
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
         let to = to.clone();
         Box::pin(async move { self.carry(&to, call).await })

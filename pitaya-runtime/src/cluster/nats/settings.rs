@@ -1,6 +1,7 @@
 //! What the transport reads from the configuration.
 
 use crate::config::Rpc;
+use crate::config::redact::redact;
 use async_nats::ServerAddr;
 use pitaya_core::{Error, Result};
 use std::time::Duration;
@@ -39,11 +40,7 @@ impl Settings {
 
     /// The addresses as they may be shown: without names and passwords.
     pub(super) fn connect_shown(&self) -> String {
-        let shown = self.connect.split(',').map(|text| match text.rsplit_once('@') {
-            Some((_, host)) => host.trim(),
-            None => text.trim(),
-        });
-        shown.collect::<Vec<_>>().join(",")
+        redact(&self.connect)
     }
 
     /// The addresses of the broker.

@@ -10,6 +10,7 @@ pub(super) mod legacy;
 mod limits;
 mod metrics;
 mod services;
+mod tracing;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use discovery::*;
 pub use limits::*;
 pub use metrics::*;
 pub use services::*;
+pub use tracing::*;
 
 use super::setting::{SerializerType, Setting};
 
@@ -115,6 +117,8 @@ section! {
         conn: Conn,
         limits: Limits,
         metrics: Metrics,
+        tracing: Tracing,
+        log: Log,
         cluster: Cluster,
         groups: Groups,
         modules: Modules,
