@@ -4,7 +4,7 @@ use super::mode::Mode;
 use super::unmounted::unmounted;
 use super::{BuildError, Builder, Problem};
 use crate::accept::Admission;
-use crate::app::{App, Start};
+use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
@@ -129,6 +129,7 @@ impl Builder {
             sessions,
             leave_groups: self.leave_groups.then(|| groups.clone()),
             counters: Default::default(),
+            starving: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -136,8 +137,14 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start =
-            Start { acceptors: self.acceptors, admission: Arc::new(admission), state: self.state, sweeper, warnings };
+        let start = Start {
+            acceptors: self.acceptors,
+            admission: Arc::new(admission),
+            admin: Admin::from(&self.config),
+            state: self.state,
+            sweeper,
+            warnings,
+        };
         let rpc = Rpc::shared(cluster);
         Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
     }

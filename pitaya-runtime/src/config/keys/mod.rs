@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod discovery;
+mod health;
 pub(super) mod legacy;
 mod limits;
 mod metrics;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use client::*;
 pub use cluster::*;
 pub use discovery::*;
+pub use health::*;
 pub use limits::*;
 pub use metrics::*;
 pub use services::*;
@@ -115,6 +117,7 @@ section! {
         conn: Conn,
         limits: Limits,
         metrics: Metrics,
+        health: Health,
         cluster: Cluster,
         groups: Groups,
         modules: Modules,
