@@ -46,8 +46,7 @@ impl Table {
 
     pub(super) fn ask(&self, request: &Request) -> Outcome {
         let Some((_, endpoint)) = self.0.iter().find(|(path, _)| *path == request.path) else {
-            let known: Vec<_> = self.0.iter().map(|(path, _)| *path).collect();
-            return Outcome::Now(Answer::text("404 Not Found", format!("there is {}\n", known.join(", "))));
+            return Outcome::Now(Answer::text("404 Not Found", format!("there is {self}\n")));
         };
         match (endpoint, request.method) {
             (Endpoint::Look(answer), Method::Get | Method::Head) => Outcome::Now(answer()),
@@ -62,8 +61,10 @@ impl Table {
     }
 }
 
-impl fmt::Debug for Table {
+/// The paths.
+impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(path, _)| path)).finish()
+        let paths: Vec<_> = self.0.iter().map(|(path, _)| *path).collect();
+        f.write_str(&paths.join(", "))
     }
 }

@@ -133,7 +133,7 @@ impl App {
         let failed = |source| StartError::Bind { acceptor: format!("http://{host}:{port}"), source };
         let listener = Listener::bind(&host, port).await.map_err(failed)?;
         let address = listener.address().map_err(failed)?;
-        tracing::info!("answering {table:?} on http://{address}");
+        tracing::info!("answering {table} on http://{address}");
         let task = AbortOnDropHandle::new(tokio::spawn(listener.run(table)));
         *self.0.admin.lock() = Some(Open { address, _task: task });
         Ok(())
