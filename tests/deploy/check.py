@@ -18,8 +18,8 @@ MANIFESTS = ROOT / "deploy/kubernetes"
 COMPOSE = ROOT / "deploy/compose.yaml"
 # The oldest that is still to be found, and the newest that is known.
 VERSIONS = ["1.29", "1.37"]
-# The steps of a stop that have pitaya.limits.shutdown.timeout each: App::shutdown.
-STEPS = 6
+# The waits of a stop that have pitaya.limits.shutdown.timeout each (App::shutdown), and the seconds of those that have not.
+WAITS, MORE = 7, 2
 
 problems = []
 
@@ -44,6 +44,11 @@ def seconds(text):
     if not found:
         sys.exit(f"`{text}` is not a duration")
     return int(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def stop(told):
+    """How long an orderly stop takes at most, without modules."""
+    return WAITS * seconds(told["PITAYA_LIMITS_SHUTDOWN_TIMEOUT"]) + MORE
 
 
 def keys_of_the_config():
@@ -141,7 +146,7 @@ def servers(resources, settings, known):
             need = (
                 seconds(told["PITAYA_HEALTH_PRESTOP_DELAY"])
                 + seconds(told["PITAYA_SESSION_DRAIN_TIMEOUT"])
-                + STEPS * seconds(told["PITAYA_LIMITS_SHUTDOWN_TIMEOUT"])
+                + stop(told)
             )
             grace = template["spec"].get("terminationGracePeriodSeconds", 30)
             hold(grace >= need, where, f"terminationGracePeriodSeconds is {grace}, a drain and a stop take up to {need:.0f}")
@@ -185,7 +190,7 @@ def compose(known):
         if service["image"] == "pitaya-cluster":
             told = {**known, **service["environment"]}
             variables(where, service["environment"], known)
-            need = seconds(told["PITAYA_SESSION_DRAIN_TIMEOUT"]) + STEPS * seconds(told["PITAYA_LIMITS_SHUTDOWN_TIMEOUT"])
+            need = seconds(told["PITAYA_SESSION_DRAIN_TIMEOUT"]) + stop(told)
             grace = seconds(service["stop_grace_period"])
             hold(grace >= need, where, f"stop_grace_period is {grace} s, a drain and a stop take up to {need:.0f} s")
             build = service["build"]
