@@ -1,10 +1,7 @@
 //! Whether an app can serve.
 
-use parking_lot::Mutex;
 use std::fmt;
-use std::io;
-use std::time::Duration;
-use tokio::time::Instant;
+use std::fs::File;
 
 /// Whether an app can serve, part by part: [`App::health`](crate::App::health).
 ///
@@ -56,26 +53,14 @@ impl fmt::Display for Health {
     }
 }
 
-/// How long one failed `accept` counts. As long as clients wait at the door there is a next one every 50 ms.
-const RECENT: Duration = Duration::from_secs(1);
+/// `EMFILE` and `ENFILE`: the process, or the whole system, has no file descriptor left.
+const NONE_LEFT: [i32; 2] = [24, 23];
 
-/// Sockets cannot be had: file descriptors or memory are used up.
-#[derive(Debug, Default)]
-pub(crate) struct Starving(Mutex<Option<(Instant, String)>>);
-
-impl Starving {
-    /// An `accept` failed. A client that gave up first is none of our troubles.
-    #[cold]
-    pub(crate) fn failed(&self, error: &io::Error) {
-        if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-            *self.0.lock() = Some((Instant::now(), format!("cannot accept: {error}")));
-        }
-    }
-
-    pub(crate) fn problem(&self) -> Option<String> {
-        let last = self.0.lock();
-        last.as_ref().filter(|(at, _)| at.elapsed() < RECENT).map(|(_, problem)| problem.clone())
-    }
+/// Whether the next client could not even be accepted: found out by taking what it would take, for a moment.
+pub(crate) fn without_files() -> Option<String> {
+    let error = File::open("/dev/null").err()?;
+    error.raw_os_error().filter(|code| NONE_LEFT.contains(code))?;
+    Some(format!("no file descriptor is left: {error}"))
 }
 
 #[cfg(test)]
@@ -90,16 +75,5 @@ mod tests {
         assert!(!health.is_ready());
         assert_eq!(health.problem("discovery"), Some("away"));
         assert_eq!(health.to_string(), "app: ok\nacceptors: ok\ndiscovery: away\ntransport: ok\n");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_accept_counts_for_a_second() {
-        let starving = Starving::default();
-        starving.failed(&io::ErrorKind::ConnectionAborted.into());
-        assert_eq!(starving.problem(), None);
-        starving.failed(&io::Error::from_raw_os_error(24));
-        assert!(starving.problem().is_some_and(|problem| problem.contains("Too many open files")));
-        tokio::time::advance(RECENT).await;
-        assert_eq!(starving.problem(), None);
     }
 }

@@ -5,7 +5,6 @@ use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
-use crate::health::Starving;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 use parking_lot::Mutex;
@@ -55,7 +54,6 @@ pub(crate) struct Server {
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,
-    pub(crate) starving: Starving,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.

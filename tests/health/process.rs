@@ -71,7 +71,7 @@ async fn a_process_without_file_descriptors_lives_and_is_not_ready() {
     for _ in 0..200 {
         crowd.push(TcpStream::connect(players).await.expect("the system takes it"));
     }
-    ready(at, 503, "acceptors: cannot accept: Too many open files").await;
+    ready(at, 503, "acceptors: no file descriptor is left").await;
     drop(crowd);
     ready(at, 200, "").await;
 }

@@ -90,7 +90,6 @@ impl<A: Acceptor> Bound for Ready<A> {
                 match accepted {
                     Ok((raw, remote)) => admit(&acceptor, raw, remote, &server, &admission),
                     Err(e) => {
-                        server.starving.failed(&e);
                         if complained.is_none_or(|at| at.elapsed() >= QUIET) {
                             complained = Some(Instant::now());
                             tracing::warn!(%address, "cannot accept: {e}");

@@ -3,6 +3,7 @@
 use super::request::{Method, read};
 use super::table::Outcome;
 use super::{Answer, Table};
+use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
@@ -25,13 +26,35 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// The pause after an error of `accept`.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// File descriptors that are kept for who asks here.
+const SPARE: usize = 4;
+
 /// A bound socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
-    /// Where all file descriptors are taken this one is given up for a moment: a server that has none left for players
-    /// must still be able to say so, and that it lives.
-    spare: Option<File>,
+    spare: Arc<Spare>,
+}
+
+/// Open files, each to be given up for a connection where no descriptor is left: a server that has none for players must
+/// still be able to say so, and that it lives. Several, because whoever is faster may have the one that is given up, or
+/// taken back.
+#[derive(Debug, Default)]
+struct Spare(Mutex<Vec<File>>);
+
+impl Spare {
+    /// Whether there was one.
+    fn give(&self) -> bool {
+        self.0.lock().pop().is_some()
+    }
+
+    fn take_back(&self) {
+        let mut files = self.0.lock();
+        while files.len() < SPARE {
+            let Ok(file) = File::open("/dev/null") else { return };
+            files.push(file);
+        }
+    }
 }
 
 impl Listener {
@@ -40,7 +63,9 @@ impl Listener {
     /// # Errors
     /// When the address cannot be had.
     pub(crate) async fn bind(host: &str, port: u16) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind((host, port)).await?, spare: spare() })
+        let listener = Self { socket: TcpListener::bind((host, port)).await?, spare: Arc::default() };
+        listener.spare.take_back();
+        Ok(listener)
     }
 
     /// Where it listens.
@@ -49,7 +74,7 @@ impl Listener {
     }
 
     /// Answers from the table, until it is dropped; with it go all connections.
-    pub(crate) async fn run(mut self, table: Table) {
+    pub(crate) async fn run(self, table: Table) {
         let shared = Arc::new(Shared { table, long: Arc::new(Semaphore::new(LONG)) });
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let end = CancellationToken::new();
@@ -59,31 +84,30 @@ impl Listener {
             let Ok(place) = places.clone().acquire_owned().await else { return };
             match self.accept().await {
                 Ok(stream) => {
-                    let (shared, end) = (shared.clone(), end.clone());
-                    tokio::spawn(async move { end.run_until_cancelled(serve(stream, &shared, place)).await });
+                    let (shared, end, spare) = (shared.clone(), end.clone(), self.spare.clone());
+                    tokio::spawn(async move {
+                        end.run_until_cancelled(serve(stream, &shared, place)).await;
+                        spare.take_back();
+                    });
                 }
                 Err(e) => {
                     tracing::debug!("the admin port cannot accept: {e}");
                     sleep(PAUSE).await;
+                    self.spare.take_back();
                 }
             }
         }
     }
 
-    async fn accept(&mut self) -> io::Result<TcpStream> {
-        let accepted = match self.socket.accept().await {
-            Err(_) if self.spare.take().is_some() => self.socket.accept().await,
-            accepted => accepted,
-        };
-        if self.spare.is_none() {
-            self.spare = spare();
+    async fn accept(&self) -> io::Result<TcpStream> {
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, _)) => return Ok(stream),
+                Err(_) if self.spare.give() => {}
+                Err(e) => return Err(e),
+            }
         }
-        accepted.map(|(stream, _)| stream)
     }
-}
-
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }
 
 struct Shared {

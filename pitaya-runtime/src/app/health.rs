@@ -3,7 +3,7 @@
 use super::{App, Inner, StartError};
 use crate::admin::{Answer, Listener, Table};
 use crate::config::{Config, PreStop};
-use crate::health::Health;
+use crate::health::{Health, without_files};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::SeqCst;
 use tokio::time::sleep;
@@ -64,7 +64,7 @@ impl App {
         let full = || known(!admission.is_full(), "as many connections as pitaya.limits.connections.total allows");
         Health::new([
             ("app", self.problem().map(str::to_owned)),
-            ("acceptors", server.starving.problem().or_else(full)),
+            ("acceptors", without_files().or_else(full)),
             (
                 "discovery",
                 known(cluster.discovery.is_connected(), "its service does not answer: servers are those last seen"),

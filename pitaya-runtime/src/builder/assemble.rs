@@ -129,7 +129,6 @@ impl Builder {
             sessions,
             leave_groups: self.leave_groups.then(|| groups.clone()),
             counters: Default::default(),
-            starving: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
