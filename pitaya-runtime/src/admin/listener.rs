@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at the same time. More wait in the system's queue.
 const CONNECTIONS: usize = 64;
-/// Of them, those that wait for something long are not counted; there are at most so many.
+/// Beside them, those that wait for something long.
 const LONG: usize = 4;
 /// Time to ask, and time to take the answer.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -4,8 +4,11 @@ use super::{App, Inner, StartError};
 use crate::admin::{Answer, Listener, Table};
 use crate::config::{Config, PreStop};
 use crate::health::{Health, without_files};
+use futures_util::FutureExt;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -110,22 +113,7 @@ impl App {
             });
         }
         if pre_stop.enabled {
-            let (app, delay) = (self.clone(), pre_stop.delay);
-            table.act("/pre-stop", move || {
-                let app = app.clone();
-                // A task of its own: what has begun goes on, whether or not somebody waits for it.
-                let drain = tokio::spawn(async move {
-                    app.0.leaving.store(true, SeqCst);
-                    let _ = app.0.stop.run_until_cancelled(sleep(delay)).await;
-                    app.drain().await
-                });
-                Box::pin(async move {
-                    match drain.await {
-                        Ok(left) => Answer::text("200 OK", format!("drained: {left} sessions left\n")),
-                        Err(_) => Answer::text("500 Internal Server Error", "the drain failed\n"),
-                    }
-                })
-            });
+            self.serve_pre_stop(&mut table, pre_stop.delay);
         }
         if table.is_empty() {
             return Ok(());
@@ -137,5 +125,28 @@ impl App {
         let task = AbortOnDropHandle::new(tokio::spawn(listener.run(table)));
         *self.0.admin.lock() = Some(Open { address, _task: task });
         Ok(())
+    }
+
+    fn serve_pre_stop(&self, table: &mut Table, delay: Duration) {
+        let (app, once) = (self.clone(), OnceLock::new());
+        table.act("/pre-stop", move || {
+            let begin = || {
+                app.0.leaving.store(true, SeqCst);
+                let app = app.clone();
+                let drain = async move {
+                    let _ = app.0.stop.run_until_cancelled(sleep(delay)).await;
+                    app.drain().await
+                };
+                // A task of its own: what has begun goes on, whether or not somebody waits for it.
+                tokio::spawn(drain).map(|left| left.ok()).shared()
+            };
+            let drain = once.get_or_init(begin).clone();
+            Box::pin(async move {
+                match drain.await {
+                    Some(left) => Answer::text("200 OK", format!("drained: {left} sessions left\n")),
+                    None => Answer::text("500 Internal Server Error", "the drain failed\n"),
+                }
+            })
+        });
     }
 }
