@@ -8,6 +8,8 @@
 //! cargo run --example cluster -- --role room --nats nats://127.0.0.1:4222 --etcd http://127.0.0.1:2379
 //! cargo run --example cluster -- --role connector --port 3250 --nats nats://127.0.0.1:4222 --etcd http://127.0.0.1:2379
 //! ```
+//!
+//! `deploy/` has the same for Kubernetes and Compose, with probes: `PITAYA_HEALTH_ENABLED=true`, port 9090.
 
 mod args;
 mod door;

@@ -1,6 +1,9 @@
 //! A running app, and the handle to it.
 
+mod health;
 mod stop;
+
+pub(crate) use health::Admin;
 
 use crate::accept::{Admission, Bound, Listen};
 use crate::cluster::{Calls, Servers};
@@ -22,8 +25,9 @@ use pitaya_core::wire::Dictionary;
 use pitaya_core::{AppEvent, BoxFuture, Error, Result, Rpc, State};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One server of a game: built by a [`Builder`](crate::Builder), run, and stopped. A cheap handle: clone it, keep it,
@@ -33,6 +37,7 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
+    admission: Arc<Admission>,
     users: Users,
     groups: Groups,
     timers: Timers,
@@ -46,6 +51,13 @@ struct Inner {
     /// What is needed once, to start.
     start: Mutex<Option<Start>>,
     addresses: Mutex<Vec<SocketAddr>>,
+    admin: Mutex<Option<health::Open>>,
+    /// It has started, to the end.
+    running: AtomicBool,
+    /// It drains, or is about to.
+    leaving: AtomicBool,
+    /// When the drain began: there is one.
+    draining: OnceLock<Instant>,
     /// Somebody asked it to stop.
     stop: CancellationToken,
     /// It has stopped.
@@ -55,6 +67,7 @@ struct Inner {
 pub(crate) struct Start {
     pub(crate) acceptors: Vec<Box<dyn Listen>>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) admin: Admin,
     pub(crate) state: State,
     /// Ends groups whose time is over.
     pub(crate) sweeper: BoxFuture<'static, ()>,
@@ -126,6 +139,7 @@ impl App {
     ) -> Self {
         Self(Arc::new(Inner {
             server,
+            admission: start.admission.clone(),
             users,
             groups,
             timers,
@@ -135,6 +149,10 @@ impl App {
             calls: Mutex::default(),
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
+            admin: Mutex::default(),
+            running: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            draining: OnceLock::new(),
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }))
@@ -166,7 +184,7 @@ impl App {
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(sweeper).await;
         });
-        let started = self.start_all(start.acceptors, &start.admission, &AppEvent { state }).await;
+        let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
         if started.is_err() {
             self.0.stop.cancel();
             self.finish().await;
@@ -183,11 +201,12 @@ impl App {
     async fn start_all(
         &self,
         acceptors: Vec<Box<dyn Listen>>,
-        admission: &Arc<Admission>,
+        admin: Admin,
         event: &AppEvent,
     ) -> Result<(), StartError> {
         let server = &self.0.server;
         let cluster = &server.cluster;
+        self.open_admin(admin).await?;
         // Bound first, so that a busy port is known before anything has been done; accepting comes last.
         let mut bound: Vec<Box<dyn Bound>> = Vec::new();
         for acceptor in acceptors {
@@ -215,8 +234,9 @@ impl App {
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
-            server.tasks.spawn(acceptor.run(server.clone(), admission.clone()));
+            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
         }
+        self.0.running.store(true, SeqCst);
         Ok(())
     }
 

@@ -32,6 +32,7 @@
 //! order) → `pitaya_core::registry` (the row of the route) → the method → `outbox` and back.
 
 pub mod accept;
+mod admin;
 mod agent;
 mod app;
 mod builder;
@@ -44,6 +45,7 @@ mod dictionary;
 pub mod docs;
 pub mod groups;
 mod handshake;
+pub mod health;
 mod lent;
 #[cfg(feature = "logs")]
 pub mod logs;
@@ -69,6 +71,7 @@ pub use builder::{BuildError, Builder, Problem};
 pub use counters::Counts;
 pub use groups::Groups;
 pub use handshake::{Refusal, Validator};
+pub use health::Health;
 pub use modules::Module;
 pub use pitaya_core::*;
 pub use pitaya_macros::{handler, remote};

@@ -47,6 +47,11 @@ impl Admission {
         }
     }
 
+    /// All places are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.total > 0 && self.live.load(Relaxed) >= self.total
+    }
+
     /// Takes a place, or counts why there is none.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, counters: &Counters) -> Option<Admitted> {
         count(&counters.accepted);

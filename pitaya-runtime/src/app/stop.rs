@@ -92,7 +92,8 @@ impl App {
 
     /// Waits until the sessions have ended by themselves and no module has anything [in progress], for at most
     /// `pitaya.session.drain.timeout`, and says how many sessions are left then; how many there are is logged every
-    /// `pitaya.session.drain.period`. A [`shutdown`](Self::shutdown) ends the wait.
+    /// `pitaya.session.drain.period`. A [`shutdown`](Self::shutdown) ends the wait. There is one drain: further calls wait for
+    /// the same.
     ///
     /// New clients are not let in from now on, unless `pitaya.session.drain.accept` says so: they find another server, and
     /// this one gets empty. It stays in discovery all the while: other servers must reach the sessions that are still here,
@@ -103,13 +104,20 @@ impl App {
     pub async fn drain(&self) -> usize {
         let Inner { server, stop, .. } = &*self.0;
         let (drain, modules) = (&server.settings.drain, self.modules());
-        let begun = Instant::now();
+        self.0.leaving.store(true, SeqCst);
+        let mut first = false;
+        let begun = *self.0.draining.get_or_init(|| {
+            first = true;
+            Instant::now()
+        });
         let end = begun + drain.timeout;
         if !drain.accept {
             server.accepting.cancel();
         }
-        modules.draining(self);
-        let mut look = begun;
+        if first {
+            modules.draining(self);
+        }
+        let mut look = Instant::now();
         loop {
             let emptied = server.sessions.emptied();
             let left = server.sessions.count();
@@ -181,6 +189,7 @@ impl App {
         // They hold this very app.
         let (state, modules) = (std::mem::take(&mut *server.state.lock()), std::mem::take(&mut *self.0.modules.lock()));
         drop((state, modules));
+        drop(self.0.admin.lock().take());
         self.0.stopped.cancel();
     }
 

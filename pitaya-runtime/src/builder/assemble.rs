@@ -4,7 +4,7 @@ use super::mode::Mode;
 use super::unmounted::unmounted;
 use super::{BuildError, Builder, Problem};
 use crate::accept::Admission;
-use crate::app::{App, Start};
+use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
@@ -149,8 +149,14 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
-        let start =
-            Start { acceptors: self.acceptors, admission: Arc::new(admission), state: self.state, sweeper, warnings };
+        let start = Start {
+            acceptors: self.acceptors,
+            admission: Arc::new(admission),
+            admin: Admin::from(&self.config),
+            state: self.state,
+            sweeper,
+            warnings,
+        };
         let rpc = Rpc::shared(cluster);
         Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
     }

@@ -45,7 +45,10 @@ section! {
     "pitaya.metrics.prometheus" Prometheus {
         /// Whether metrics are served on `/metrics`.
         enabled: bool = false,
-        /// The port they are served on.
+        /// The address of this machine they are served on, as is `pitaya.health`. `::` is all of IPv4 and IPv6.
+        #[go = "is always on all addresses."]
+        host: String = "0.0.0.0".to_owned(),
+        /// The port they are served on, as is `pitaya.health`; `0` takes a free one.
         port: u16 = 9090,
     }
 }

@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod discovery;
+mod health;
 pub(super) mod legacy;
 mod limits;
 mod metrics;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use client::*;
 pub use cluster::*;
 pub use discovery::*;
+pub use health::*;
 pub use limits::*;
 pub use metrics::*;
 pub use services::*;
@@ -119,6 +121,7 @@ section! {
         metrics: Metrics,
         tracing: Tracing,
         log: Log,
+        health: Health,
         cluster: Cluster,
         groups: Groups,
         modules: Modules,
