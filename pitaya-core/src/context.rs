@@ -132,26 +132,27 @@ impl Context {
         }
     }
 
-    /// After a message that was forwarded: lets go of what it left. False when somebody still holds this context or its
-    /// session, or left a callback there: then it is that message's for good.
+    /// After a message that was forwarded: lets go of what it left. False when somebody still holds what it left: then
+    /// this context is that message's for good.
     #[doc(hidden)]
     pub fn release(&mut self) -> bool {
         self.extras = Extras::default();
-        let Some(shared) = Arc::get_mut(&mut self.shared) else { return false };
-        shared.rpc = OnceLock::new();
-        shared.session.is_unheld()
+        if self.shared.rpc.get().is_some() {
+            let Some(shared) = Arc::get_mut(&mut self.shared) else { return false };
+            shared.rpc = OnceLock::new();
+        }
+        true
     }
 
-    /// Makes it the context of another forwarded message of the same session, if nobody holds it and the session is what
-    /// the message says it is. Only after [`release`](Self::release).
+    /// Makes it the context of another forwarded message with the same metadata of the same session, if nobody holds it
+    /// or its session, or left a callback there, and the session is what the message says it is. Only after
+    /// [`release`](Self::release).
     #[doc(hidden)]
-    pub fn renew(&mut self, uid: &[u8], data: &[u8], origin: Origin) -> bool {
+    pub fn renew(&mut self, uid: &[u8], data: &[u8], deadline: Instant) -> bool {
         let Some(shared) = Arc::get_mut(&mut self.shared) else { return false };
-        let same = shared.session.is_same(uid, data);
-        if same {
-            shared.origin = Some(origin);
-        }
-        same
+        let Some(origin) = &mut shared.origin else { return false };
+        origin.deadline = deadline;
+        shared.session.is_same(uid, data)
     }
 
     /// Whose message it is.

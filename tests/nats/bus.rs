@@ -206,11 +206,11 @@ async fn what_is_malformed_is_answered() {
 async fn a_push_to_a_client_of_a_go_frontend_needs_a_uid() {
     let broker = NatsServer::start(&[]);
     let room = server("room", "r1", &broker).plain().on_message(|message| {
-        let uid = std::str::from_utf8(&message.uid).expect("UTF-8").to_owned();
+        let uid = std::str::from_utf8(&message.letter.uid).expect("UTF-8").to_owned();
         let uid = Some(&*uid).filter(|uid| !uid.is_empty());
-        let outcome = message.back.push(message.ticket, uid, "onX", b"p");
-        let outcome = outcome.and_then(|()| message.back.kick(message.ticket, uid));
-        message.back.answer(message.ticket, outcome.as_ref().map(|()| &b"done"[..]));
+        let outcome = message.from.back.push(message.letter.ticket, uid, "onX", b"p");
+        let outcome = outcome.and_then(|()| message.from.back.kick(message.letter.ticket, uid));
+        message.from.back.answer(message.letter.ticket, outcome.as_ref().map(|()| &b"done"[..]));
     });
     let room = room.start().await;
     let mut front = server("connector", "f1", &broker).start().await;

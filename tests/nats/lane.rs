@@ -22,27 +22,28 @@ fn turns(wrong: &Arc<AtomicU64>) -> impl Fn(IncomingMessage) + Send + Sync + 'st
     let wrong = wrong.clone();
     move |message| {
         let mut sessions = sessions.lock().expect("unpoisoned");
-        let turns = sessions.entry(message.session).or_insert_with(|| {
+        let turns = sessions.entry(message.letter.session).or_insert_with(|| {
             let (sender, mut messages) = unbounded_channel::<IncomingMessage>();
             let wrong = wrong.clone();
             tokio::spawn(async move {
                 let mut last = 0;
                 while let Some(message) = messages.recv().await {
-                    let number = u64::from_be_bytes(message.body[..].try_into().expect("eight bytes"));
+                    let number = u64::from_be_bytes(message.letter.body[..].try_into().expect("eight bytes"));
                     if number != last + 1 {
                         wrong.fetch_add(1, Relaxed);
                     }
                     last = number;
                     for push in 0..3u8 {
                         message
+                            .from
                             .back
-                            .push(message.ticket, None, "onX", &[&message.body[..], &[push]].concat())
+                            .push(message.letter.ticket, None, "onX", &[&message.letter.body[..], &[push]].concat())
                             .expect("sent");
                         if number % 7 == 0 {
                             tokio::task::yield_now().await;
                         }
                     }
-                    message.back.answer(message.ticket, Ok(&message.body));
+                    message.from.back.answer(message.letter.ticket, Ok(&message.letter.body));
                 }
             });
             sender
@@ -100,17 +101,17 @@ async fn all_of_a_message_arrives_and_all_of_its_outcome() {
     (forward.uid, forward.data) = ("zoe", b"{\"big\":9007199254740993}");
     client.forward(&room.info, forward).expect("sent");
     let message = arrived.recv().await.expect("it arrives");
-    assert_eq!((message.session, &*message.uid, &*message.data), (-7, &b"zoe"[..], forward.data));
+    assert_eq!((message.letter.session, &*message.letter.uid, &*message.letter.data), (-7, &b"zoe"[..], forward.data));
     assert_eq!(
-        (message.id, message.notify, &*message.route, &*message.body),
+        (message.letter.id, message.letter.notify, &*message.letter.route, &*message.letter.body),
         (0, true, &b"room.room.told"[..], &b""[..])
     );
-    assert_eq!((&*message.frontend.id, &*message.frontend.kind), ("f1", "connector"));
-    assert_eq!(message.metadata["reqTimeout"], "3s");
-    let left = message.deadline - Instant::now();
+    assert_eq!((&*message.from.frontend.id, &*message.from.frontend.kind), ("f1", "connector"));
+    assert_eq!(message.from.metadata["reqTimeout"], "3s");
+    let left = message.letter.deadline - Instant::now();
     assert!(left <= Duration::from_secs(3) && left > Duration::from_secs(2), "{left:?}");
-    message.back.kick(message.ticket, None).expect("sent");
-    message.back.answer(message.ticket, Ok(b""));
+    message.from.back.kick(message.letter.ticket, None).expect("sent");
+    message.from.back.answer(message.letter.ticket, Ok(b""));
     assert_eq!(client.event().await, Event::Kick);
     assert_eq!(client.event().await, Event::Answer(0, Ok(Vec::new())));
 
@@ -122,14 +123,17 @@ async fn all_of_a_message_arrives_and_all_of_its_outcome() {
     }
     let first = arrived.recv().await.expect("it arrives");
     let second = arrived.recv().await.expect("it arrives");
-    assert_eq!((&*first.uid, &*first.data, first.id, second.id), (&b""[..], &b"{}"[..], 300, 301));
-    assert!(Arc::ptr_eq(&first.metadata, &second.metadata), "metadata are read once");
+    assert_eq!(
+        (&*first.letter.uid, &*first.letter.data, first.letter.id, second.letter.id),
+        (&b""[..], &b"{}"[..], 300, 301)
+    );
+    assert!(Arc::ptr_eq(&first.from.metadata, &second.from.metadata), "metadata are read once");
     let error = Error::new("X-9", "no").with("k", "v");
-    second.back.answer(second.ticket, Err(&error));
+    second.from.back.answer(second.letter.ticket, Err(&error));
     // An answer twice, and one to nothing, are thrown away.
-    second.back.answer(second.ticket, Ok(b"again"));
-    first.back.answer(u64::MAX, Ok(b"whom?"));
-    first.back.answer(first.ticket, Ok(b"one"));
+    second.from.back.answer(second.letter.ticket, Ok(b"again"));
+    first.from.back.answer(u64::MAX, Ok(b"whom?"));
+    first.from.back.answer(first.letter.ticket, Ok(b"one"));
     assert_eq!(client.event().await, Event::Answer(301, Err(error)));
     assert_eq!(client.event().await, Event::Answer(300, Ok(b"one".to_vec())));
     assert_eq!(front.transport.counts().stray, 2);
@@ -139,11 +143,11 @@ async fn all_of_a_message_arrives_and_all_of_its_outcome() {
     let late = arrived.recv().await.expect("it arrives");
     drop(client);
     let mut next = front.session(8);
-    late.back.push(late.ticket, None, "onX", b"").expect("sent");
-    late.back.answer(late.ticket, Ok(b""));
+    late.from.back.push(late.letter.ticket, None, "onX", b"").expect("sent");
+    late.from.back.answer(late.letter.ticket, Ok(b""));
     next.send(&room.info, 1, b"x").expect("sent");
     let message = arrived.recv().await.expect("it arrives");
-    message.back.answer(message.ticket, Ok(b"y"));
+    message.from.back.answer(message.letter.ticket, Ok(b"y"));
     assert_eq!(next.outcome(1).await, Ok(b"y".to_vec()));
     assert_eq!(front.transport.counts().stray, 4);
 }
@@ -197,7 +201,7 @@ async fn a_lane_of_another_is_not_honoured() {
     until("they are counted", || room.transport.counts().malformed == 6).await;
     assert!(arrived.is_empty());
     publish("pitaya/servers/connector/f1.t.0.1", bundle("f1", own)).await;
-    assert_eq!(&*arrived.recv().await.expect("it arrives").frontend.id, "f1");
+    assert_eq!(&*arrived.recv().await.expect("it arrives").from.frontend.id, "f1");
     // Who was believed once is not believed under another name.
     publish("pitaya/servers/connector/f1.t.0.2", bundle("f2", own)).await;
     until("it is counted", || room.transport.counts().malformed == 7).await;
@@ -213,7 +217,7 @@ async fn what_is_too_late_is_not_run() {
     let front = server("connector", "f1", &broker).timeout(Duration::from_millis(500)).start().await;
     let mut client = front.session(1);
     client.send(&room.info, 1, b"1").expect("sent");
-    assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"1");
+    assert_eq!(&*arrived.recv().await.expect("it arrives").letter.body, b"1");
     assert_eq!(code(client.outcome(1).await), "PIT-408");
     // The broker stands still for longer than anybody waits, but not for so long that it counts as lost.
     broker.stand_still();
@@ -223,7 +227,7 @@ async fn what_is_too_late_is_not_run() {
     broker.go_on();
     until("it is late", || room.transport.counts().late == 1).await;
     client.send(&room.info, 3, b"3").expect("sent");
-    assert_eq!(&*arrived.recv().await.expect("it arrives").body, b"3");
+    assert_eq!(&*arrived.recv().await.expect("it arrives").letter.body, b"3");
     assert_eq!(room.transport.counts().late, 1);
 }
 

@@ -16,8 +16,9 @@ type Runs = Arc<Mutex<HashMap<(i64, Vec<u8>), u32>>>;
 async fn room(id: &'static str, plain: bool, broker: &NatsServer, runs: &Runs) -> Node {
     let runs = runs.clone();
     let maker = server("room", id, broker).on_message(move |message| {
-        *runs.lock().expect("unpoisoned").entry((message.session, message.body.to_vec())).or_default() += 1;
-        message.back.answer(message.ticket, Ok(&message.body));
+        *runs.lock().expect("unpoisoned").entry((message.letter.session, message.letter.body.to_vec())).or_default() +=
+            1;
+        message.from.back.answer(message.letter.ticket, Ok(&message.letter.body));
     });
     if plain { maker.plain().start().await } else { maker.start().await }
 }
@@ -224,7 +225,7 @@ async fn stopping_answers_what_was_taken() {
     let call = OutgoingCall::new("room.a.b", Duration::from_secs(9));
     assert_eq!(code(front.transport.call(&room.info, call).await), "PIT-503");
     let message = held.lock().expect("unpoisoned").pop().expect("it is held");
-    message.back.answer(message.ticket, Ok(b"last"));
+    message.from.back.answer(message.letter.ticket, Ok(b"last"));
     // What was said before the end is sent.
     room.transport.stop().await;
     assert_eq!(client.outcome(1).await, Ok(b"last".to_vec()));
@@ -251,13 +252,17 @@ async fn a_lame_duck_is_left_in_time() {
     };
     let running = runs.clone();
     let room = start(server("room", "r1", &one).on_message(move |message| {
-        *running.lock().expect("unpoisoned").entry((message.session, message.body.to_vec())).or_default() += 1;
+        *running
+            .lock()
+            .expect("unpoisoned")
+            .entry((message.letter.session, message.letter.body.to_vec()))
+            .or_default() += 1;
         // Some take long enough to be in flight during the move.
         tokio::spawn(async move {
-            if message.id % 16 == 0 {
+            if message.letter.id % 16 == 0 {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            message.back.answer(message.ticket, Ok(&message.body));
+            message.from.back.answer(message.letter.ticket, Ok(&message.letter.body));
         });
     }))
     .await;
@@ -325,7 +330,7 @@ async fn what_was_queued_is_not_sent_later() {
     let counter = arrived.clone();
     let room = server("room", "r1", &broker).on_message(move |message| {
         counter.fetch_add(1, Relaxed);
-        message.back.answer(message.ticket, Ok(b""));
+        message.from.back.answer(message.letter.ticket, Ok(b""));
     });
     let mut maker = server("connector", "f1", &broker);
     maker.config.cluster.rpc.client.nats.pinginterval = Duration::from_millis(100);

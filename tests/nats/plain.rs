@@ -106,13 +106,16 @@ async fn a_call_without_an_answer_arrives() {
 async fn a_message_is_forwarded_and_answered() {
     let broker = NatsServer::start(&[]);
     let room = server("room", "r1", &broker).plain().on_message(|message| {
-        assert_eq!((&*message.frontend.id, &*message.frontend.kind), ("f1", "connector"));
-        assert_eq!((message.session, &*message.uid, &*message.data), (7, &b"u1"[..], &b"{\"a\":1}"[..]));
-        let outcome: Result<&[u8], Error> = match &*message.route {
+        assert_eq!((&*message.from.frontend.id, &*message.from.frontend.kind), ("f1", "connector"));
+        assert_eq!(
+            (message.letter.session, &*message.letter.uid, &*message.letter.data),
+            (7, &b"u1"[..], &b"{\"a\":1}"[..])
+        );
+        let outcome: Result<&[u8], Error> = match &*message.letter.route {
             b"room.room.fail" => Err(Error::new("X-2", "no")),
-            _ => Ok(&message.body),
+            _ => Ok(&message.letter.body),
         };
-        message.back.answer(message.ticket, outcome.as_ref().map(|b| &**b));
+        message.from.back.answer(message.letter.ticket, outcome.as_ref().map(|b| &**b));
     });
     let room = room.start().await;
     let front = server("connector", "f1", &broker).start().await;
@@ -135,11 +138,12 @@ async fn what_is_too_large_is_an_error_and_not_silence() {
     let large = || vec![0; 2 << 20];
     let room =
         server("room", "r1", &broker).on_call(move |_, reply| reply(Ok(large().into()))).on_message(move |message| {
-            let _ = message.back.push(message.ticket, None, "onX", &large());
-            message.back.answer(message.ticket, Ok(&large()));
+            let _ = message.from.back.push(message.letter.ticket, None, "onX", &large());
+            message.from.back.answer(message.letter.ticket, Ok(&large()));
         });
     let room = room.start().await;
-    let plain = server("room", "r2", &broker).plain().on_message(move |m| m.back.answer(m.ticket, Ok(&large())));
+    let plain =
+        server("room", "r2", &broker).plain().on_message(move |m| m.from.back.answer(m.letter.ticket, Ok(&large())));
     let plain = plain.start().await;
     let front = server("connector", "f1", &broker).start().await;
     let error = front.transport.call(&room.info, call("room.a.b", b"")).await.expect_err("too large");
@@ -176,7 +180,7 @@ async fn a_start_without_a_broker_says_where_and_why() {
             struct Nobody;
             impl pitaya_runtime::cluster::Callee for Nobody {
                 fn call(&self, _: pitaya_runtime::cluster::IncomingCall, _: pitaya_runtime::cluster::Reply) {}
-                fn message(&self, _: pitaya_runtime::cluster::IncomingMessage) {}
+                fn messages(&self, _: pitaya_runtime::cluster::Delivery) {}
                 fn push(&self, _: &str, _: &str, _: &[u8]) -> bool {
                     false
                 }

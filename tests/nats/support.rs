@@ -3,7 +3,7 @@
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{
-    Callee, Forward, Forwarder, IncomingCall, IncomingMessage, Reply, ServerInfo, Sink, Transport,
+    Callee, Delivery, Forward, Forwarder, IncomingCall, IncomingMessage, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
 use pitaya_runtime::{Error, Result};
@@ -40,8 +40,8 @@ impl Callee for Fake {
         (self.on_call)(call, reply);
     }
 
-    fn message(&self, message: IncomingMessage) {
-        (self.on_message)(message);
+    fn messages(&self, delivery: Delivery) {
+        delivery.messages().for_each(|message| (self.on_message)(message));
     }
 
     fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool {
@@ -85,7 +85,7 @@ pub(crate) fn server(kind: &'static str, id: &'static str, broker: &NatsServer) 
         frontend: kind == "connector",
         lane: true,
         config,
-        on_message: Box::new(|message| message.back.answer(message.ticket, Ok(&message.body))),
+        on_message: Box::new(|message| message.from.back.answer(message.letter.ticket, Ok(&message.letter.body))),
         on_call: Box::new(|call, reply| reply(Ok(call.body))),
     }
 }

@@ -14,7 +14,7 @@ use pitaya_benches::session::BODY;
 use pitaya_benches::tally::Tally;
 use pitaya_runtime::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::{
-    Callee, Forward, Forwarder, IncomingCall, IncomingMessage, NatsTransport, Reply, ServerInfo, Sink, Transport,
+    Callee, Delivery, Forward, Forwarder, IncomingCall, NatsTransport, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
 use pitaya_runtime::{Error, Result};
@@ -198,8 +198,12 @@ impl Callee for Echo {
         reply(Ok(call.body));
     }
 
-    fn message(&self, message: IncomingMessage) {
-        message.back.answer(message.ticket, Ok(&message.body));
+    fn messages(&self, delivery: Delivery) {
+        for index in 0..delivery.len() {
+            if let Some(letter) = delivery.get(index) {
+                delivery.from().back.answer(letter.ticket, Ok(letter.body));
+            }
+        }
     }
 
     fn push(&self, _: &str, _: &str, _: &[u8]) -> bool {

@@ -2,10 +2,8 @@
 
 use super::ServerInfo;
 use crate::error::{Error, Result};
-use crate::rpc::{Metadata, Peer};
-use bytes::Bytes;
+use crate::rpc::Metadata;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// One message of a client, as its frontend forwards it.
 #[derive(Debug, Clone, Copy)]
@@ -75,67 +73,25 @@ pub trait Sink: Send + Sync + 'static {
     fn kicked(&self);
 }
 
-/// A client's message that arrived at the server that handles it.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct IncomingMessage {
-    /// The frontend that holds the client's connection.
-    pub frontend: Arc<Peer>,
-    /// The number of the session there.
-    pub session: i64,
-    /// Who it is, empty while nobody: checked to be UTF-8 by whoever reads it.
-    pub uid: Bytes,
-    /// The session's data, a JSON object, or nothing.
-    pub data: Bytes,
-    /// The client's number of a request.
-    pub id: u64,
-    /// Whether it is a notify.
-    pub notify: bool,
-    /// The route.
-    pub route: Bytes,
-    /// The body, as the client encoded it.
-    pub body: Bytes,
-    /// What travels with it.
-    pub metadata: Arc<Metadata>,
-    /// When its frontend stops waiting.
-    pub deadline: Instant,
-    /// The way back, which many messages share.
-    pub back: Arc<dyn Back>,
-    /// Which message is meant on that way.
-    pub ticket: u64,
-}
-
-impl IncomingMessage {
-    /// A message without uid and data.
-    #[must_use]
-    pub fn new(
-        frontend: Arc<Peer>,
-        metadata: Arc<Metadata>,
-        session: i64,
-        deadline: Instant,
-        back: Arc<dyn Back>,
-        ticket: u64,
-    ) -> Self {
-        let (uid, data, route, body) = (Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new());
-        Self { frontend, session, uid, data, id: 0, notify: false, route, body, metadata, deadline, back, ticket }
-    }
-}
-
-impl std::fmt::Debug for IncomingMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IncomingMessage")
-            .field("frontend", &self.frontend.id)
-            .field("session", &self.session)
-            .field("id", &self.id)
-            .field("route", &self.route)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The way from a method back to the client of another server. No method waits.
 pub trait Back: Send + Sync + 'static {
     /// The outcome, once: for a notify an empty body. Nothing is pushed through this ticket's turn afterwards.
     fn answer(&self, ticket: u64, outcome: Result<&[u8], &Error>);
+
+    /// As [`answer`](Self::answer), when more may follow at the same moment: it may go out only with what comes next on
+    /// this way, or with [`flush`](Self::flush), which follows in any case.
+    fn queue(&self, ticket: u64, outcome: Result<&[u8], &Error>) {
+        self.answer(ticket, outcome);
+    }
+
+    /// Nothing more comes at this moment.
+    fn flush(&self) {}
+
+    /// The same way for one worker alone, where there is a gain in it: what it says keeps its order, without a word
+    /// about what others say. `None` where the way is good for everybody.
+    fn branch(&self) -> Option<Arc<dyn Back>> {
+        None
+    }
 
     /// A push to the session of this message. One that is made before its answer arrives before it, if the way keeps
     /// order; `uid` is whom the session is bound to now.

@@ -95,6 +95,21 @@ pub fn parts(bundle: &[u8]) -> impl Iterator<Item = Result<Part<'_>, Malformed>>
     })
 }
 
+/// How much of a bundle can be cut off at its front without cutting an envelope, `most` bytes at most.
+#[must_use]
+pub fn cut(bundle: &[u8], most: usize) -> usize {
+    let mut fields = Fields::new(bundle);
+    let mut end = 0;
+    while let Some(Ok(_)) = fields.next() {
+        let next = bundle.len() - fields.rest();
+        if next > most {
+            break;
+        }
+        end = next;
+    }
+    end
+}
+
 /// The beginning of a bundle of requests, with the time it is sent at.
 pub fn open(sent: u64, bundle: &mut Vec<u8>) {
     bundle.push(SENT as u8);

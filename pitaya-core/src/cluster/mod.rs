@@ -2,6 +2,7 @@
 //! and the bytes they exchange with others. Nothing here assumes a broker.
 
 pub mod binding;
+pub mod delivery;
 pub mod discovery;
 pub mod envelope;
 pub mod forward;
@@ -14,8 +15,9 @@ pub mod transport;
 
 pub use crate::BoxFuture;
 pub use binding::BindingStorage;
+pub use delivery::{Delivery, IncomingMessage, Letter, Source};
 pub use discovery::{Discovery, DiscoveryError, Registrar};
-pub use forward::{Back, Forward, Forwarder, IncomingMessage, Sink};
+pub use forward::{Back, Forward, Forwarder, Sink};
 pub use groups::{GroupError, GroupStore};
 pub use router::{Message, Router};
 pub use server::ServerInfo;

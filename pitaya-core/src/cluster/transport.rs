@@ -1,6 +1,6 @@
 //! What carries calls and messages between servers.
 
-use super::{BoxFuture, Forwarder, IncomingMessage, ServerInfo, Sink};
+use super::{BoxFuture, Delivery, Forwarder, ServerInfo, Sink};
 use crate::error::Result;
 use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
@@ -62,8 +62,8 @@ pub trait Callee: Send + Sync + 'static {
     /// Runs a remote. The answer may be an error of the framework: PIT-404 `route not found`, PIT-503 for overload.
     fn call(&self, call: IncomingCall, reply: Reply);
 
-    /// Runs a handler for the client of another server, after the messages of the same session that came before.
-    fn message(&self, message: IncomingMessage);
+    /// Runs handlers for the clients of another server: each after the messages of the same session that came before.
+    fn messages(&self, delivery: Delivery);
 
     /// Pushes to a user whose session is here; false when it is not.
     fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool;

@@ -286,14 +286,7 @@ impl Session {
         self.0.link.serializer()
     }
 
-    /// Whether this is the only handle, and nothing was left with it.
-    pub(crate) fn is_unheld(&mut self) -> bool {
-        Arc::get_mut(&mut self.0).is_some_and(|inner| {
-            inner.handshake.get().is_none() && inner.closed.reason().is_none() && inner.on_close.get_mut().is_empty()
-        })
-    }
-
-    /// Whether this is the only handle, to a session with this uid and this data.
+    /// Whether this is the only handle, to a session with this uid and this data, and nothing was left with it.
     pub(crate) fn is_same(&mut self, uid: &[u8], data: &[u8]) -> bool {
         Arc::get_mut(&mut self.0).is_some_and(|inner| {
             let same = match inner.uid.get_mut() {
@@ -301,7 +294,8 @@ impl Session {
                 Uid::Bound(known) => same(known.as_bytes(), uid),
                 Uid::Binding(_) => false,
             };
-            same && inner.data.is_wire(data)
+            let clear = inner.handshake.get().is_none() && inner.closed.reason().is_none();
+            same && clear && inner.on_close.get_mut().is_empty() && inner.data.is_wire(data)
         })
     }
 

@@ -7,7 +7,7 @@ use super::sys;
 use crate::counters::count;
 use crate::server::Server;
 use crate::trace;
-use pitaya_core::cluster::{Callee, IncomingCall, IncomingMessage, Reply};
+use pitaya_core::cluster::{Callee, Delivery, IncomingCall, Reply};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{CloseReason, Error, codes};
 use std::sync::Arc;
@@ -65,8 +65,8 @@ impl Callee for Calls {
         self.server.tracer.metadata()
     }
 
-    fn message(&self, message: IncomingMessage) {
-        self.backend.take(message);
+    fn messages(&self, delivery: Delivery) {
+        self.backend.take(delivery);
     }
 
     fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool {

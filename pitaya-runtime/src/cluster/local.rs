@@ -6,8 +6,8 @@ use super::now;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::{
-    Callee, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, IncomingMessage, OutgoingCall, Registrar,
-    ServerInfo, Sink, Transport,
+    Callee, Delivery, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, Letter, OutgoingCall, Registrar,
+    ServerInfo, Sink, Source, Transport,
 };
 use pitaya_core::rpc::{Metadata, Peer};
 use pitaya_core::{BoxFuture, Error, Result, codes};
@@ -293,13 +293,12 @@ impl Forwarder for Way {
             Some(own) => Arc::new(self.metadata.iter().chain(own).map(|(k, v)| (k.clone(), v.clone())).collect()),
             None => self.metadata.clone(),
         };
-        let mut incoming = IncomingMessage::new(frontend, metadata, message.session, deadline, waiting, 0);
-        incoming.uid = Bytes::copy_from_slice(message.uid.as_bytes());
-        incoming.data = Bytes::copy_from_slice(message.data);
-        (incoming.id, incoming.notify) = (message.id, message.notify);
-        incoming.route = Bytes::copy_from_slice(message.route.as_bytes());
-        incoming.body = Bytes::copy_from_slice(message.body);
-        callee.message(incoming);
+        let mut letter = Letter::new(message.session, deadline, 0);
+        (letter.uid, letter.data) = (message.uid.as_bytes(), message.data);
+        (letter.id, letter.notify) = (message.id, message.notify);
+        (letter.route, letter.body) = (message.route.as_bytes(), message.body);
+        let from = Arc::new(Source::new(frontend, metadata, waiting));
+        callee.messages(Delivery::one(from, &letter));
         Ok(())
     }
 }

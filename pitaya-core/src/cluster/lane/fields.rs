@@ -22,6 +22,11 @@ impl<'a> Fields<'a> {
         Self(message)
     }
 
+    /// How many bytes have not been read.
+    pub(super) fn rest(&self) -> usize {
+        self.0.len()
+    }
+
     fn varint(&mut self) -> Result<u64, Malformed> {
         // Most numbers take one byte.
         if let [byte @ ..0x80, rest @ ..] = self.0 {

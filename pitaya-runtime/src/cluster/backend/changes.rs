@@ -27,13 +27,13 @@ pub(super) struct Change {
 
 impl Change {
     pub(super) fn tell(&self, message: &mut IncomingMessage) {
-        if let Some(uid) = self.uid.as_ref().filter(|_| message.uid.is_empty()) {
-            message.uid = uid.clone();
+        if let Some(uid) = self.uid.as_ref().filter(|_| message.letter.uid.is_empty()) {
+            message.letter.uid = uid.clone();
         }
         if let Some((new, old)) = &self.data
-            && message.data == old
+            && message.letter.data == old
         {
-            message.data = new.clone();
+            message.letter.data = new.clone();
         }
     }
 }
@@ -80,11 +80,11 @@ impl Changes {
         if recent.until < now() {
             return;
         }
-        if let Some(uid) = recent.uid.as_ref().filter(|_| message.uid.is_empty()) {
-            message.uid = uid.clone();
+        if let Some(uid) = recent.uid.as_ref().filter(|_| message.letter.uid.is_empty()) {
+            message.letter.uid = uid.clone();
         }
-        if let Some(data) = recent.data.as_ref().filter(|_| recent.old.contains(&message.data)) {
-            message.data = data.clone();
+        if let Some(data) = recent.data.as_ref().filter(|_| recent.old.contains(&message.letter.data)) {
+            message.letter.data = data.clone();
         }
     }
 

@@ -4,13 +4,14 @@
 //! session waits: messages of one session run one after the other, in the order of their arrival, as on the frontend.
 
 mod changes;
+mod outlets;
 mod remote;
 mod shard;
 mod turn;
 
 use crate::counters::count;
 use crate::server::Server;
-use pitaya_core::cluster::IncomingMessage;
+use pitaya_core::cluster::Delivery;
 use pitaya_core::{Error, codes};
 use shard::{Key, Shard};
 use std::hash::BuildHasher;
@@ -38,20 +39,42 @@ impl Backend {
         }
     }
 
-    /// Queues a message. One too many is refused at once.
-    pub(crate) fn take(&self, message: IncomingMessage) {
-        let server = &self.server;
-        if self.load.fetch_add(1, Relaxed) >= server.settings.forwarded {
-            self.load.fetch_sub(1, Relaxed);
-            count(&server.counters.refused_messages);
-            let error = Error::new(codes::UNAVAILABLE, "the server has too many messages in work");
-            return message.back.answer(message.ticket, Err(&error));
+    /// Queues messages. Those that are too many are refused at once.
+    pub(crate) fn take(&self, mut delivery: Delivery) {
+        let (server, count) = (&self.server, delivery.len());
+        let room = server.settings.forwarded.saturating_sub(self.load.fetch_add(count, Relaxed));
+        if room < count {
+            self.refuse(&delivery.split_off(room));
         }
-        let key: Key = (self.hash.hash_one(&*message.frontend.id), message.session);
-        let index = self.hash.hash_one(key) as usize >> 7;
-        let shard = &self.shards[index % self.shards.len()];
-        if shard.push(&server.tasks, key, message) {
-            shard.start(server, &self.load);
+        let front = self.hash.hash_one(&*delivery.from().frontend.id);
+        let shard = |session: i64| {
+            let key: Key = (front, session);
+            (self.hash.hash_one(key) as usize >> 7) % self.shards.len()
+        };
+        let first = delivery.sessions().next();
+        if let Some(session) = first.filter(|_| delivery.len() == 1) {
+            return self.give(shard(session), front, delivery);
+        }
+        for (index, part) in delivery.parted(self.shards.len(), shard).into_iter().enumerate() {
+            self.give(index, front, part);
+        }
+    }
+
+    fn give(&self, shard: usize, front: u64, delivery: Delivery) {
+        let Some(shard) = self.shards.get(shard).filter(|_| !delivery.is_empty()) else { return };
+        if shard.push(&self.server.tasks, front, delivery) {
+            shard.start(&self.server, &self.load);
+        }
+    }
+
+    fn refuse(&self, delivery: &Delivery) {
+        self.load.fetch_sub(delivery.len(), Relaxed);
+        let error = Error::new(codes::UNAVAILABLE, "the server has too many messages in work");
+        for index in 0..delivery.len() {
+            count(&self.server.counters.refused_messages);
+            if let Some(letter) = delivery.get(index) {
+                delivery.from().back.answer(letter.ticket, Err(&error));
+            }
         }
     }
 }

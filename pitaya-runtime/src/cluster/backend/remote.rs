@@ -6,80 +6,94 @@ use crate::trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::Session as Named;
-use pitaya_core::cluster::{Back, IncomingMessage};
+use pitaya_core::cluster::{Letter, Source};
 use pitaya_core::codec::Serializer;
 use pitaya_core::registry::SessionMoment;
-use pitaya_core::rpc::{Metadata, Peer, Rpc, RpcCall, Target};
+use pitaya_core::rpc::{Peer, Rpc, RpcCall, Target};
 use pitaya_core::session::{Link, Push};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes, same};
 use prost::Message;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 /// Lives as long as anybody holds the session of one message.
 pub(crate) struct RemoteAgent {
     server: Arc<Server>,
-    frontend: Arc<Peer>,
+    from: Arc<Source>,
     session: i64,
-    /// What came beside the message, and goes on with what is asked of the frontend.
-    metadata: Arc<Metadata>,
-    back: Arc<dyn Back>,
     ticket: AtomicU64,
-    uid: Mutex<Option<Arc<str>>>,
+    /// Whom its messages said it is bound to.
+    uid: Option<Arc<str>>,
+    /// Whether there is anything in `changed`.
+    has_changed: AtomicBool,
+    changed: Mutex<Changed>,
+}
+
+/// What a turn did to the session.
+#[derive(Default, Clone)]
+pub(super) struct Changed {
+    /// Whom it was bound to here.
+    pub(super) uid: Option<Arc<str>>,
     /// The data that the frontend has got from here.
-    pushed: Mutex<Option<Bytes>>,
+    pub(super) pushed: Option<Bytes>,
 }
 
 impl RemoteAgent {
-    pub(super) fn new(server: &Arc<Server>, message: &IncomingMessage, uid: Option<Arc<str>>) -> Self {
+    pub(super) fn new(server: &Arc<Server>, from: &Arc<Source>, letter: &Letter<&[u8]>, uid: Option<Arc<str>>) -> Self {
         Self {
             server: server.clone(),
-            frontend: message.frontend.clone(),
-            session: message.session,
-            metadata: message.metadata.clone(),
-            back: message.back.clone(),
-            ticket: message.ticket.into(),
-            uid: Mutex::new(uid),
-            pushed: Mutex::default(),
+            from: from.clone(),
+            session: letter.session,
+            ticket: letter.ticket.into(),
+            uid,
+            has_changed: AtomicBool::new(false),
+            changed: Mutex::default(),
         }
     }
 
-    /// Whether others go by its way back too, so that the session's next message may.
-    pub(super) fn shares_its_way(&self) -> bool {
-        Arc::strong_count(&self.back) > 1
+    pub(super) fn from(&self) -> &Arc<Source> {
+        &self.from
     }
 
     /// Whether it is the link of this message's session too.
-    pub(super) fn fits(&self, message: &IncomingMessage) -> bool {
-        self.session == message.session
-            && Arc::ptr_eq(&self.frontend, &message.frontend)
-            && Arc::ptr_eq(&self.back, &message.back)
-            && Arc::ptr_eq(&self.metadata, &message.metadata)
-            && same(self.uid.lock().as_deref().unwrap_or_default().as_bytes(), &message.uid)
-            && self.pushed.lock().is_none()
+    pub(super) fn fits(&self, from: &Arc<Source>, letter: &Letter<&[u8]>) -> bool {
+        self.session == letter.session
+            && Arc::ptr_eq(&self.from, from)
+            && same(self.uid.as_deref().unwrap_or_default().as_bytes(), letter.uid)
+            && !self.has_changed.load(Acquire)
     }
 
     /// Becomes the link of the session's next message. Nobody may hold the session of the last.
-    pub(super) fn renew(&self, message: &IncomingMessage) {
-        self.ticket.store(message.ticket, Relaxed);
+    pub(super) fn renew(&self, ticket: u64) {
+        self.ticket.store(ticket, Relaxed);
     }
 
-    /// What this message has made of the session: its uid, and the data if they were sent to the frontend.
-    pub(super) fn changes(&self) -> (Option<Arc<str>>, Option<Bytes>) {
-        (self.uid.lock().clone(), self.pushed.lock().clone())
+    /// What this message has made of the session.
+    pub(super) fn changed(&self) -> Option<Changed> {
+        self.has_changed.load(Acquire).then(|| self.changed.lock().clone())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Changed)) {
+        change(&mut self.changed.lock());
+        self.has_changed.store(true, Release);
+    }
+
+    /// Whom it is bound to now.
+    fn uid(&self) -> Option<Arc<str>> {
+        self.changed().and_then(|changed| changed.uid).or_else(|| self.uid.clone())
     }
 
     /// Calls an operation of the frontend on its session.
     async fn operate(&self, operation: &'static str, named: &Named) -> Result<()> {
         let server = &self.server;
-        if server.cluster.servers.get(&self.frontend.id).is_none() {
+        if server.cluster.servers.get(&self.from.frontend.id).is_none() {
             return Err(Error::new(codes::UNKNOWN, "can't find any server with the provided ID"));
         }
-        let mut call = RpcCall::new(Target::Server(self.frontend.id.clone()), operation);
+        let mut call = RpcCall::new(Target::Server(self.from.frontend.id.clone()), operation);
         call.body = named.encode_to_vec().into();
-        call.metadata = self.metadata.clone();
+        call.metadata = self.from.metadata.clone();
         // Without the message's deadline: whoever holds the session may do this later.
         server.state().get::<Rpc>()?.call(call).await.map(drop)
     }
@@ -88,7 +102,7 @@ impl RemoteAgent {
 impl Link for RemoteAgent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
         let span = self.server.tracer.tells("push", route);
-        let pushed = self.back.push(self.ticket.load(Relaxed), self.uid.lock().as_deref(), route, body);
+        let pushed = self.from.back.push(self.ticket.load(Relaxed), self.uid().as_deref(), route, body);
         trace::end(span, pushed.as_ref().copied());
         pushed
     }
@@ -100,7 +114,7 @@ impl Link for RemoteAgent {
     /// The reason stays here: the wire between servers has no place for it.
     fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
         let span = self.server.tracer.tells("kick", "");
-        let kicked = self.back.kick(self.ticket.load(Relaxed), self.uid.lock().as_deref());
+        let kicked = self.from.back.kick(self.ticket.load(Relaxed), self.uid().as_deref());
         trace::end(span, kicked.as_ref().copied());
         kicked
     }
@@ -120,7 +134,7 @@ impl Link for RemoteAgent {
             }
             let named = Named { id: self.session, uid: uid.to_string(), data: Bytes::new() };
             self.operate(sys::BIND, &named).await?;
-            *self.uid.lock() = Some(uid.clone());
+            self.change(|changed| changed.uid = Some(uid.clone()));
             for callback in &server.callbacks.after_bind {
                 callback(session.clone()).await?;
             }
@@ -133,15 +147,15 @@ impl Link for RemoteAgent {
     }
 
     fn frontend(&self) -> Option<&Peer> {
-        Some(&self.frontend)
+        Some(&self.from.frontend)
     }
 
     fn push_to_front<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let data = session.data().to_wire();
-            let uid = self.uid.lock().as_deref().unwrap_or_default().to_owned();
+            let uid = self.uid().as_deref().unwrap_or_default().to_owned();
             self.operate(sys::PUSH_SESSION, &Named { id: self.session, uid, data: data.clone() }).await?;
-            *self.pushed.lock() = Some(data);
+            self.change(|changed| changed.pushed = Some(data));
             Ok(())
         })
     }

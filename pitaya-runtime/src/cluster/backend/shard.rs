@@ -1,6 +1,7 @@
 //! Some of the sessions of other servers: their messages, and the turns that are pending.
 
 use super::changes::Changes;
+use super::outlets::Outlets;
 use super::turn::{Begun, Ended, Pending, Workplace, begin};
 use crate::cluster::now;
 use crate::server::Server;
@@ -8,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::BoxFuture;
-use pitaya_core::cluster::IncomingMessage;
+use pitaya_core::cluster::{Delivery, IncomingMessage, Letter, Source};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -32,6 +33,16 @@ const CLOCK: usize = 16;
 /// How often messages that nobody waits for any more are looked for behind turns that take long.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Messages that came together.
+struct Batch {
+    /// Their frontend's id, hashed.
+    front: u64,
+    /// Where they come from, with this shard's way back.
+    from: Arc<Source>,
+    delivery: Delivery,
+    next: usize,
+}
+
 #[derive(Default)]
 pub(super) struct Shard {
     queue: Mutex<Queue>,
@@ -43,16 +54,16 @@ pub(super) struct Shard {
 
 #[derive(Default)]
 struct Queue {
-    messages: VecDeque<(Key, IncomingMessage)>,
+    batches: Vec<Batch>,
     /// Held while there are any: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
 }
 
 impl Shard {
-    /// Queues a message; true when the task has to be started first.
-    pub(super) fn push(&self, tasks: &TaskTracker, key: Key, message: IncomingMessage) -> bool {
+    /// Queues messages; true when the task has to be started first.
+    pub(super) fn push(&self, tasks: &TaskTracker, front: u64, delivery: Delivery) -> bool {
         let mut queue = self.queue.lock();
-        queue.messages.push_back((key, message));
+        queue.batches.push(Batch { front, from: delivery.from().clone(), delivery, next: 0 });
         queue.token.get_or_insert_with(|| tasks.token());
         drop(queue);
         if !self.filled.swap(true, AcqRel) {
@@ -73,7 +84,9 @@ impl Shard {
             changes: Changes::default(),
             ended: None,
             workplace: Workplace::default(),
+            outlets: Outlets::default(),
             begun: 0,
+            done: 0,
             now: now(),
             token: None,
             sweep: interval_at(Instant::now() + SWEEP, SWEEP),
@@ -90,7 +103,7 @@ struct Work {
     shard: Arc<Shard>,
     server: Arc<Server>,
     load: Arc<AtomicUsize>,
-    arrived: VecDeque<(Key, IncomingMessage)>,
+    arrived: VecDeque<Batch>,
     /// What waits behind the pending turn of its session.
     waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
     pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
@@ -98,8 +111,10 @@ struct Work {
     /// A turn that is over, whose session has not gone on yet.
     ended: Option<(Key, Ended)>,
     workplace: Workplace,
-    /// How many messages began in this poll, and the time, a few messages ago at most.
+    outlets: Outlets,
+    /// How many messages began in this poll, how many are over, and the time, a few messages ago at most.
     begun: usize,
+    done: usize,
     now: std::time::Instant,
     /// Held while there is something to do: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
@@ -109,8 +124,22 @@ struct Work {
 impl Work {
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         self.shard.waker.register(cx.waker());
+        self.work(cx);
+        self.outlets.flush();
+        self.server.counters.received.fetch_add(std::mem::take(&mut self.begun) as u64, Relaxed);
+        self.load.fetch_sub(std::mem::take(&mut self.done), Relaxed);
+        if self.arrived.is_empty() && self.pending.is_empty() {
+            self.token = None;
+        }
+        while !(self.waiting.is_empty() && self.changes.is_empty()) && self.sweep.poll_tick(cx).is_ready() {
+            self.forget_overdue();
+        }
+        Poll::Pending
+    }
+
+    /// As much as one poll may do.
+    fn work(&mut self, cx: &mut task::Context<'_>) {
         let mut budget = BATCH;
-        self.begun = 0;
         loop {
             if self.ended.is_none()
                 && let Poll::Ready(ended) = self.pending.poll_next_unpin(cx)
@@ -121,49 +150,54 @@ impl Work {
             // did to the session is here by now, and has to be told.
             self.collect();
             if self.arrived.is_empty() && self.ended.is_none() {
-                break;
+                return;
             }
-            while let Some((key, message)) = self.arrived.pop_front() {
-                match self.waiting.get_mut(&key) {
-                    Some(behind) => behind.push_back(message),
-                    None => {
-                        if let Some(ended) = self.run(cx, key, message) {
-                            self.workplace.keep(ended);
-                        }
-                    }
-                }
-                budget -= 1;
-                if budget == 0 {
+            while let Some(mut batch) = self.arrived.pop_front() {
+                if !self.begin_all(cx, &mut batch, &mut budget) {
+                    self.arrived.push_front(batch);
                     cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    return;
                 }
             }
             if let Some((key, ended)) = self.ended.take() {
-                self.load.fetch_sub(1, Relaxed);
+                self.done += 1;
                 self.next(cx, key, ended);
             }
         }
-        if self.pending.is_empty() {
-            self.token = None;
+    }
+
+    /// Begins messages that came together; false when that is enough for one poll.
+    fn begin_all(&mut self, cx: &mut task::Context<'_>, batch: &mut Batch, budget: &mut usize) -> bool {
+        let from = batch.from.clone();
+        while let Some(letter) = batch.delivery.get(batch.next) {
+            if *budget == 0 {
+                return false;
+            }
+            *budget -= 1;
+            batch.next += 1;
+            let key = (batch.front, letter.session);
+            if !self.waiting.is_empty()
+                && let Some(behind) = self.waiting.get_mut(&key)
+            {
+                behind.push_back(IncomingMessage::copy(&from, &letter));
+            } else if let Some(ended) = self.run(cx, key, &from, &letter) {
+                self.workplace.keep(ended);
+            }
         }
-        while !(self.waiting.is_empty() && self.changes.is_empty()) && self.sweep.poll_tick(cx).is_ready() {
-            self.forget_overdue();
-        }
-        Poll::Pending
+        true
     }
 
     /// Takes over what has arrived.
     fn collect(&mut self) {
         if self.shard.filled.swap(false, AcqRel) {
             let mut queue = self.shard.queue.lock();
-            if self.arrived.is_empty() {
-                std::mem::swap(&mut self.arrived, &mut queue.messages);
-            } else {
-                self.arrived.append(&mut queue.messages);
-            }
-            let token = queue.token.take();
+            let (batches, token) = (std::mem::take(&mut queue.batches), queue.token.take());
             drop(queue);
             self.token = self.token.take().or(token);
+            for mut batch in batches {
+                batch.from = self.outlets.own(&batch.from);
+                self.arrived.push_back(batch);
+            }
         }
     }
 
@@ -173,7 +207,7 @@ impl Work {
         self.changes.forget(now);
         for behind in self.waiting.values_mut() {
             let before = behind.len();
-            behind.retain(|message| message.deadline > now);
+            behind.retain(|message| message.letter.deadline > now);
             let forgotten = before - behind.len();
             self.load.fetch_sub(forgotten, Relaxed);
             self.server.counters.overdue_messages.fetch_add(forgotten as u64, Relaxed);
@@ -181,15 +215,36 @@ impl Work {
     }
 
     /// Begins a turn; what it became when it is over already.
-    fn run(&mut self, cx: &mut task::Context<'_>, key: Key, mut message: IncomingMessage) -> Option<Ended> {
+    fn run(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        key: Key,
+        from: &Arc<Source>,
+        letter: &Letter<&[u8]>,
+    ) -> Option<Ended> {
+        if self.changes.is_empty() {
+            return self.begin(cx, key, from, letter);
+        }
+        let mut message = IncomingMessage::copy(from, letter);
         self.changes.tell(&key, &mut message, now);
+        self.begin(cx, key, from, &message.letter())
+    }
+
+    fn begin(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        key: Key,
+        from: &Arc<Source>,
+        letter: &Letter<&[u8]>,
+    ) -> Option<Ended> {
         if self.begun.is_multiple_of(CLOCK) {
             self.now = now();
         }
         self.begun += 1;
-        match begin(&self.server, &mut self.workplace, cx, message, self.now) {
+        match begin(&self.server, &mut self.workplace, cx, from, letter, self.now) {
             Begun::Over(ended) => {
-                self.load.fetch_sub(1, Relaxed);
+                self.done += 1;
+                self.outlets.touch(&from.back);
                 self.remember(key, &ended);
                 Some(ended)
             }
@@ -223,12 +278,15 @@ impl Work {
     /// A pending turn of this session is over: what waited behind it runs.
     fn next(&mut self, cx: &mut task::Context<'_>, key: Key, ended: Ended) {
         self.remember(key, &ended);
+        if let Some(from) = ended.from() {
+            self.outlets.touch(&from.back);
+        }
         let behind = if ended.concurrent { None } else { self.waiting.remove(&key) };
         let mut behind = behind.unwrap_or_default();
         ended.tell(&mut behind);
         self.workplace.keep(ended);
         while let Some(message) = behind.pop_front() {
-            match self.run(cx, key, message) {
+            match self.run(cx, key, &message.from, &message.letter()) {
                 Some(ended) => {
                     ended.tell(&mut behind);
                     self.workplace.keep(ended);
@@ -268,8 +326,9 @@ mod tests {
     fn the_app_waits_for_messages_that_no_task_has_seen() {
         let (shard, tasks) = (Shard::default(), TaskTracker::new());
         let peer = Peer { id: "front".into(), kind: "connector".into() };
-        let message = IncomingMessage::new(Arc::new(peer), Arc::default(), 1, now(), Arc::new(Nowhere), 0);
-        assert!(shard.push(&tasks, (0, 1), message));
+        let source = Source::new(Arc::new(peer), Arc::default(), Arc::new(Nowhere));
+        let delivery = Delivery::one(Arc::new(source), &Letter::new(1, now(), 0));
+        assert!(shard.push(&tasks, 0, delivery));
         tasks.close();
         assert!(tasks.wait().now_or_never().is_none());
         drop(shard);

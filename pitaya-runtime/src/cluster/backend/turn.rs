@@ -8,7 +8,7 @@ use crate::counters::count;
 use crate::server::Server;
 use crate::trace::{self, Span};
 use bytes::Bytes;
-use pitaya_core::cluster::IncomingMessage;
+use pitaya_core::cluster::{IncomingMessage, Letter, Source};
 use pitaya_core::context::Origin;
 use pitaya_core::handler::{Kind, Step};
 use pitaya_core::session::SessionData;
@@ -42,9 +42,9 @@ impl Default for Workplace {
 }
 
 impl Workplace {
-    /// Keeps what a message was run with for the next of its session, unless somebody still holds it.
+    /// Keeps what a message was run with for the next of its session, unless somebody still holds what it left.
     pub(super) fn keep(&mut self, ended: Ended) {
-        if let Some(mut of) = ended.of.filter(|of| of.agent.shares_its_way())
+        if let Some(mut of) = ended.of.filter(|of| of.agent.from().lasts)
             && of.context.release()
         {
             let place = place(of.context.session().id());
@@ -52,24 +52,26 @@ impl Workplace {
         }
     }
 
-    /// What the last message of this session was run with, if the session is as it was then.
-    fn surroundings(&mut self, server: &Arc<Server>, message: &IncomingMessage) -> Result<Surroundings> {
-        if let Some(mut of) = self.kept[place(message.session)].take_if(|of| of.agent.fits(message))
-            && of.renew(message)
+    /// What the last message of this session was run with, if the session is as it was then and nobody holds it.
+    fn surroundings(
+        &mut self,
+        server: &Arc<Server>,
+        from: &Arc<Source>,
+        letter: &Letter<&[u8]>,
+    ) -> Result<Surroundings> {
+        if let Some(mut of) = self.kept[place(letter.session)].take_if(|of| of.agent.fits(from, letter))
+            && of.context.renew(letter.uid, letter.data, letter.deadline)
         {
+            of.agent.renew(letter.ticket);
             return Ok(of);
         }
-        Surroundings::new(server, message)
+        Surroundings::new(server, from, letter)
     }
 }
 
 /// Where in [`Workplace::kept`] a session has its place: neighbours do not meet.
 fn place(session: i64) -> usize {
     session as usize % KEPT
-}
-
-fn origin(message: &IncomingMessage) -> Origin {
-    Origin { metadata: message.metadata.clone(), deadline: message.deadline }
 }
 
 /// What a message is run with.
@@ -79,24 +81,16 @@ struct Surroundings {
 }
 
 impl Surroundings {
-    fn new(server: &Arc<Server>, message: &IncomingMessage) -> Result<Self> {
-        let uid = std::str::from_utf8(&message.uid).map_err(|_| Error::bad_request("the uid is no text"))?;
+    fn new(server: &Arc<Server>, from: &Arc<Source>, letter: &Letter<&[u8]>) -> Result<Self> {
+        let uid = std::str::from_utf8(letter.uid).map_err(|_| Error::bad_request("the uid is no text"))?;
         let uid: Option<Arc<str>> = (!uid.is_empty()).then(|| uid.into());
-        let data = SessionData::from_wire(&message.data)?;
-        let agent = Arc::new(RemoteAgent::new(server, message, uid.clone()));
-        let session = Session::with(message.session, agent.clone(), uid, data);
+        let data = SessionData::from_wire(letter.data)?;
+        let agent = Arc::new(RemoteAgent::new(server, from, letter, uid.clone()));
+        let session = Session::with(letter.session, agent.clone(), uid, data);
         let (pipeline, names) = (server.pipeline.clone(), server.names.clone());
-        let context = Context::forwarded(session, server.state(), pipeline, names, Some(origin(message)));
+        let origin = Origin { metadata: from.metadata.clone(), deadline: letter.deadline };
+        let context = Context::forwarded(session, server.state(), pipeline, names, Some(origin));
         Ok(Self { agent, context })
-    }
-
-    /// Becomes those of this message; false when the last one's left the session other than this one says it is.
-    fn renew(&mut self, message: &IncomingMessage) -> bool {
-        let renewed = self.context.renew(&message.uid, &message.data, origin(message));
-        if renewed {
-            self.agent.renew(message);
-        }
-        renewed
     }
 }
 
@@ -114,12 +108,17 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    fn new(of: Surroundings, message: &IncomingMessage, concurrent: bool) -> Self {
-        let (uid, data) = of.agent.changes();
-        let uid = uid.filter(|uid| uid.as_bytes() != message.uid).map(|uid| Bytes::copy_from_slice(uid.as_bytes()));
-        let data = data.map(|data| (data, message.data.clone()));
-        let change = (uid.is_some() || data.is_some()).then_some(Change { uid, data });
+    fn new(of: Surroundings, letter: &Letter<&[u8]>, concurrent: bool) -> Self {
+        let change = of.agent.changed().map(|changed| {
+            let uid = changed.uid.map(|uid| Bytes::copy_from_slice(uid.as_bytes()));
+            Change { uid, data: changed.pushed.map(|data| (data, Bytes::copy_from_slice(letter.data))) }
+        });
         Self { change, of: Some(of), concurrent }
+    }
+
+    /// Where its message came from.
+    pub(super) fn from(&self) -> Option<&Arc<Source>> {
+        self.of.as_ref().map(|of| of.agent.from())
     }
 
     /// What waits behind it sees what it did.
@@ -144,20 +143,20 @@ pub(super) fn begin(
     server: &Arc<Server>,
     workplace: &mut Workplace,
     cx: &mut task::Context<'_>,
-    message: IncomingMessage,
+    from: &Arc<Source>,
+    letter: &Letter<&[u8]>,
     now: Instant,
 ) -> Begun {
-    if message.deadline <= now {
+    if letter.deadline <= now {
         // Its frontend has told the client that there was no answer; running it now would be a surprise.
         count(&server.counters.overdue_messages);
-        tracing::debug!(session = message.session, "a message was not run: its time had passed before its turn");
+        tracing::debug!(session = letter.session, "a message was not run: its time had passed before its turn");
         return Begun::Over(Ended::default());
     }
-    count(&server.counters.received);
-    let (route, mut of) = match prepare(server, workplace, &message) {
+    let (route, mut of) = match prepare(server, workplace, from, letter) {
         Ok(ready) => ready,
         Err(error) => {
-            answer(server, &message, Err(&error), &[]);
+            answer(server, from, letter, Err(&error), &[]);
             return Begun::Over(Ended::default());
         }
     };
@@ -165,15 +164,20 @@ pub(super) fn begin(
     let Workplace { out, places, .. } = workplace;
     let place = &mut places[route as usize % PLACES];
     out.clear();
-    let session = (message.session, &*message.uid);
-    let span = server.tracer.served(entry.name(), &message.metadata, Some(&message.frontend), Some(session));
+    let session = (letter.session, letter.uid);
+    let span = server.tracer.served(entry.name(), &from.metadata, Some(&from.frontend), Some(session));
     let inside = span.as_ref().map(Span::enter);
     let step = catch_unwind(AssertUnwindSafe(|| {
         let step = if server.pipeline.has_raw() {
-            place.put_turn(Box::new(Staged::new(server, of.context.clone(), route, message.body.clone())));
+            place.put_turn(Box::new(Staged::new(
+                server,
+                of.context.clone(),
+                route,
+                Bytes::copy_from_slice(letter.body),
+            )));
             Step::Later
         } else {
-            entry.call(&mut of.context, &message.body, out, place)
+            entry.call(&mut of.context, letter.body, out, place)
         };
         match step {
             Step::Done(outcome) => Poll::Ready(outcome),
@@ -186,6 +190,7 @@ pub(super) fn begin(
             let concurrent = entry.route().concurrent;
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
             let turn = trace::turn(span, turn);
+            let message = IncomingMessage::copy(from, letter);
             return Begun::Pending(Box::new(Pending { turn, of, message, route, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
@@ -196,8 +201,8 @@ pub(super) fn begin(
         // Its memory is of no use to the next call, and it holds the app.
         place.take();
     }
-    finish(server, &message, &of.context, out, outcome);
-    Begun::Over(Ended::new(of, &message, false))
+    finish(server, from, letter, &of.context, out, outcome);
+    Begun::Over(Ended::new(of, letter, false))
 }
 
 impl Pending {
@@ -228,21 +233,28 @@ impl Pending {
                 tracing::warn!(route = name, ?took, missed, "a handler ran for longer than pitaya.limits.handler.soft");
             }
         }
-        finish(server, &self.message, &self.of.context, &mut out, outcome);
-        Ended::new(self.of, &self.message, self.concurrent)
+        let Self { of, message, concurrent, .. } = *self;
+        let letter = message.letter();
+        finish(server, &message.from, &letter, &of.context, &mut out, outcome);
+        Ended::new(of, &letter, concurrent)
     }
 }
 
 /// What is called, and what it may borrow.
-fn prepare(server: &Arc<Server>, workplace: &mut Workplace, message: &IncomingMessage) -> Result<(u32, Surroundings)> {
-    let route = find(server, &message.route)?;
+fn prepare(
+    server: &Arc<Server>,
+    workplace: &mut Workplace,
+    from: &Arc<Source>,
+    letter: &Letter<&[u8]>,
+) -> Result<(u32, Surroundings)> {
+    let route = find(server, letter.route)?;
     let entry = server.registry.entry(route).filter(|entry| !entry.route().internal);
-    let entry = entry.ok_or_else(|| Error::handler_not_found(&String::from_utf8_lossy(&message.route)))?;
-    if !message.notify && entry.route().kind == Kind::Notify {
+    let entry = entry.ok_or_else(|| Error::handler_not_found(&String::from_utf8_lossy(letter.route)))?;
+    if !letter.notify && entry.route().kind == Kind::Notify {
         return Err(Error::bad_request("tried to request a notify route"));
     }
-    let mut of = workplace.surroundings(server, message)?;
-    of.context.enter(route, message.id);
+    let mut of = workplace.surroundings(server, from, letter)?;
+    of.context.enter(route, letter.id);
     Ok((route, of))
 }
 
@@ -262,22 +274,29 @@ fn find(server: &Server, route: &[u8]) -> Result<u32> {
 }
 
 /// The steps after the method, and the answer.
-fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &mut Vec<u8>, outcome: Result<()>) {
+fn finish(
+    server: &Server,
+    from: &Source,
+    letter: &Letter<&[u8]>,
+    context: &Context,
+    out: &mut Vec<u8>,
+    outcome: Result<()>,
+) {
     let pipeline = &server.pipeline;
     let outcome = if pipeline.has_after() && !pipeline.has_raw() {
         after(pipeline, context, out, 0, outcome, server)
     } else {
         outcome
     };
-    answer(server, message, outcome.as_ref().copied(), out);
+    answer(server, from, letter, outcome.as_ref().copied(), out);
 }
 
-fn answer(server: &Server, message: &IncomingMessage, outcome: Result<(), &Error>, out: &[u8]) {
+fn answer(server: &Server, from: &Source, letter: &Letter<&[u8]>, outcome: Result<(), &Error>, out: &[u8]) {
     if let Err(error) = outcome {
-        count(if message.notify { &server.counters.failed_notifies } else { &server.counters.error_answers });
+        count(if letter.notify { &server.counters.failed_notifies } else { &server.counters.error_answers });
         let (code, error) = (error.code(), error.message());
-        tracing::debug!(session = message.session, code, error, "a forwarded message failed");
+        tracing::debug!(session = letter.session, code, error, "a forwarded message failed");
     }
-    let body = if message.notify { &[][..] } else { out };
-    message.back.answer(message.ticket, outcome.map(|()| body));
+    let body = if letter.notify { &[][..] } else { out };
+    from.back.queue(letter.ticket, outcome.map(|()| body));
 }

@@ -2,18 +2,16 @@
 
 use super::counters::count;
 use super::delay::Delay;
+use super::front::Front;
 use super::hub::Hub;
-use super::incoming::{LONGEST, stopping, too_large};
-use super::outcome::Refusal;
+use super::incoming::{LONGEST, stopping};
 use super::subjects;
 use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
-use pitaya_core::cluster::{Back, IncomingMessage, metadata};
+use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Part};
+use pitaya_core::cluster::{Delivery, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
-use pitaya_core::session::SessionData;
-use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -32,12 +30,10 @@ pub(super) struct Arrivals {
 }
 
 struct Known {
-    front: Arc<Front>,
     /// Its id and metadata as it writes them, the same in all its messages.
     id: Bytes,
     json: Bytes,
-    peer: Arc<Peer>,
-    metadata: Arc<Metadata>,
+    source: Arc<Source>,
     timeout: Duration,
     delay: Delay,
 }
@@ -81,6 +77,7 @@ impl Arrivals {
         let closed = self.hub.closed.is_cancelled();
         let callee = &self.hub.own().ok_or(Malformed)?.callee;
         let (mut age, now) = (Duration::ZERO, Instant::now());
+        let mut delivery = Delivery::new(known.source.clone(), message.payload.clone());
         for part in lane::parts(&message.payload) {
             let envelope = match part? {
                 Part::Envelope(envelope) => envelope,
@@ -98,12 +95,21 @@ impl Arrivals {
                 continue;
             }
             if closed {
-                known.front.answer(forwarded.number.0, Err(&stopping()));
+                known.source.back.answer(forwarded.number.0, Err(&stopping()));
                 continue;
             }
             let deadline = now + (known.timeout - age);
-            callee.message(known.message(&forwarded, &message.payload, deadline));
+            let letter = letter(&forwarded, deadline);
+            if forwarded.own.is_empty() {
+                delivery.add(&letter);
+                continue;
+            }
+            // It comes in its turn, but not together with the others.
+            let before = std::mem::replace(&mut delivery, Delivery::new(known.source.clone(), message.payload.clone()));
+            callee.messages(before);
+            callee.messages(Delivery::one(known.with(forwarded.own), &letter));
         }
+        callee.messages(delivery);
         Ok(())
     }
 
@@ -116,12 +122,13 @@ impl Arrivals {
         let peer = Arc::new(Peer { id: id.into(), kind: kind.into() });
         let timeout = metadata::timeout(&metadata).unwrap_or(self.hub.settings.request_timeout);
         let (number, subject) = (self.ways.fetch_add(1, Relaxed), Subject::from(way));
+        let front = Arc::new(Front::new(self.hub.clone(), number, subject));
+        let mut source = Source::new(peer, Arc::new(metadata), front);
+        source.lasts = true;
         let known = Known {
-            front: Arc::new(Front { hub: self.hub.clone(), way: number, subject }),
             id: Bytes::copy_from_slice(forwarded.frontend),
             json: Bytes::copy_from_slice(forwarded.metadata),
-            peer,
-            metadata: Arc::new(metadata),
+            source: Arc::new(source),
             timeout: timeout.min(LONGEST),
             delay: Delay::default(),
         };
@@ -134,66 +141,20 @@ impl Arrivals {
 }
 
 impl Known {
-    fn message(&self, forwarded: &Forwarded<'_>, payload: &Bytes, deadline: Instant) -> IncomingMessage {
-        let Forwarded { session, uid, data, id, notify, route, body, number, .. } = *forwarded;
-        let (peer, front) = (self.peer.clone(), self.front.clone());
-        let metadata = if forwarded.own.is_empty() { self.metadata.clone() } else { self.with(forwarded.own) };
-        let mut message = IncomingMessage::new(peer, metadata, session, deadline, front, number.0);
-        message.uid = payload.slice_ref(uid);
-        message.data = SessionData::usual(data).unwrap_or_else(|| payload.slice_ref(data));
-        (message.id, message.notify) = (id, notify);
-        (message.route, message.body) = (payload.slice_ref(route), payload.slice_ref(body));
-        message
-    }
-}
-
-impl Known {
-    /// The frontend's metadata, and what one message brings. What cannot be read is left out: the message runs all the same.
+    /// The frontend, with what one message brings besides. What cannot be read is left out: the message runs all the same.
     #[cold]
-    fn with(&self, own: &[u8]) -> Arc<Metadata> {
-        let Ok(own) = metadata::decode(own) else { return self.metadata.clone() };
-        let mut all = Metadata::clone(&self.metadata);
-        all.extend(own);
-        Arc::new(all)
+    fn with(&self, own: &[u8]) -> Arc<Source> {
+        let mut all = Metadata::clone(&self.source.metadata);
+        all.extend(metadata::decode(own).unwrap_or_default());
+        let Source { frontend, back, .. } = &*self.source;
+        Arc::new(Source::new(frontend.clone(), Arc::new(all), back.clone()))
     }
 }
 
-/// The way back to one frontend, for all its sessions. What is sent by it arrives in the order of the calls.
-struct Front {
-    hub: Arc<Hub>,
-    way: u64,
-    subject: Subject,
-}
-
-impl Front {
-    fn send(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refusal> {
-        match &*self.hub.back.load() {
-            Some(line) => line.post.back(self.way, &self.subject, write),
-            None => Err(Refusal::Closed),
-        }
-    }
-}
-
-impl Back for Front {
-    fn answer(&self, ticket: u64, outcome: Result<&[u8], &Error>) {
-        let mut sent = self.send(|bundle| lane::answer(Number(ticket), outcome, bundle));
-        if let Err(Refusal::Oversize(size, most)) = sent {
-            count(&self.hub.counters.oversize);
-            let error = too_large(size, most);
-            sent = self.send(|bundle| lane::answer(Number(ticket), Err(&error), bundle));
-        }
-        if let Err(refusal) = sent {
-            self.hub.unsent(refusal);
-        }
-    }
-
-    fn push(&self, ticket: u64, _: Option<&str>, route: &str, body: &[u8]) -> Result<()> {
-        let sent = self.send(|bundle| lane::push(Number(ticket).session(), route, body, bundle));
-        sent.map_err(|refusal| self.hub.refused(refusal))
-    }
-
-    fn kick(&self, ticket: u64, _: Option<&str>) -> Result<()> {
-        let sent = self.send(|bundle| lane::kick(Number(ticket).session(), bundle));
-        sent.map_err(|refusal| self.hub.refused(refusal))
-    }
+fn letter<'a>(forwarded: &Forwarded<'a>, deadline: Instant) -> Letter<&'a [u8]> {
+    let mut letter = Letter::new(forwarded.session, deadline, forwarded.number.0);
+    (letter.uid, letter.data) = (forwarded.uid, forwarded.data);
+    (letter.id, letter.notify) = (forwarded.id, forwarded.notify);
+    (letter.route, letter.body) = (forwarded.route, forwarded.body);
+    letter
 }

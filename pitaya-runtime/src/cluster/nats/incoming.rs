@@ -8,7 +8,7 @@ use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use pitaya_core::cluster::envelope::{KickMsg, Msg, MsgType, Push, Request, Response, RpcType, Session};
-use pitaya_core::cluster::{Back, IncomingCall, IncomingMessage, metadata};
+use pitaya_core::cluster::{Back, Delivery, IncomingCall, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
 use pitaya_core::{Error, Result, codes};
 use prost::Message as _;
@@ -47,7 +47,11 @@ fn take(hub: &Arc<Hub>, message: &Message) {
         respond(hub, message.reply.as_ref(), Err(&stopping()));
     } else if let Err(error) = read(hub, message) {
         count(&hub.counters.malformed);
-        tracing::debug!(subject = &*message.subject, error = error.message(), "a message of another server cannot be understood");
+        tracing::debug!(
+            subject = &*message.subject,
+            error = error.message(),
+            "a message of another server cannot be understood"
+        );
         respond(hub, message.reply.as_ref(), Err(&error));
     }
 }
@@ -76,7 +80,7 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
         Ok(RpcType::Sys) => {
             let kind = metadata::text(&metadata, metadata::PEER_SERVICE).unwrap_or_default();
             let frontend = Arc::new(Peer { id: request.frontend_id.into(), kind: kind.into() });
-            own.callee.message(forwarded(hub, request.session, msg, frontend, metadata, reply, deadline));
+            own.callee.messages(forwarded(hub, request.session, msg, frontend, metadata, reply, deadline));
         }
         Err(_) => return Err(Error::bad_request("invalid rpc type").with("route", msg.route)),
     }
@@ -96,15 +100,15 @@ fn forwarded(
     metadata: Metadata,
     reply: Option<Subject>,
     deadline: Instant,
-) -> IncomingMessage {
+) -> Delivery {
     let session = session.unwrap_or_default();
     let notify = msg.r#type == i32::from(MsgType::Notify);
     let back = Arc::new(PlainBack { hub: hub.clone(), reply, kind: frontend.kind.clone(), notify });
-    let mut message = IncomingMessage::new(frontend, Arc::new(metadata), session.id, deadline, back, 0);
-    (message.uid, message.data) = (session.uid.into(), session.data);
-    (message.id, message.notify) = (msg.id, notify);
-    (message.route, message.body) = (msg.route.into(), msg.data);
-    message
+    let mut letter = Letter::new(session.id, deadline, 0);
+    (letter.uid, letter.data) = (session.uid.as_bytes(), &*session.data);
+    (letter.id, letter.notify) = (msg.id, notify);
+    (letter.route, letter.body) = (msg.route.as_bytes(), &*msg.data);
+    Delivery::one(Arc::new(Source::new(frontend, Arc::new(metadata), back)), &letter)
 }
 
 /// Answers, if anybody waits. What is larger than the broker takes becomes an error.

@@ -16,6 +16,7 @@ mod counters;
 mod delay;
 mod flight;
 mod forwarder;
+mod front;
 mod hub;
 mod incoming;
 mod line;
