@@ -167,8 +167,8 @@ pub(super) fn begin(
     out.clear();
     let session = (message.session, &*message.uid);
     let span = server.tracer.served(entry.name(), &message.metadata, Some(&message.frontend), Some(session));
-    let inside = span.as_ref().map(Span::enter);
     let step = catch_unwind(AssertUnwindSafe(|| {
+        let _inside = span.as_ref().map(Span::enter);
         let step = if server.pipeline.has_raw() {
             place.put_turn(Box::new(Staged::new(server, of.context.clone(), route, message.body.clone())));
             Step::Later
@@ -180,7 +180,6 @@ pub(super) fn begin(
             Step::Later => place.poll(cx, out),
         }
     }));
-    drop(inside);
     let outcome = match step {
         Ok(Poll::Pending) => {
             let concurrent = entry.route().concurrent;
