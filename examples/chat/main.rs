@@ -13,7 +13,6 @@ use pitaya_runtime::prelude::*;
 use room::Room;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 const USAGE: &str = "usage: chat [--host HOST] [--port PORT] [--tcp-port PORT]   (port 0 takes a free one)";
 
@@ -29,12 +28,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let args = Args::parse(std::env::args().skip(1))?;
 
     // PITAYA_* variables can change anything; the chat only wants to miss a lost browser sooner than a game would.
     let mut config = Config::load_env()?.config;
+    pitaya_runtime::logs::init(&config.log)?;
     config.heartbeat.interval = config.heartbeat.interval.min(Duration::from_secs(10));
 
     let app = Builder::new("chat")

@@ -25,7 +25,6 @@ use pitaya_runtime::prelude::*;
 use room::Room;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 /// The type of the frontends.
 const CONNECTOR: &str = "connector";
@@ -44,9 +43,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let args = Args::parse(std::env::args().skip(1))?;
+    pitaya_runtime::logs::init(&Config::load_env()?.config.log)?;
 
     let servers = match args.role {
         Some(Role::Room) => vec![room(&args)?],

@@ -5,6 +5,11 @@
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// So do those about the log.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/logs.md")]
+pub struct Logs;
+
 /// So do those of the guide to clusters.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/cluster.md")]

@@ -7,6 +7,18 @@ use crate::config::Log;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The key is no list of levels.
+    #[error("pitaya.log.level: {0}; write for example info, or warn,pitaya_runtime=debug")]
+    Level(#[from] ParseError),
+    /// The program has set up a log before.
+    #[error("the program has a log already: it is set up once")]
+    Again,
+}
+
 /// What `RUST_LOG` lets through, or without it `pitaya.log.level`. A part of `RUST_LOG` that cannot be read is left out.
 ///
 /// # Errors
@@ -21,10 +33,10 @@ use tracing_subscriber::filter::ParseError;
 /// # let _ = filter;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn filter(log: &Log) -> Result<EnvFilter, ParseError> {
+pub fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(said) if !said.trim().is_empty() => Ok(EnvFilter::new(said)),
-        _ => log.level.parse(),
+        _ => Ok(log.level.parse()?),
     }
 }
 
@@ -32,8 +44,8 @@ pub fn filter(log: &Log) -> Result<EnvFilter, ParseError> {
 ///
 /// # Errors
 /// When `pitaya.log.level` is no list of levels, or the program has a log already.
-pub fn init(log: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub fn init(log: &Log) -> Result<(), LogError> {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_ansi(colours);
-    lines.with_writer(std::io::stderr).try_init()
+    lines.with_writer(std::io::stderr).try_init().map_err(|_| LogError::Again)
 }

@@ -190,7 +190,7 @@ async fn no_password_is_written_anywhere() {
         });
     }
     config.cluster.sd.etcd.endpoints = vec![format!("http://root:{SECRET}@127.0.0.1:{port}")];
-    said.push(EtcdDiscovery::new(&config.cluster.sd.etcd).err().expect("names have keys").to_string());
+    said.push(EtcdDiscovery::new(&config.cluster.sd.etcd).expect_err("names have keys").to_string());
     let environment = [
         ("PITAYA_HEARTBEAT_INTERVAL".to_owned(), format!("nats://root:{SECRET}@a")),
         ("PITAYA_CLUSTER_SD_ETCD_PASS".to_owned(), SECRET.to_owned()),

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, missing_docs, clippy::needless_pass_by_value)]
 
 mod capture;
+mod example;
 mod game;
 mod go;
 mod logs;

@@ -184,8 +184,8 @@ where
         let context = &mut self.context;
         context.enter(head.route, head.id);
         let span = server.tracer.received(&self.session, entry.name(), head.answers);
-        let inside = span.as_ref().map(Span::enter);
         let step = catch_unwind(AssertUnwindSafe(|| {
+            let _inside = span.as_ref().map(Span::enter);
             let step = if server.pipeline.has_raw() {
                 place.put_turn(Box::new(Staged::new(
                     &self.server,
@@ -202,7 +202,6 @@ where
                 Step::Later => place.poll(cx, out),
             }
         }));
-        drop(inside);
         match step {
             Ok(Poll::Ready(outcome)) => {
                 trace::end(span, outcome.as_ref().copied());

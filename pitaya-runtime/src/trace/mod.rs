@@ -1,6 +1,6 @@
 //! Traces of clients' messages and of calls between servers, in OpenTelemetry: `docs/tracing.md` has the spans.
 //!
-//! Without the feature `otel` there is no [`Span`] at all: `Option<Span>` has one value, and what is done with the other
+//! Without the feature `otel` there is no `Span` at all: `Option<Span>` has one value, and what is done with the other
 //! is compiled away. With it, and switched off, a message costs the look at one pointer.
 
 #[cfg(feature = "otel")]

@@ -222,13 +222,13 @@ impl Inner {
         kind: SpanKind,
         attributes: Vec<KeyValue>,
         parent: &Context,
-        log: impl FnOnce(Ids) -> tracing::Span,
+        log: impl FnOnce(&Ids) -> tracing::Span,
     ) -> Option<Span> {
         let builder = self.tracer.span_builder(name).with_kind(kind).with_attributes(attributes);
         let context = parent.with_span(self.tracer.build_with_context(builder, parent));
         let span = context.span().span_context().clone();
         span.is_sampled().then(|| {
-            let log = log(Ids { trace: span.trace_id().to_string(), span: span.span_id().to_string() });
+            let log = log(&Ids { trace: span.trace_id().to_string(), span: span.span_id().to_string() });
             Span::new(context, log)
         })
     }
@@ -241,7 +241,7 @@ struct Ids {
 }
 
 /// Around the log lines of a method. Whatever level is logged, what they belong to is said.
-fn log(route: &str, session: Option<i64>, uid: Option<&str>, ids: Ids) -> tracing::Span {
+fn log(route: &str, session: Option<i64>, uid: Option<&str>, ids: &Ids) -> tracing::Span {
     tracing::error_span!(
         target: "pitaya::handler",
         parent: None,
@@ -249,7 +249,7 @@ fn log(route: &str, session: Option<i64>, uid: Option<&str>, ids: Ids) -> tracin
         route,
         session,
         uid,
-        trace_id = ids.trace,
-        span_id = ids.span,
+        trace_id = &*ids.trace,
+        span_id = &*ids.span,
     )
 }

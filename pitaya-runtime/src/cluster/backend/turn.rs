@@ -166,8 +166,8 @@ pub(super) fn begin(
     out.clear();
     let session = (letter.session, letter.uid);
     let span = server.tracer.served(entry.name(), &from.metadata, Some(&from.frontend), Some(session));
-    let inside = span.as_ref().map(Span::enter);
     let step = catch_unwind(AssertUnwindSafe(|| {
+        let _inside = span.as_ref().map(Span::enter);
         let step = if server.pipeline.has_raw() {
             place.put_turn(Box::new(Staged::new(
                 server,
@@ -184,7 +184,6 @@ pub(super) fn begin(
             Step::Later => place.poll(cx, out),
         }
     }));
-    drop(inside);
     let outcome = match step {
         Ok(Poll::Pending) => {
             let concurrent = entry.route().concurrent;
