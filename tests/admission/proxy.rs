@@ -175,7 +175,7 @@ async fn an_acceptor_may_have_its_own_way() {
 
 #[test]
 fn it_is_not_on_without_a_list() {
-    let by_key = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0").proxy_protocol(false)).handlers(Game);
+    let by_key = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0")).handlers(Game);
     let by_key = by_key.configure(|config| config.acceptor.proxyprotocol = true).build().expect_err("no list");
     let by_call = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0").proxy_protocol(true)).handlers(Game).build();
     for error in [by_key, by_call.expect_err("no list")] {

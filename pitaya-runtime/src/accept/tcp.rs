@@ -90,7 +90,8 @@ impl Acceptor for Tcp {
             reuse_port: acceptor.reuseport,
         };
         self.proxies = match self.proxy_protocol.unwrap_or(acceptor.proxyprotocol) {
-            true if acceptor.trustedproxies.is_empty() => {
+            // By key the config has said so itself.
+            true if acceptor.trustedproxies.is_empty() && !acceptor.proxyprotocol => {
                 return Err(
                     "the PROXY protocol needs the proxies' networks in pitaya.acceptor.trustedproxies".to_owned()
                 );
