@@ -133,3 +133,26 @@ async fn a_gate_sees_every_packet() {
     client.assert_closed();
     eventually("it ran out of time", || app.counts().closed("handshake_timeout") == 1).await;
 }
+
+/// A message that cannot be forwarded yet is looked at again later, and not by the gate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_has_to_wait_is_asked_about_once() {
+    let cluster = LocalCluster::default();
+    let backend = start(Builder::new("game").local_cluster(&cluster).handlers(Game)).await;
+    let acceptor = Tcp::bind("127.0.0.1:0").wrap(RateLimit::default());
+    let connector = Builder::new("connector").acceptor(acceptor).local_cluster(&cluster).configure(|config| {
+        config.limits.inflight = 2;
+        config.conn.ratelimiting.limit = 5;
+        config.conn.ratelimiting.interval = Duration::from_secs(3600);
+        config.conn.ratelimiting.answer = true;
+    });
+    let connector = start(connector).await;
+    let mut client = player(&connector, "127.0.0.1", &[]).await;
+    for id in 1..=20 {
+        client.send_request(id, ECHO, b"x");
+    }
+    let mut refused: Vec<_> = (1..=20).map(|_| client.message()).map(|answer| (answer.id, answer.error)).collect();
+    refused.sort_unstable();
+    assert!(refused.iter().all(|(id, error)| *error == (*id > 5)), "{refused:?}");
+    assert_eq!((connector.counts().exceeded_rate_limiting, backend.counts().received), (15, 5));
+}
