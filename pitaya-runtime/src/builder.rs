@@ -10,7 +10,7 @@ pub use error::{BuildError, Problem};
 
 use crate::accept::{Acceptor, Listen, erase};
 use crate::cluster::{LocalCluster, Router};
-use crate::config::Config;
+use crate::config::{Config, Rate};
 use crate::dictionary::Codes;
 use crate::handshake::{Validator, Validators};
 use crate::modules::{Module, Modules};
@@ -65,6 +65,8 @@ pub struct Builder {
     codes: Codes,
     update_lock: Option<bool>,
     validators: Validators,
+    limits: BTreeMap<String, Rate>,
+    session_limit: Option<Rate>,
     callbacks: Callbacks,
     state: State,
     store: Store,
@@ -96,6 +98,8 @@ impl Builder {
             codes: Codes::None,
             update_lock: None,
             validators: Validators::default(),
+            limits: BTreeMap::new(),
+            session_limit: None,
             callbacks: Callbacks::default(),
             state: State::default(),
             store: Store::Memory,
@@ -283,6 +287,32 @@ impl Builder {
     /// refusal counts.
     pub fn validate_handshake(mut self, name: &str, validator: impl Validator) -> Self {
         self.validators.push(name, validator);
+        self
+    }
+
+    /// How often one session may send messages to this route, in place of what `pitaya.limits.routes` says: of this server,
+    /// or `type.service.method` of one that it forwards to. A request beyond is answered with PIT-429 and not run, a notify
+    /// is dropped, and both are counted.
+    ///
+    /// ```
+    /// use pitaya_runtime::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let builder = Builder::new("connector")
+    ///     .limit("room.room.say", Rate::per_second(5))
+    ///     .limit("room.room.join", Rate::new(10, Duration::from_secs(60)))
+    ///     .limit_session(Rate::per_second(50));
+    /// # let _ = builder;
+    /// ```
+    pub fn limit(mut self, route: impl Into<String>, rate: Rate) -> Self {
+        self.limits.insert(route.into(), rate);
+        self
+    }
+
+    /// How often one session may send messages, to whatever routes, in place of what `pitaya.limits.messages` says. What is
+    /// beyond ends as with [`limit`](Self::limit).
+    pub fn limit_session(mut self, rate: Rate) -> Self {
+        self.session_limit = Some(rate);
         self
     }
 

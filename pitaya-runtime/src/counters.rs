@@ -42,6 +42,12 @@ counters! {
     refused_rate;
     /// Connections that failed before they were one: TLS or the WebSocket upgrade.
     failed_establish;
+    /// Connections of trusted proxies without a PROXY header or with a wrong one, and of others that sent one.
+    bad_proxy_headers;
+    /// Packets that an acceptor's gate dropped or refused, a rate limit's above all.
+    exceeded_rate_limiting;
+    /// Messages over `limits.messages` or `limits.routes`: requests that were refused, and notifies that were dropped.
+    limited_messages;
     /// Messages that reached a handler's route.
     messages;
     /// Error answers sent.

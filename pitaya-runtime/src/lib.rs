@@ -35,6 +35,7 @@ pub mod accept;
 mod admin;
 mod agent;
 mod app;
+mod bucket;
 mod builder;
 mod call;
 pub mod cluster;
@@ -47,6 +48,7 @@ pub mod groups;
 mod handshake;
 pub mod health;
 mod lent;
+mod limits;
 #[cfg(feature = "logs")]
 pub mod logs;
 mod modules;
@@ -81,9 +83,9 @@ pub use users::Users;
 
 /// What most applications import.
 pub mod prelude {
-    pub use crate::accept::{Page, Tcp, WebSocket};
+    pub use crate::accept::{Acceptor, Page, RateLimit, Tcp, WebSocket};
     pub use crate::cluster::LocalCluster;
-    pub use crate::config::Config;
+    pub use crate::config::{Config, Rate};
     pub use crate::groups::Groups;
     pub use crate::timers::Timers;
     pub use crate::{

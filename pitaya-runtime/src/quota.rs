@@ -49,6 +49,12 @@ pub(crate) struct Quotas {
     pub(crate) bindings: Quota,
     /// A user did not leave its groups.
     pub(crate) groups: Quota,
+    /// A PROXY header was not as it should be.
+    pub(crate) proxy_headers: Quota,
+    /// A gate kept packets out.
+    pub(crate) gates: Quota,
+    /// Messages were over a limit.
+    pub(crate) limits: Quota,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
+use crate::limits::Limits;
 use crate::quota::Quotas;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
@@ -53,6 +54,8 @@ pub(crate) struct Server {
     /// The answer to a good handshake, a whole packet.
     pub(crate) welcome: Vec<u8>,
     pub(crate) validators: Validators,
+    /// How often sessions may send, where that is limited.
+    pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,

@@ -65,6 +65,15 @@ impl Client {
     /// When the TLS handshake fails.
     #[must_use]
     pub fn tls(address: SocketAddr, certificate: CertificateDer<'static>) -> Self {
+        Self::tls_over(connect(address), certificate)
+    }
+
+    /// Begins TLS on a connection to such a port.
+    ///
+    /// # Panics
+    /// When the TLS handshake fails.
+    #[must_use]
+    pub fn tls_over(stream: TcpStream, certificate: CertificateDer<'static>) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).expect("a certificate that can be trusted");
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -74,7 +83,7 @@ impl Client {
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = rustls::ClientConnection::new(Arc::new(config), name).expect("a client of TLS");
-        Self::over(rustls::StreamOwned::new(connection, connect(address)))
+        Self::over(rustls::StreamOwned::new(connection, stream))
     }
 
     /// A client of packets over any stream.

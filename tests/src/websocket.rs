@@ -49,7 +49,16 @@ impl WebSocket {
     /// When the server does not agree.
     #[must_use]
     pub fn connect(address: SocketAddr, path: &str, headers: &str) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
+        let stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
+        Self::over(stream, path, headers)
+    }
+
+    /// Upgrades a connection.
+    ///
+    /// # Panics
+    /// When the server does not agree.
+    #[must_use]
+    pub fn over(mut stream: TcpStream, path: &str, headers: &str) -> Self {
         stream.set_nodelay(true).expect("a socket without delay");
         stream.set_read_timeout(Some(crate::PATIENCE)).expect("a socket with a deadline");
         stream.write_all(request(path, headers).as_bytes()).expect("a request that is taken");

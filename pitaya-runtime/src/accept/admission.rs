@@ -1,5 +1,7 @@
 //! How many may come in: in all, from one address, in one second.
 
+use crate::bucket::{Bucket, Refill};
+use crate::config::Network;
 use crate::counters::{Counters, count};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -13,9 +15,11 @@ use tokio::time::Instant;
 pub(crate) struct Admission {
     total: usize,
     per_address: usize,
+    /// Whose own address counts for nothing: they come for many.
+    proxies: Vec<Network>,
     live: AtomicUsize,
     addresses: Mutex<HashMap<IpAddr, usize>>,
-    rate: Option<Mutex<Bucket>>,
+    rate: Option<(Refill, Mutex<Bucket>)>,
 }
 
 /// A place taken by a connection; given back when dropped.
@@ -25,25 +29,17 @@ pub(crate) struct Admitted {
     address: Option<IpAddr>,
 }
 
-#[derive(Debug)]
-struct Bucket {
-    per_second: f64,
-    burst: f64,
-    tokens: f64,
-    filled: Instant,
-}
-
 impl Admission {
     /// 0 turns a limit off.
-    pub(crate) fn new(total: usize, per_address: usize, rate: usize, burst: usize) -> Self {
-        let burst = burst.max(1) as f64;
-        let bucket = Bucket { per_second: rate as f64, burst, tokens: burst, filled: Instant::now() };
+    pub(crate) fn new(total: usize, per_address: usize, rate: usize, burst: usize, proxies: Vec<Network>) -> Self {
+        let refill = Refill { per_second: rate as f64, burst: burst.max(1) as f64 };
         Self {
             total,
             per_address,
+            proxies,
             live: AtomicUsize::new(0),
             addresses: Mutex::default(),
-            rate: (rate > 0).then(|| Mutex::new(bucket)),
+            rate: (rate > 0).then(|| (refill, Mutex::new(Bucket::full(refill, Instant::now())))),
         }
     }
 
@@ -55,7 +51,7 @@ impl Admission {
     /// Takes a place, or counts why there is none.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, counters: &Counters) -> Option<Admitted> {
         count(&counters.accepted);
-        if self.rate.as_ref().is_some_and(|bucket| !bucket.lock().take(Instant::now())) {
+        if self.rate.as_ref().is_some_and(|(refill, bucket)| !bucket.lock().take(*refill, Instant::now())) {
             count(&counters.refused_rate);
             return None;
         }
@@ -65,19 +61,45 @@ impl Admission {
             return None;
         }
         let mut admitted = Admitted { admission: self.clone(), address: None };
-        if self.per_address > 0 {
-            let address = network(address);
-            let mut addresses = self.addresses.lock();
-            let live = addresses.entry(address).or_default();
-            if *live >= self.per_address {
-                drop(addresses);
-                count(&counters.refused_address);
-                return None;
+        admitted.comes_from(address, counters).then_some(admitted)
+    }
+
+    fn give_back(&self, address: IpAddr) {
+        let mut addresses = self.addresses.lock();
+        if let Some(live) = addresses.get_mut(&address) {
+            *live -= 1;
+            if *live == 0 {
+                addresses.remove(&address);
             }
-            *live += 1;
-            admitted.address = Some(address);
         }
-        Some(admitted)
+    }
+}
+
+impl Admitted {
+    /// Counts the connection for this address, and no longer for the one before it. False, and counted, when the address
+    /// has as many as it may. A trusted proxy may have any number: its clients are counted once it has named them.
+    pub(crate) fn comes_from(&mut self, address: IpAddr, counters: &Counters) -> bool {
+        let admission = &self.admission;
+        if admission.per_address == 0 {
+            return true;
+        }
+        if let Some(before) = self.address.take() {
+            admission.give_back(before);
+        }
+        if admission.proxies.iter().any(|network| network.contains(address)) {
+            return true;
+        }
+        let address = network(address);
+        let mut addresses = admission.addresses.lock();
+        let live = addresses.entry(address).or_default();
+        if *live >= admission.per_address {
+            drop(addresses);
+            count(&counters.refused_address);
+            return false;
+        }
+        *live += 1;
+        self.address = Some(address);
+        true
     }
 }
 
@@ -92,30 +114,11 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Bucket {
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        self.filled = now;
-        let has = self.tokens >= 1.0;
-        if has {
-            self.tokens -= 1.0;
-        }
-        has
-    }
-}
-
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.live.fetch_sub(1, Relaxed);
         if let Some(address) = self.address {
-            let mut addresses = self.admission.addresses.lock();
-            if let Some(live) = addresses.get_mut(&address) {
-                *live -= 1;
-                if *live == 0 {
-                    addresses.remove(&address);
-                }
-            }
+            self.admission.give_back(address);
         }
     }
 }
@@ -131,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_counted_and_given_back() {
-        let (admission, counters) = (Arc::new(Admission::new(3, 2, 0, 0)), Counters::default());
+        let (admission, counters) = (Arc::new(Admission::new(3, 2, 0, 0, Vec::new())), Counters::default());
         let admit = |address| admission.admit(ip(address), &counters);
         let (a, _b) = (admit("10.0.0.1").unwrap(), admit("::ffff:10.0.0.1").unwrap());
         assert!(admit("10.0.0.1").is_none());
@@ -145,15 +148,37 @@ mod tests {
 
     #[tokio::test]
     async fn a_prefix_of_64_bits_is_one_address() {
-        let (admission, counters) = (Arc::new(Admission::new(0, 1, 0, 0)), Counters::default());
+        let (admission, counters) = (Arc::new(Admission::new(0, 1, 0, 0, Vec::new())), Counters::default());
         let _a = admission.admit(ip("2001:db8:1:2::1"), &counters).unwrap();
         assert!(admission.admit(ip("2001:db8:1:2:9::1"), &counters).is_none());
         assert!(admission.admit(ip("2001:db8:1:3::1"), &counters).is_some());
     }
 
+    #[tokio::test]
+    async fn those_behind_a_proxy_are_counted_by_their_own_address() {
+        let admission = Arc::new(Admission::new(0, 1, 0, 0, vec!["10.0.0.0/8".parse().unwrap()]));
+        let counters = Counters::default();
+        let behind = |address| {
+            let mut admitted = admission.admit(ip("10.0.0.1"), &counters).unwrap();
+            admitted.comes_from(ip(address), &counters).then_some(admitted)
+        };
+        let a = behind("192.0.2.1").unwrap();
+        assert!(behind("192.0.2.1").is_none());
+        let _b = behind("192.0.2.2").unwrap();
+        assert!(admission.admit(ip("192.0.2.1"), &counters).is_none(), "it is one address, whichever way it comes");
+        let (_c, _d) = (behind("10.0.0.1").unwrap(), behind("10.0.0.1").unwrap());
+        drop(a);
+        let mut a = behind("192.0.2.1").unwrap();
+        assert!(!a.comes_from(ip("192.0.2.2"), &counters));
+        drop(a);
+        assert!(behind("192.0.2.1").is_some(), "a refused change gives the place back, once");
+        assert_eq!(counters.read().refused_address, 3);
+        assert_eq!(admission.live.load(Relaxed), 4 - 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_rate_allows_a_burst_and_refills() {
-        let (admission, counters) = (Arc::new(Admission::new(0, 0, 10, 2)), Counters::default());
+        let (admission, counters) = (Arc::new(Admission::new(0, 0, 10, 2, Vec::new())), Counters::default());
         let admits = || admission.admit(ip("::1"), &counters).is_some();
         assert!(admits() && admits() && !admits());
         tokio::time::advance(Duration::from_millis(101)).await;

@@ -1,11 +1,17 @@
 //! How packets lie in a stream.
 
+use super::Verdict;
 use pitaya_core::CloseReason;
+use pitaya_core::wire::Packet;
+use std::time::Instant;
 
 /// The layer between a stream and packets. TCP has none; a WebSocket has frames.
 pub trait Framing: Send + Unpin + 'static {
     /// Packets lie in the stream as they are: nothing of this trait is called.
     const PLAIN: bool;
+
+    /// Packets pass [`gate`](Self::gate) first. Where they do not, nothing of it is compiled.
+    const GATED: bool = false;
 
     /// Appends the packets that these bytes complete. A message of more than `limit` bytes is an error.
     ///
@@ -18,6 +24,12 @@ pub trait Framing: Send + Unpin + 'static {
 
     /// Appends the layer's own farewell.
     fn goodbye(&mut self, reason: &CloseReason, stream: &mut Vec<u8>);
+
+    /// What is to become of a packet: see [`Gate`](super::Gate).
+    fn gate(&mut self, packet: &Packet<'_>, now: Instant) -> Verdict {
+        let _ = (packet, now);
+        Verdict::Pass
+    }
 }
 
 /// No layer.

@@ -1,6 +1,6 @@
 //! The accept loop, the same for every acceptor.
 
-use super::{Acceptor, Admission, Established};
+use super::{Acceptor, Admission, Admitted, Established};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::counters::count;
@@ -111,13 +111,13 @@ fn admit<A: Acceptor>(
     admission: &Arc<Admission>,
 ) {
     let accepted = Instant::now();
-    let Some(admitted) = admission.admit(remote.ip(), &server.counters) else { return };
+    let Some(mut admitted) = admission.admit(remote.ip(), &server.counters) else { return };
     let (acceptor, server) = (acceptor.clone(), server.clone());
     let tasks = server.tasks.clone();
     let establish = async move {
-        let deadline = accepted + server.settings.handshake_timeout;
+        let (deadline, mut remote) = (accepted + server.settings.handshake_timeout, remote);
         let established = tokio::select! {
-            established = timeout_at(deadline, acceptor.establish(raw, remote)) => established,
+            established = timeout_at(deadline, establish(&*acceptor, raw, &mut remote, &mut admitted, &server)) => established,
             () = server.stopping.cancelled() => return,
         };
         let Established { stream, framing, remote } = match established {
@@ -139,4 +139,38 @@ fn admit<A: Acceptor>(
         server.tasks.spawn(connection);
     };
     tasks.spawn(establish);
+}
+
+/// A raw connection as far as a stream of packets, counted for whoever it turns out to come from: that is `remote` when
+/// this returns. `None` when it was no such connection, or its address has as many as it may.
+async fn establish<A: Acceptor>(
+    acceptor: &A,
+    mut raw: A::Raw,
+    remote: &mut SocketAddr,
+    admitted: &mut Admitted,
+    server: &Server,
+) -> io::Result<Option<Established<A::Stream, A::Framing>>> {
+    let counters = &server.counters;
+    let peer = *remote;
+    let mut moved = |to: SocketAddr| {
+        let from = std::mem::replace(remote, to);
+        from.ip() == to.ip() || admitted.comes_from(to.ip(), counters)
+    };
+    let client = match acceptor.identify(&mut raw, peer).await {
+        Ok(client) => client,
+        Err(e) => {
+            if e.kind() == io::ErrorKind::InvalidData {
+                count(&counters.bad_proxy_headers);
+                if let Some(missed) = server.quotas.proxy_headers.admit() {
+                    tracing::warn!(%peer, missed, error = e.to_string(), "a connection is refused for its PROXY header");
+                }
+            }
+            return Err(e);
+        }
+    };
+    if !moved(client) {
+        return Ok(None);
+    }
+    let established = acceptor.establish(raw, client).await?;
+    Ok(established.filter(|established| moved(established.remote)))
 }

@@ -1,7 +1,7 @@
 //! Who may come in, and how their bytes do.
 //!
 //! An [`Acceptor`] binds a socket, accepts raw connections in one loop, and turns each into a stream in the
-//! connection's own task: a slow TLS or WebSocket handshake holds up nobody. [`Tcp`], [`Tls`] and [`WebSocket`] are the
+//! connection's own task: a slow PROXY header, TLS or WebSocket handshake holds up nobody. [`Tcp`], [`Tls`] and [`WebSocket`] are the
 //! ones there are; they stack, and applications add their own:
 //!
 //! ```
@@ -15,19 +15,26 @@
 //! ```
 
 mod admission;
+mod forwarded;
 mod framing;
+mod gate;
 mod listen;
+mod proxy;
+mod rate_limit;
 mod tcp;
 mod tls;
 mod websocket;
 
 pub use framing::{Framing, Plain};
+pub use gate::{Gate, Gated, Verdict, Wrapped, Wrapper};
+pub use rate_limit::{RateLimit, Window};
 pub use tcp::{Tcp, TcpAddress};
 pub use tls::Tls;
 pub use websocket::{Page, WebSocket, WebSocketFraming};
 
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use listen::{Bound, Listen, erase};
+pub(crate) use rate_limit::too_many;
 
 use crate::config::Config;
 use std::future::Future;
@@ -78,6 +85,16 @@ pub trait Acceptor: Send + Sync + 'static {
     fn accept(&self, listener: &mut Self::Listener)
     -> impl Future<Output = io::Result<(Self::Raw, SocketAddr)>> + Send;
 
+    /// Learns who is at the other end, where something trusted says so before the client's first byte: the PROXY
+    /// protocol. Limits count from here on by what it gives. Runs in the connection's task, inside the handshake deadline.
+    ///
+    /// # Errors
+    /// When it is not said as it should be.
+    fn identify(&self, raw: &mut Self::Raw, remote: SocketAddr) -> impl Future<Output = io::Result<SocketAddr>> + Send {
+        let _ = raw;
+        std::future::ready(Ok(remote))
+    }
+
     /// Makes a stream of a raw connection. Runs in the connection's task, inside the handshake deadline. `None` when
     /// the connection was served without becoming one (a page, a health check).
     fn establish(
@@ -85,6 +102,15 @@ pub trait Acceptor: Send + Sync + 'static {
         raw: Self::Raw,
         remote: SocketAddr,
     ) -> impl Future<Output = io::Result<Option<Established<Self::Stream, Self::Framing>>>> + Send;
+
+    /// The same behind a gate for each connection: a [`RateLimit`], or one's own. The one that was added first is asked
+    /// first.
+    fn wrap<W: Wrapper>(self, wrapper: W) -> Wrapped<Self, W>
+    where
+        Self: Sized,
+    {
+        Wrapped::new(self, wrapper)
+    }
 }
 
 /// What [`Acceptor::establish`] gives.

@@ -1,11 +1,12 @@
 //! Plain TCP.
 
-use super::{Acceptor, Established, Plain, Tls};
-use crate::config::Config;
+use super::{Acceptor, Established, Plain, Tls, proxy};
+use crate::config::{Config, Network};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
@@ -14,16 +15,24 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 pub struct Tcp {
     address: String,
     options: Options,
+    /// Whether proxies say who their clients are; without it, the config says.
+    proxy_protocol: Option<bool>,
+    /// The proxies that do.
+    proxies: Option<Arc<[Network]>>,
 }
 
 /// What is set on the socket that listens; connections inherit it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Options {
     /// The system's buffer for what a client has not taken. Left to itself the system takes megabytes for a client that
     /// does not read, and nobody notices for as long as they last. 0 leaves it to the system.
     send_buffer: usize,
     /// After this time without an acknowledgement a client that vanished is given up, also when nothing is read from it.
     vanished: Option<Duration>,
+    /// Connections that wait to be accepted: tokio's own number is fixed.
+    backlog: u32,
+    /// Others may listen here too.
+    reuse_port: bool,
 }
 
 /// An address of this machine: taken, and later open for clients.
@@ -38,7 +47,16 @@ pub enum TcpAddress {
 impl Tcp {
     /// Listens on `host:port`; port 0 takes a free one, which [`App::addresses`](crate::App::addresses) tells.
     pub fn bind(address: impl Into<String>) -> Self {
-        Self { address: address.into(), options: Options::default() }
+        let options = Options { send_buffer: 0, vanished: None, backlog: 1024, reuse_port: false };
+        Self { address: address.into(), options, proxy_protocol: None, proxies: None }
+    }
+
+    /// Whether the connections of trusted proxies begin with a PROXY protocol header, whatever
+    /// `pitaya.acceptor.proxyprotocol` says: for an app that has ports behind its load balancer and others.
+    #[must_use]
+    pub fn proxy_protocol(mut self, on: bool) -> Self {
+        self.proxy_protocol = Some(on);
+        self
     }
 
     /// The same behind TLS, with the PEM files of a certificate chain and its key.
@@ -64,7 +82,23 @@ impl Acceptor for Tcp {
     fn prepare(&mut self, config: &Config) -> Result<(), String> {
         // Longer than a slow client has: that one is to be closed by us, and for that reason.
         let vanished = config.heartbeat.interval.max(config.buffer.agent.conntimeout) * 2;
-        self.options = Options { send_buffer: config.limits.sendbuffer.bytes(), vanished: Some(vanished) };
+        let acceptor = &config.acceptor;
+        self.options = Options {
+            send_buffer: config.limits.sendbuffer.bytes(),
+            vanished: Some(vanished),
+            backlog: acceptor.backlog,
+            reuse_port: acceptor.reuseport,
+        };
+        self.proxies = match self.proxy_protocol.unwrap_or(acceptor.proxyprotocol) {
+            // By key the config has said so itself.
+            true if acceptor.trustedproxies.is_empty() && !acceptor.proxyprotocol => {
+                return Err(
+                    "the PROXY protocol needs the proxies' networks in pitaya.acceptor.trustedproxies".to_owned()
+                );
+            }
+            true => Some(acceptor.trustedproxies.as_slice().into()),
+            false => None,
+        };
         Ok(())
     }
 
@@ -81,7 +115,7 @@ impl Acceptor for Tcp {
 
     fn listen(&self, listener: &mut TcpAddress) -> io::Result<()> {
         if let TcpAddress::Taken(socket) = listener {
-            socket.listen(BACKLOG)?;
+            socket.listen(self.options.backlog.try_into().unwrap_or(i32::MAX))?;
             *listener = TcpAddress::Open(TcpListener::from_std(socket.try_clone()?.into())?);
         }
         Ok(())
@@ -94,6 +128,13 @@ impl Acceptor for Tcp {
         }
     }
 
+    async fn identify(&self, raw: &mut TcpStream, remote: SocketAddr) -> io::Result<SocketAddr> {
+        match &self.proxies {
+            Some(trusted) => proxy::source(raw, remote, trusted).await,
+            None => Ok(remote),
+        }
+    }
+
     async fn establish(&self, raw: TcpStream, remote: SocketAddr) -> io::Result<Option<Established<TcpStream, Plain>>> {
         // A small answer must not wait for the acknowledgement of the one before it.
         raw.set_nodelay(true)?;
@@ -101,14 +142,13 @@ impl Acceptor for Tcp {
     }
 }
 
-/// A backlog for login storms: tokio's own is fixed at 1024.
-const BACKLOG: i32 = 4096;
-
 fn bind(address: SocketAddr, options: Options) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Only lets a restarted server have its port back; two servers on one port still fail.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(options.reuse_port)?;
     if options.send_buffer > 0 {
         socket.set_send_buffer_size(options.send_buffer)?;
     }

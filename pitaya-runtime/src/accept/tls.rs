@@ -59,6 +59,10 @@ impl<A: Acceptor> Acceptor for Tls<A> {
         self.inner.accept(listener).await
     }
 
+    async fn identify(&self, raw: &mut A::Raw, remote: SocketAddr) -> io::Result<SocketAddr> {
+        self.inner.identify(raw, remote).await
+    }
+
     async fn establish(
         &self,
         raw: A::Raw,

@@ -8,6 +8,7 @@ use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
+use crate::limits::Limits;
 use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
@@ -41,11 +42,6 @@ impl Builder {
         if !is_legal_part(&id) {
             problems.push(Problem::ServerId(id.clone()));
         }
-        if self.config.acceptor.proxyprotocol {
-            // Accepting without it would take the proxy's address for everybody's.
-            let text = "pitaya.acceptor.proxyprotocol: the PROXY protocol is not built yet; set it to false";
-            problems.push(Problem::Config(text.to_owned()));
-        }
         problems.extend(self.config.validate().into_iter().map(|p| Problem::Config(p.to_string())));
         let serializer = self.serializer.unwrap_or_else(|| match self.config.serializertype {
             SerializerType::Json => serializer::<Json>(),
@@ -65,6 +61,13 @@ impl Builder {
         if self.acceptors.is_empty() && self.mode.is_none() && registry.remotes().entries().is_empty() {
             problems.push(Problem::NoAcceptor);
         }
+        let mut rates = self.config.limits.routes.clone();
+        rates.append(&mut self.limits);
+        let session_rate = self.session_limit.or(self.config.limits.messages);
+        let message_limits = Limits::new(session_rate, &rates, &self.kind, &registry).unwrap_or_else(|found| {
+            problems.extend(found.into_iter().map(Problem::Config));
+            None
+        });
         let dictionary = self.codes.resolve(&self.kind, &registry, self.update_lock).unwrap_or_else(|found| {
             problems.extend(found);
             Dictionary::default()
@@ -102,6 +105,7 @@ impl Builder {
             limits.connections.peraddress,
             limits.accept.rate as usize,
             if limits.accept.burst == 0 { limits.accept.rate } else { limits.accept.burst } as usize,
+            self.config.acceptor.trustedproxies.clone(),
         );
         let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
         let unbuilt = self.config.unbuilt().into_iter();
@@ -136,6 +140,7 @@ impl Builder {
             dictionary,
             welcome,
             validators: self.validators,
+            limits: message_limits,
             callbacks: self.callbacks,
             sessions,
             leave_groups: self.leave_groups.then(|| groups.clone()),

@@ -37,7 +37,9 @@
 mod keys;
 mod load;
 mod nearest;
+mod network;
 mod problem;
+mod rate;
 pub(crate) mod redact;
 mod reference;
 mod serde_tree;
@@ -51,8 +53,10 @@ mod validate;
 use std::{env, path::Path};
 
 pub use keys::*;
+pub use network::{Network, NetworkError};
 pub use pitaya_core::duration;
 pub use problem::{ConfigErrors, ConfigProblem, Origin, Warning};
+pub use rate::{Rate, RateError};
 pub use reference::reference;
 pub use setting::{Secret, SerializerType};
 pub use size::{ByteSize, ByteSizeError};

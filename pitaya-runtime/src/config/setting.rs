@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{ByteSize, duration, size};
+use super::{ByteSize, Network, NetworkError, Rate, RateError, duration, size};
 
 /// A value that a key can hold.
 pub(crate) trait Setting {
@@ -190,6 +190,84 @@ impl Setting for BTreeMap<String, String> {
     fn value(&self) -> Value {
         self.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect::<Map<_, _>>().into()
     }
+}
+
+impl Setting for Vec<Network> {
+    fn kind(&self) -> &'static str {
+        "list of networks"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let mut texts = Vec::<String>::new();
+        texts.read(value).map_err(|_| NetworkError.to_string())?;
+        let networks = texts.iter().map(|text| text.parse().map_err(|e: NetworkError| format!("`{text}`: {e}")));
+        *self = networks.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+    }
+}
+
+/// An empty text is no limit.
+impl Setting for Option<Rate> {
+    fn kind(&self) -> &'static str {
+        "rate"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let text = text(value).ok_or_else(|| RateError.to_string())?;
+        *self = if text.is_empty() { None } else { Some(text.parse().map_err(|e: RateError| e.to_string())?) };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.map(|rate| rate.to_string()).unwrap_or_default().into()
+    }
+}
+
+impl Setting for BTreeMap<String, Rate> {
+    fn kind(&self) -> &'static str {
+        "map of rates"
+    }
+
+    /// A table by route, or a text like `game.room.say=5/s,game.room.move=30/s`. A table may have a table for each part of
+    /// the route: that is what TOML makes of a name with dots and no quotes.
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let mut rates = Self::new();
+        match value {
+            Value::Object(table) => rates_of("", table, &mut rates)?,
+            one => {
+                let text = text(one).ok_or_else(|| RateError.to_string())?;
+                for part in commas(&text) {
+                    let (route, rate) = pair(part).ok_or("write a table, or one text like game.room.say=5/s")?;
+                    rates.insert(route, rate.parse().map_err(|e: RateError| format!("`{rate}`: {e}"))?);
+                }
+            }
+        }
+        *self = rates;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.iter().map(|(route, rate)| (route.clone(), rate.to_string().into())).collect::<Map<_, _>>().into()
+    }
+}
+
+fn rates_of(path: &str, table: &Map<String, Value>, rates: &mut BTreeMap<String, Rate>) -> Result<(), String> {
+    for (name, value) in table {
+        let route = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            Value::Object(below) => rates_of(&route, below, rates)?,
+            one => {
+                let text = text(one).ok_or_else(|| RateError.to_string())?;
+                let rate = text.parse().map_err(|e: RateError| format!("`{route}`: {e}"))?;
+                rates.insert(route, rate);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Setting for Duration {

@@ -9,7 +9,6 @@ impl Config {
         let default = Self::default();
         let set = [
             (self.defaultpipelines != default.defaultpipelines, "pitaya.defaultpipelines (add the `Validation` step)"),
-            (self.conn != default.conn, "pitaya.conn"),
             (self.metrics != default.metrics, "pitaya.metrics"),
             (self.cluster.rpc.client.grpc != default.cluster.rpc.client.grpc, "pitaya.cluster.rpc.client.grpc"),
             (self.cluster.rpc.server.grpc != default.cluster.rpc.server.grpc, "pitaya.cluster.rpc.server.grpc"),

@@ -82,6 +82,7 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     }
     for (key, value) in [
         ("pitaya.limits.inflate.ratio", &config.limits.inflate.ratio),
+        ("pitaya.acceptor.backlog", &config.acceptor.backlog),
         ("pitaya.conn.ratelimiting.limit", &config.conn.ratelimiting.limit),
         ("pitaya.cluster.rpc.client.nats.maxpingsoutstanding", &config.cluster.rpc.client.nats.maxpingsoutstanding),
         ("pitaya.cluster.rpc.server.nats.maxpingsoutstanding", &config.cluster.rpc.server.nats.maxpingsoutstanding),
@@ -135,6 +136,13 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
         "pitaya.limits.packet.initial",
         &packet.initial,
         format!("must not be more than `pitaya.limits.packet.size`, which is {}", packet.size),
+    );
+    let acceptor = &config.acceptor;
+    check.hold(
+        !acceptor.proxyprotocol || !acceptor.trustedproxies.is_empty(),
+        "pitaya.acceptor.proxyprotocol",
+        &acceptor.proxyprotocol,
+        "anyone could claim any address; name the proxies' networks in `pitaya.acceptor.trustedproxies`",
     );
     let limits = &config.limits;
     check.hold(

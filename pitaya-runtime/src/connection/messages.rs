@@ -42,6 +42,7 @@ where
         work: &mut Work,
     ) -> Result<usize, CloseReason> {
         let mut messages = 0;
+        self.batch = None;
         let used = self.run_packets(cx, bytes, work, &mut messages);
         // Once for all of them: an atomic addition costs as much as finding the route.
         self.server.counters.messages.fetch_add(messages, Relaxed);
@@ -60,7 +61,11 @@ where
             let decoded = Packet::decode(&bytes[used..], self.packet_limit());
             let Some((packet, length)) = decoded.map_err(malformed)? else { break };
             self.budget -= 1;
-            match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
+            let event = match F::GATED && self.kept_out(&packet, work)? {
+                true => Event::Ignored,
+                false => self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))?,
+            };
+            match event {
                 Event::Message => {
                     self.message(cx, packet.body, work)?;
                     if self.held.is_some() {
@@ -94,6 +99,9 @@ where
             count(&self.server.counters.requests_without_id);
         }
         let mut head = Head { id: message.id, route: u32::MAX, answers: request && message.id != 0 };
+        if self.spending.is_some() && !again && self.over_limit(head, &message, work)? {
+            return Ok(());
+        }
         if self.forwarding.is_some()
             && let Some(sent) = self.forward_again(work, head, !request, &message)
         {

@@ -11,6 +11,7 @@ mod forwarding;
 mod messages;
 mod outcome;
 mod repeat;
+mod restraint;
 mod scratch;
 mod turn;
 mod turns;
@@ -20,6 +21,7 @@ mod write;
 use crate::accept::{Admitted, Framing};
 use crate::agent::Agent;
 use crate::counters::count;
+use crate::limits::Spending;
 use crate::server::Server;
 use backlog::Backlog;
 use closing::Closing;
@@ -75,6 +77,10 @@ pub(crate) struct Connection<S, F> {
     reading: bool,
     /// Bytes may have come with the upgrade of a WebSocket: they are looked at before anything is read.
     early: bool,
+    /// How often it may still send, where that is limited.
+    spending: Option<Box<Spending>>,
+    /// When the packets in work were begun with, if anybody has asked.
+    batch: Option<Instant>,
     /// How many messages may still begin before other tasks have their turn.
     budget: u32,
     closing: Option<Closing>,
@@ -124,6 +130,8 @@ where
             draining: false,
             reading: true,
             early: !F::PLAIN,
+            spending: server.limits.as_ref().map(|limits| Box::new(Spending::new(limits))),
+            batch: None,
             budget: MESSAGES,
             closing: None,
             _admitted: admitted,

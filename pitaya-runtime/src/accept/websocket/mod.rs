@@ -5,23 +5,26 @@
 //! which is what the examples do.
 
 mod frame;
+mod origin;
 mod upgrade;
 
 pub use frame::WebSocketFraming;
 
+use super::forwarded::ClientHeader;
 use super::{Acceptor, Established, Plain, Tcp};
 use crate::config::Config;
+use origin::Origins;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use upgrade::Door;
 
 /// Packets in WebSocket messages, over another acceptor.
 #[derive(Debug, Clone)]
 pub struct WebSocket<A = Tcp> {
     inner: A,
-    pages: Arc<[Page]>,
-    /// Allowed `Origin` headers; all when empty.
-    origins: Arc<[String]>,
+    /// As the program says; without it, the config.
+    origins: Option<Vec<String>>,
+    door: Door,
 }
 
 /// A file that a browser gets from the WebSocket's port.
@@ -61,20 +64,22 @@ impl WebSocket<Tcp> {
 impl<A> WebSocket<A> {
     /// WebSockets in the streams of another acceptor: with [`Tcp::tls`] that is `wss`.
     pub fn over(inner: A) -> Self {
-        Self { inner, pages: Arc::new([]), origins: Arc::new([]) }
+        Self { inner, origins: None, door: Door::default() }
     }
 
     /// Serves these pages to plain `GET` requests.
     #[must_use]
     pub fn pages(mut self, pages: impl IntoIterator<Item = Page>) -> Self {
-        self.pages = pages.into_iter().collect();
+        self.door.pages = pages.into_iter().collect();
         self
     }
 
-    /// Refuses upgrades whose `Origin` is not in the list. A request without one is no browser's and passes.
+    /// Refuses upgrades whose `Origin` is not in the list, whatever `pitaya.acceptor.origins` says:
+    /// `https://game.example`, or `https://*.game.example` for all names below. All of them pass when it is empty. A
+    /// request without one is no browser's and passes.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.origins = origins.into_iter().map(Into::into).collect();
+        self.origins = Some(origins.into_iter().map(Into::into).collect());
         self
     }
 }
@@ -94,7 +99,15 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
     }
 
     fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        self.inner.prepare(config)
+        self.inner.prepare(config)?;
+        let settings = &config.acceptor;
+        let (key, origins) = match &self.origins {
+            Some(origins) => ("", origins),
+            None => ("pitaya.acceptor.origins: ", &settings.origins),
+        };
+        self.door.origins = Origins::new(origins.iter().map(String::as_str)).map_err(|e| format!("{key}{e}"))?;
+        self.door.client = ClientHeader::new(&settings.clientheader, &settings.trustedproxies)?;
+        Ok(())
     }
 
     async fn bind(&self) -> io::Result<(A::Listener, SocketAddr)> {
@@ -109,6 +122,10 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.inner.accept(listener).await
     }
 
+    async fn identify(&self, raw: &mut A::Raw, remote: SocketAddr) -> io::Result<SocketAddr> {
+        self.inner.identify(raw, remote).await
+    }
+
     async fn establish(
         &self,
         raw: A::Raw,
@@ -117,7 +134,7 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         let Some(Established { mut stream, remote, .. }) = self.inner.establish(raw, remote).await? else {
             return Ok(None);
         };
-        let upgraded = upgrade::upgrade(&mut stream, &self.pages, &self.origins).await?;
-        Ok(upgraded.map(|early| Established { stream, framing: WebSocketFraming::new(early), remote }))
+        let upgraded = upgrade::upgrade(&mut stream, &self.door, remote).await?;
+        Ok(upgraded.map(|(early, remote)| Established { stream, framing: WebSocketFraming::new(early), remote }))
     }
 }

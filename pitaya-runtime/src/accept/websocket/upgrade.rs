@@ -1,9 +1,13 @@
 //! The HTTP request at the beginning: an upgrade, a page, or a refusal.
 
 use super::Page;
+use super::origin::Origins;
+use crate::accept::forwarded::ClientHeader;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The longest request head. A browser sends a few hundred bytes.
@@ -12,29 +16,46 @@ const HEADERS: usize = 64;
 /// RFC 6455, section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// What is behind a WebSocket's port, and for whom.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Door {
+    pub(super) pages: Arc<[Page]>,
+    pub(super) origins: Origins,
+    /// Where trusted proxies say who is behind them.
+    pub(super) client: Option<ClientHeader>,
+}
+
 /// What a request asks for.
 enum Request {
-    Upgrade { accept: String },
-    Get { path: String, head: bool },
+    /// `client` is who it comes from.
+    Upgrade {
+        accept: String,
+        client: SocketAddr,
+    },
+    Get {
+        path: String,
+        head: bool,
+    },
     Refuse(&'static str, &'static str),
 }
 
-/// Answers the request. `Some` with the bytes that came behind the head when it was an upgrade.
+/// Answers the request of this peer. `Some` when it was an upgrade: the bytes that came behind the head, and who it comes
+/// from.
 ///
 /// # Errors
 /// When the connection breaks, or does not speak HTTP: then nothing is answered, so that clients which try one protocol
 /// after the other learn it at once.
 pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    pages: &[Page],
-    origins: &[String],
-) -> io::Result<Option<Vec<u8>>> {
+    door: &Door,
+    peer: SocketAddr,
+) -> io::Result<Option<(Vec<u8>, SocketAddr)>> {
     let mut head = Vec::with_capacity(1024);
     let (request, length) = loop {
         if stream.read_buf(&mut head).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some(parsed) = parse(&head, origins)? {
+        if let Some(parsed) = parse(&head, door, peer)? {
             break parsed;
         }
         if head.len() > HEAD {
@@ -42,16 +63,16 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     match request {
-        Request::Upgrade { accept } => {
+        Request::Upgrade { accept, client } => {
             let answer = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
             );
             stream.write_all(answer.as_bytes()).await?;
             stream.flush().await?;
             // A copy of what is behind it, most often of nothing: the head's memory must not stay with the connection.
-            return Ok(Some(head.split_off(length)));
+            return Ok(Some((head.split_off(length), client)));
         }
-        Request::Get { path, head } => match pages.iter().find(|page| page.path == path) {
+        Request::Get { path, head } => match door.pages.iter().find(|page| page.path == path) {
             Some(page) => answer(stream, "200 OK", &page.media_type, &page.content, head).await?,
             None => answer(stream, "404 Not Found", "text/plain", b"no such page\n", head).await?,
         },
@@ -80,7 +101,7 @@ async fn answer<S: AsyncWrite + Unpin>(
 }
 
 /// `None` when the head is not complete.
-fn parse(bytes: &[u8], origins: &[String]) -> io::Result<Option<(Request, usize)>> {
+fn parse(bytes: &[u8], door: &Door, peer: SocketAddr) -> io::Result<Option<(Request, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let length = match request.parse(bytes) {
@@ -119,15 +140,18 @@ fn parse(bytes: &[u8], origins: &[String]) -> io::Result<Option<(Request, usize)
         return refuse("400 Bad Request", "Sec-WebSocket-Key must be 16 bytes in base64\n");
     }
     if let Some(origin) = header("origin")
-        && !origins.is_empty()
-        && !origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        && !door.origins.allow(origin)
     {
         return refuse("403 Forbidden", "this origin is not allowed\n");
     }
+    let client = match &door.client {
+        Some(header) => header.client(request.headers.iter().map(|header| (header.name, header.value)), peer),
+        None => peer,
+    };
     let mut sha1 = sha1_smol::Sha1::new();
     sha1.update(key.as_bytes());
     sha1.update(GUID);
-    Ok(Some((Request::Upgrade { accept: BASE64.encode(sha1.digest().bytes()) }, length)))
+    Ok(Some((Request::Upgrade { accept: BASE64.encode(sha1.digest().bytes()), client }, length)))
 }
 
 #[cfg(test)]
@@ -135,15 +159,18 @@ mod tests {
     use super::*;
     use tokio::io::duplex;
 
-    async fn ask(request: &[u8], origins: &[String]) -> (String, Option<Vec<u8>>) {
+    const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 9);
+
+    async fn ask(request: &[u8], origins: &[&str]) -> (String, Option<Vec<u8>>) {
         let (mut client, mut server) = duplex(64 * 1024);
         client.write_all(request).await.unwrap();
-        let pages = [Page::new("/", "<p>hello")];
-        let upgraded = upgrade(&mut server, &pages, origins).await.unwrap();
+        let origins = Origins::new(origins.iter().copied()).unwrap();
+        let door = Door { pages: [Page::new("/", "<p>hello")].into(), origins, client: None };
+        let upgraded = upgrade(&mut server, &door, PEER).await.unwrap();
         drop(server);
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
-        (answer, upgraded)
+        (answer, upgraded.map(|(early, _)| early))
     }
 
     const UPGRADE: &str = "GET /any?x HTTP/1.1\r\nHost: h\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -182,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn origins_are_checked_when_there_is_a_list() {
-        let allowed = ["https://game.example".to_owned()];
+        let allowed = ["https://game.example"];
         let with = |origin: &str| format!("{UPGRADE}Origin: {origin}\r\n\r\n");
         assert!(ask(with("https://game.example").as_bytes(), &allowed).await.1.is_some());
         assert!(ask(with("https://evil.example").as_bytes(), &allowed).await.0.starts_with("HTTP/1.1 403"));
@@ -194,6 +221,6 @@ mod tests {
     async fn what_is_not_http_fails_at_once() {
         let (mut client, mut server) = duplex(1024);
         client.write_all(b"\x01\x00\x00\x02{}").await.unwrap();
-        assert_eq!(upgrade(&mut server, &[], &[]).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(upgrade(&mut server, &Door::default(), PEER).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{hours, secs, section};
+use crate::config::Network;
 
 section! {
     /// `pitaya.defaultpipelines`: the steps that every message takes without being asked for.
@@ -90,9 +91,29 @@ section! {
 section! {
     /// `pitaya.acceptor`: how connections come in.
     "pitaya.acceptor" Acceptor {
-        /// Whether every TCP connection begins with a PROXY protocol header, from which its address is taken.
-        #[go = "reads the header inside accept, where one silent client stops all others."]
+        /// Whether every connection that a trusted proxy makes begins with a PROXY protocol header, version 1 or 2, from
+        /// which the client's address is taken. Needs `pitaya.acceptor.trustedproxies`.
+        #[go = "takes the header from anyone, over TCP only, and reads it inside accept, where one silent client stops all others."]
         proxyprotocol: bool = false,
+        /// The networks of the proxies whose word counts: PROXY headers, and `pitaya.acceptor.clientheader`. What others
+        /// say of themselves changes nothing.
+        #[go = "has no such list."]
+        trustedproxies: Vec<Network> = Vec::new(),
+        /// The HTTP header in which trusted proxies tell WebSocket clients' addresses: a list of addresses, such as
+        /// `x-forwarded-for`, or `forwarded` in the form of RFC 7239. Name the one that the proxy writes itself: another
+        /// would come from the client. Empty for none.
+        #[go = "takes the proxy's address for the client's."]
+        clientheader: String = "x-forwarded-for".to_owned(),
+        /// The `Origin` headers whose WebSocket upgrades are taken: `https://game.example`, or `https://*.game.example`
+        /// for all names below. All of them when empty. An upgrade without one is no browser's and passes.
+        #[go = "takes all."]
+        origins: Vec<String> = Vec::new(),
+        /// Connections that the system keeps ready until they are accepted.
+        #[go = "leaves it to the system."]
+        backlog: u32 = 4096,
+        /// Whether other processes may listen on the same address, for the system to share the connections out
+        /// (`SO_REUSEPORT`, on Unix).
+        reuseport: bool = false,
     }
 }
 
@@ -104,13 +125,17 @@ section! {
 }
 
 section! {
-    /// `pitaya.conn.ratelimiting`: for acceptors that limit the rate of packets.
+    /// `pitaya.conn.ratelimiting`: for acceptors that are wrapped in [`RateLimit`](crate::accept::RateLimit).
     "pitaya.conn.ratelimiting" RateLimiting {
-        /// How many packets one connection may send in an interval.
+        /// How many messages one connection may send in an interval.
+        #[go = "counts handshakes and heartbeats too, and drops them."]
         limit: u32 = 20,
-        /// The interval over which packets are counted.
+        /// The interval over which messages are counted.
         interval: Duration = secs(1),
         /// Switches the limit off where an acceptor asks for it.
         forcedisable: bool = false,
+        /// Whether a request over the limit is answered with PIT-429, in place of silence.
+        #[go = "is silent."]
+        answer: bool = false,
     }
 }

@@ -1,9 +1,9 @@
 //! What one client, and all clients together, may use. Go has none of these keys.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{secs, section};
-use crate::config::ByteSize;
+use crate::config::{ByteSize, Rate};
 
 section! {
     /// `pitaya.limits`: how much of the server clients may use. Each has a default that is safe on the open Internet;
@@ -27,6 +27,14 @@ section! {
         /// PIT-503.
         #[go = "works on 30 and lets 75 wait; the rest is dropped without an answer."]
         forwarded: usize = 65_536,
+        /// Messages that one session may send, such as `50/s`; empty is off. A request beyond is answered with PIT-429 and
+        /// not run, a notify is dropped and counted.
+        #[go = "unlimited."]
+        messages: Option<Rate> = None,
+        /// Messages that one session may send to one route, such as `5/s`, by route; of other server types too. What is
+        /// beyond ends as with `pitaya.limits.messages`.
+        #[go = "unlimited."]
+        routes: BTreeMap<String, Rate> = BTreeMap::new(),
         handshake: HandshakeLimits,
         packet: PacketLimits,
         inflate: InflateLimits,

@@ -27,6 +27,9 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
         "size" => json!(ByteSize::new(text.parse::<ByteSize>().unwrap().bytes() + 1).to_string()),
         "name" => json!("protobuf"),
         "list" => json!(["a", "b"]),
+        "list of networks" => json!(["10.0.0.0/8", "2001:db8::/32"]),
+        "rate" => json!("50/1s"),
+        "map of rates" => json!({"zone": "5/1s"}),
         "map" => json!({"zone": "three"}),
         "list of metrics" => {
             json!([{"subsystem": "room", "name": "players", "help": "who is here", "labels": ["zone"]}])
@@ -38,6 +41,7 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
 /// A key whose value is only valid together with another key.
 fn companion(key: &str) -> Option<(&'static str, Value)> {
     match key {
+        "pitaya.acceptor.proxyprotocol" => Some(("pitaya.acceptor.trustedproxies", json!(["10.0.0.0/8"]))),
         "pitaya.limits.accept.burst" => Some(("pitaya.limits.accept.rate", json!(5))),
         "pitaya.cluster.sd.etcd.user" => Some(("pitaya.cluster.sd.etcd.pass", json!("p"))),
         "pitaya.cluster.sd.etcd.pass" => Some(("pitaya.cluster.sd.etcd.user", json!("u"))),

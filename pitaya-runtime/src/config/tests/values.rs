@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{
-    ByteSize, CustomMetric,
+    ByteSize, CustomMetric, Rate,
     duration::{DurationError, format, parse},
     setting::Setting,
 };
@@ -119,6 +119,47 @@ fn sizes_are_read_with_units() {
     }
     assert_eq!(ByteSize::new(65_537).to_string(), "65537B");
     assert_eq!(serde_json::from_value::<ByteSize>(json!(4096)).unwrap().to_string(), "4KiB");
+}
+
+#[test]
+fn rates_of_routes_are_read_in_every_spelling() {
+    let expected = BTreeMap::from([
+        ("game.room.say".to_owned(), Rate::per_second(5)),
+        ("room.Move".to_owned(), Rate::new(100, Duration::from_secs(10))),
+    ]);
+    let quoted = "[pitaya.limits.routes]\n\"game.room.say\" = \"5/s\"\n\"room.Move\" = \"100/10s\"\n";
+    let bare = "[pitaya.limits.routes]\ngame.room.say = \"5/s\"\nroom.Move = \"100/10s\"\n";
+    let nested = "pitaya:\n  limits:\n    routes:\n      game.room.say: 5/s\n      room: {Move: 100/10s}\n";
+    let variable = [("PITAYA_LIMITS_ROUTES", "game.room.say=5/s, room.Move = 100/10s")];
+    for loaded in [
+        load("config.toml", quoted, &[]),
+        load("config.toml", bare, &[]),
+        load("config.yaml", nested, &[]),
+        load_env(&variable),
+    ] {
+        assert_eq!(loaded.unwrap().config.limits.routes, expected);
+    }
+    assert_eq!(
+        load_env(&[("PITAYA_LIMITS_MESSAGES", "50/s")]).unwrap().config.limits.messages,
+        Some(Rate::per_second(50))
+    );
+    for (name, value, why) in [
+        ("PITAYA_LIMITS_MESSAGES", "fast", "a rate is wanted, of at least 1; write for example 5/s"),
+        ("PITAYA_LIMITS_ROUTES", "room.say", "write a table, or one text like game.room.say=5/s"),
+        ("PITAYA_LIMITS_ROUTES", "room.say=0/s", "`0/s`: a rate is wanted, of at least 1"),
+    ] {
+        let text = messages(&load_env(&[(name, value)]).unwrap_err()).join("; ");
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn networks_are_read_and_the_wrong_one_is_named() {
+    let trusted = |list: &str| load_env(&[("PITAYA_ACCEPTOR_TRUSTEDPROXIES", list)]);
+    let networks = trusted("10.0.0.0/8, 192.0.2.7").unwrap().config.acceptor.trustedproxies;
+    assert_eq!(networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "192.0.2.7/32"]);
+    let text = messages(&trusted("10.0.0.0/8,10.0.0.0/33").unwrap_err()).join("; ");
+    assert!(text.contains("`10.0.0.0/33`: networks are wanted; write for example 10.0.0.0/8"), "{text}");
 }
 
 #[test]
