@@ -1,6 +1,6 @@
 //! Plain TCP.
 
-use super::{Acceptor, Established, Plain, Tls};
+use super::{Acceptor, BoxError, Established, Plain, Tls};
 use crate::config::Config;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
@@ -43,7 +43,13 @@ impl Tcp {
 
     /// The same behind TLS, with the PEM files of a certificate chain and its key.
     pub fn tls(self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Tls<Self> {
-        Tls::new(self, certificates, key)
+        Tls::new(self, Some((certificates.into(), key.into())))
+    }
+
+    /// The same with the files that `pitaya.acceptor.tls.certificate` and `pitaya.acceptor.tls.key` name: for a server
+    /// whose certificates are a matter of its surroundings.
+    pub fn tls_by_config(self) -> Tls<Self> {
+        Tls::new(self, None)
     }
 }
 
@@ -61,7 +67,7 @@ impl Acceptor for Tcp {
         self.address.clone()
     }
 
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         // Longer than a slow client has: that one is to be closed by us, and for that reason.
         let vanished = config.heartbeat.interval.max(config.buffer.agent.conntimeout) * 2;
         self.options = Options { send_buffer: config.limits.sendbuffer.bytes(), vanished: Some(vanished) };
@@ -97,7 +103,7 @@ impl Acceptor for Tcp {
     async fn establish(&self, raw: TcpStream, remote: SocketAddr) -> io::Result<Option<Established<TcpStream, Plain>>> {
         // A small answer must not wait for the acknowledgement of the one before it.
         raw.set_nodelay(true)?;
-        Ok(Some(Established { stream: raw, framing: Plain, remote }))
+        Ok(Some(Established::new(raw, Plain, remote)))
     }
 }
 

@@ -54,7 +54,7 @@ pub use keys::*;
 pub use pitaya_core::duration;
 pub use problem::{ConfigErrors, ConfigProblem, Origin, Warning};
 pub use reference::reference;
-pub use setting::{Secret, SerializerType};
+pub use setting::{Secret, SerializerType, TlsVersion};
 pub use size::{ByteSize, ByteSizeError};
 
 /// A configuration that can be used, and what a person should know about where it came from.

@@ -58,7 +58,7 @@ where
         let mut used = 0;
         while self.may_run() && self.budget > 0 {
             let decoded = Packet::decode(&bytes[used..], self.packet_limit());
-            let Some((packet, length)) = decoded.map_err(malformed)? else { break };
+            let Some((packet, length)) = decoded.map_err(|error| self.not_a_packet(&error))? else { break };
             self.budget -= 1;
             match self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))? {
                 Event::Message => {

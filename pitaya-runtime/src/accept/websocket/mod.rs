@@ -9,7 +9,7 @@ mod upgrade;
 
 pub use frame::WebSocketFraming;
 
-use super::{Acceptor, Established, Plain, Tcp};
+use super::{Acceptor, BoxError, Established, Plain, Reload, Tcp};
 use crate::config::Config;
 use std::io;
 use std::net::SocketAddr;
@@ -93,8 +93,12 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.inner.configured()
     }
 
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         self.inner.prepare(config)
+    }
+
+    fn files(&self) -> Option<Arc<dyn Reload>> {
+        self.inner.files()
     }
 
     async fn bind(&self) -> io::Result<(A::Listener, SocketAddr)> {
@@ -114,10 +118,11 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         raw: A::Raw,
         remote: SocketAddr,
     ) -> io::Result<Option<Established<A::Stream, WebSocketFraming>>> {
-        let Some(Established { mut stream, remote, .. }) = self.inner.establish(raw, remote).await? else {
+        let Some(Established { mut stream, remote, certificate, .. }) = self.inner.establish(raw, remote).await? else {
             return Ok(None);
         };
         let upgraded = upgrade::upgrade(&mut stream, &self.pages, &self.origins).await?;
-        Ok(upgraded.map(|early| Established { stream, framing: WebSocketFraming::new(early), remote }))
+        let framed = |early| Established { stream, framing: WebSocketFraming::new(early), remote, certificate };
+        Ok(upgraded.map(framed))
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP request at the beginning: an upgrade, a page, or a refusal.
 
 use super::Page;
+use crate::accept::{TLS_RECORD, WrongProtocol};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io;
@@ -86,6 +87,7 @@ fn parse(bytes: &[u8], origins: &[String]) -> io::Result<Option<(Request, usize)
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) if bytes[0] == TLS_RECORD => return Err(WrongProtocol("it speaks TLS, and this port does not").into()),
         Err(e) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("not an HTTP request: {e}"))),
     };
     let header = |name: &str| {
