@@ -1,11 +1,11 @@
 //! Files that are wrong are told at the start, each by its name and cause.
 
 use crate::support::{Files, Room, dial, start};
+use parking_lot::Mutex;
 use pitaya_runtime::Problem;
 use pitaya_runtime::accept::TlsError;
 use pitaya_runtime::prelude::*;
 use pitaya_tests::certificates::{Authority, Pair};
-use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,19 +41,61 @@ fn each_cause_has_its_own_error_with_the_file_in_it() {
     let turned = write("turned.pem", &format!("{}{}", Authority::new().pem(), files.pair.certificate));
     type Check = fn(&TlsError) -> bool;
     let cases: [(PathBuf, PathBuf, Option<PathBuf>, Check, &str, &str); 14] = [
-        (nowhere.clone(), key.clone(), None, |e| matches!(e, TlsError::Unreadable { .. }), "No such file", "nowhere.pem"),
+        (
+            nowhere.clone(),
+            key.clone(),
+            None,
+            |e| matches!(e, TlsError::Unreadable { .. }),
+            "No such file",
+            "nowhere.pem",
+        ),
         (folder, key.clone(), None, |e| matches!(e, TlsError::Unreadable { .. }), "cannot be read", "directory"),
-        (empty.clone(), key.clone(), None, |e| matches!(e, TlsError::Empty { .. }), "no certificate in it", "empty.pem"),
+        (
+            empty.clone(),
+            key.clone(),
+            None,
+            |e| matches!(e, TlsError::Empty { .. }),
+            "no certificate in it",
+            "empty.pem",
+        ),
         (text, key.clone(), None, |e| matches!(e, TlsError::Empty { .. }), "no certificate in it", "text.pem"),
         (cut, key.clone(), None, |e| matches!(e, TlsError::NotPem { .. }), "is not PEM", "cut.pem"),
         (junk.clone(), key.clone(), None, |e| matches!(e, TlsError::Unusable { .. }), "cannot be used", "junk.pem"),
         (key_only, key.clone(), None, |e| matches!(e, TlsError::Empty { .. }), "no certificate in it", "key_only.pem"),
         (certificate.clone(), nowhere, None, |e| matches!(e, TlsError::Unreadable { .. }), "key file", "nowhere.pem"),
-        (certificate.clone(), certificate_only, None, |e| matches!(e, TlsError::Empty { .. }), "no private key in it", "certificate_only.pem"),
-        (certificate.clone(), bad_key, None, |e| matches!(e, TlsError::Unusable { .. }), "cannot be used", "bad_key.pem"),
-        (certificate.clone(), other.key(), None, |e| matches!(e, TlsError::Mismatch { .. }), "do not go together", "server.key"),
+        (
+            certificate.clone(),
+            certificate_only,
+            None,
+            |e| matches!(e, TlsError::Empty { .. }),
+            "no private key in it",
+            "certificate_only.pem",
+        ),
+        (
+            certificate.clone(),
+            bad_key,
+            None,
+            |e| matches!(e, TlsError::Unusable { .. }),
+            "cannot be used",
+            "bad_key.pem",
+        ),
+        (
+            certificate.clone(),
+            other.key(),
+            None,
+            |e| matches!(e, TlsError::Mismatch { .. }),
+            "do not go together",
+            "server.key",
+        ),
         (turned, key.clone(), None, |e| matches!(e, TlsError::Mismatch { .. }), "first certificate", "turned.pem"),
-        (certificate.clone(), key.clone(), Some(empty), |e| matches!(e, TlsError::Empty { .. }), "client authorities", "empty.pem"),
+        (
+            certificate.clone(),
+            key.clone(),
+            Some(empty),
+            |e| matches!(e, TlsError::Empty { .. }),
+            "client authorities",
+            "empty.pem",
+        ),
         (certificate, key, Some(junk), |e| matches!(e, TlsError::Unusable { .. }), "client authorities", "junk.pem"),
     ];
     for (certificate, key, authorities, is, text, file) in cases {

@@ -24,8 +24,8 @@ mod tls;
 mod websocket;
 
 pub use framing::{Framing, Plain};
-pub use tcp::{Tcp, TcpAddress};
 pub use reload::{Reload, ReloadError};
+pub use tcp::{Tcp, TcpAddress};
 pub use tls::{FirstByte, Tls, TlsError};
 pub use websocket::{Page, WebSocket, WebSocketFraming};
 

@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn both_forms_of_time_are_read() {
         // From 2050 on certificates write years with four digits.
-        for (from, to, before, after) in [(1999, 2049, 915_235_200, 2_493_158_400), (2050, 2060, 2_524_694_400, 2_840_227_200)] {
+        for (from, to, before, after) in
+            [(1999, 2049, 915_235_200, 2_493_158_400), (2050, 2060, 2_524_694_400, 2_840_227_200)]
+        {
             let certificate = made(from, to);
             let facts = Facts::read(certificate.der()).unwrap();
             assert_eq!((facts.not_before, facts.not_after), (before, after));
