@@ -9,3 +9,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/cluster.md")]
 pub struct Clusters;
+
+/// And those of what stands before the handlers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/edge.md")]
+pub struct Edge;

@@ -61,7 +61,14 @@ class Secure extends EventEmitter {
   }
 }
 
-if (ca) require("net").Socket = Secure;
+if (ca) {
+  const net = require("net");
+  const { Socket } = net;
+  // `tls` itself calls it too, without `new`.
+  net.Socket = function (...options) {
+    return new.target ? new Secure() : Socket.apply(this, options);
+  };
+}
 const ask = (pomelo) => (route, body) => within(`the answer of ${route}`, (done) => pomelo.request(route, body, done));
 
 /** A client that shook hands, and what the server said. */
