@@ -10,6 +10,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Certificate, key and authorities; what the error is, a part of its text, and the file in it.
+type Case = (PathBuf, PathBuf, Option<PathBuf>, fn(&TlsError) -> bool, &'static str, &'static str);
+
 /// Why there is no app with these files.
 fn refused(certificate: PathBuf, key: PathBuf, authorities: Option<PathBuf>) -> BuildError {
     let mut tls = Tcp::bind("127.0.0.1:0").tls(certificate, key);
@@ -39,8 +42,7 @@ fn each_cause_has_its_own_error_with_the_file_in_it() {
     let bad_key = write("bad_key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     // An issuer in front of the server's own certificate.
     let turned = write("turned.pem", &format!("{}{}", Authority::new().pem(), files.pair.certificate));
-    type Check = fn(&TlsError) -> bool;
-    let cases: [(PathBuf, PathBuf, Option<PathBuf>, Check, &str, &str); 14] = [
+    let cases: [Case; 14] = [
         (
             nowhere.clone(),
             key.clone(),

@@ -62,6 +62,20 @@ async fn an_optional_certificate_may_be_left_out_but_not_wrong() {
 }
 
 #[tokio::test]
+async fn authorities_are_read_again_with_the_rest() {
+    let (files, before, after) = (Files::new(), Authority::new(), Authority::new());
+    let app = asking(&files, &before, |tls, path| tls.require_client_certificates(path)).await;
+    let (old, new) = (before.client("ann").0, after.client("ann").0);
+    let client = show(&app, &files.pair, &old).await.expect("known");
+    show(&app, &files.pair, &new).await.expect_err("not known yet");
+    std::fs::write(files.path().join("clients.pem"), after.pem()).expect("written");
+    app.reload().await.expect("it is right");
+    show(&app, &files.pair, &new).await.expect("known now");
+    show(&app, &files.pair, &old).await.expect_err("not known any more");
+    assert_eq!(client.request_raw("game.room.echo", "x").await.expect("still here"), "x");
+}
+
+#[tokio::test]
 async fn validators_of_the_handshake_see_the_certificate() {
     let (files, authority) = (Files::new(), Authority::new());
     let path = files.path().join("clients.pem");

@@ -10,11 +10,6 @@ use tempfile::TempDir;
 /// No test waits longer for anything that should happen at once.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// Whether the long form of a proof was asked for: `./tests/run --long`.
-pub fn long() -> bool {
-    std::env::var_os("TESTS_LONG").is_some()
-}
-
 pub struct Room;
 
 #[handler]

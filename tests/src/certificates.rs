@@ -19,7 +19,7 @@ impl Pair {
     /// When it cannot be made.
     #[must_use]
     pub fn localhost() -> Self {
-        Self::signed_by_itself(params("localhost"))
+        Self::signed_by_itself(&params("localhost"))
     }
 
     /// One whose time is over.
@@ -31,10 +31,10 @@ impl Pair {
         let mut params = params("localhost");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
-        Self::signed_by_itself(params)
+        Self::signed_by_itself(&params)
     }
 
-    fn signed_by_itself(params: CertificateParams) -> Self {
+    fn signed_by_itself(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         Self { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -169,6 +169,11 @@ fn look(chain: &[CertificateDer<'static>], path: &Path) {
             Some(facts) if facts.not_before > now => {
                 tracing::warn!("a certificate in {path} is not valid before {} s from now", facts.not_before - now);
             }
+            Some(facts) if chain.len() == 1 && facts.issuer != facts.subject => {
+                tracing::info!(
+                    "{path} has a certificate and none of its issuer: clients have to know the issuer itself"
+                );
+            }
             _ => {}
         }
     }

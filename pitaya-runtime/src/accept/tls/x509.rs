@@ -10,7 +10,9 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// Fields of RFC 5280, section 4.1.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Facts<'a> {
-    /// Whom it names, a `Name` in DER.
+    /// Who signed it, a `Name` in DER.
+    pub(super) issuer: &'a [u8],
+    /// Whom it names, another.
     pub(super) subject: &'a [u8],
     /// Seconds since 1970.
     pub(super) not_before: i64,
@@ -25,11 +27,11 @@ impl<'a> Facts<'a> {
         if fields.0.first() == Some(&VERSION) {
             fields.next()?;
         }
-        let (_serial, _signature, _issuer) = (fields.next()?, fields.next()?, fields.next()?);
+        let (_serial, _signature, issuer) = (fields.next()?, fields.next()?, fields.next()?.whole);
         let mut validity = Der(fields.expect(SEQUENCE)?);
-        let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
+        let (not_before, not_after) = (time(&validity.next()?)?, time(&validity.next()?)?);
         let subject = fields.next()?.whole;
-        Some(Self { subject, not_before, not_after })
+        Some(Self { issuer, subject, not_before, not_after })
     }
 }
 
@@ -66,7 +68,7 @@ impl<'a> Der<'a> {
 }
 
 /// Both forms are in UTC and end in `Z` (RFC 5280, section 4.1.2.5).
-fn time(element: Element<'_>) -> Option<i64> {
+fn time(element: &Element<'_>) -> Option<i64> {
     let text = std::str::from_utf8(element.content).ok()?;
     let text = match element.tag {
         // Two digits of the year: from 50 on the last century's.
@@ -100,6 +102,7 @@ mod tests {
             let certificate = made(from, to);
             let facts = Facts::read(certificate.der()).unwrap();
             assert_eq!((facts.not_before, facts.not_after), (before, after));
+            assert_eq!(facts.issuer, facts.subject, "it signed itself");
             assert!(facts.subject.ends_with(b"ann") && facts.subject[0] == SEQUENCE);
         }
     }
