@@ -18,6 +18,8 @@ const GONE: Duration = Duration::from_secs(11);
 const ALONE: Duration = Duration::from_secs(5);
 /// So many new ones in a second.
 const RATE: u32 = 1_000;
+/// At most so many times.
+const ROUNDS: usize = 3;
 /// Below that, a latency is the machine's noise.
 const NOISE: Duration = Duration::from_millis(5);
 
@@ -29,16 +31,16 @@ async fn connections_that_say_nothing_are_gone_in_time_and_others_do_not_feel_th
     let phases: Vec<Arc<Phase>> = phases().into_iter().map(Arc::new).collect();
     if long() {
         for phase in &phases {
-            flood(&server, std::slice::from_ref(phase), 5_000, 3, 2.0).await;
+            flood(&server, std::slice::from_ref(phase), 5_000, 2.0).await;
         }
     } else {
-        flood(&server, &phases, 300, 1, 4.0).await;
+        flood(&server, &phases, 300, 4.0).await;
     }
 }
 
-/// So many silent and as many dripping connections in each of the phases; so many times; honest logins before, during and
-/// after each time.
-async fn flood(server: &Server, phases: &[Arc<Phase>], each: u32, rounds: usize, bound: f64) {
+/// So many silent and as many dripping connections in each of the phases, and honest logins before, during and after. On a
+/// machine that has other work to do once is not enough to judge: then it is done three times, and the medians count.
+async fn flood(server: &Server, phases: &[Arc<Phase>], each: u32, bound: f64) {
     let (pid, address) = (server.process.id(), server.process.addresses()[TCP]);
     let quiet = files(pid);
     let names: Vec<_> = phases.iter().map(|phase| phase.name).collect();
@@ -47,7 +49,8 @@ async fn flood(server: &Server, phases: &[Arc<Phase>], each: u32, rounds: usize,
     let watched = Duration::from_secs(u64::from(all / RATE) + 8);
     let (mut without, mut with) = (Vec::new(), Vec::new());
     without.push(p99(logins(address, ALONE).await));
-    for _ in 0..rounds {
+    let mut ratio = f64::MAX;
+    for round in 1..=ROUNDS {
         let bad = tokio::spawn(storm(server.process.addresses().to_vec(), phases.to_vec(), each));
         with.push(p99(logins(address, watched).await));
         for (name, drips, stayed) in bad.await.expect("they end") {
@@ -61,11 +64,14 @@ async fn flood(server: &Server, phases: &[Arc<Phase>], each: u32, rounds: usize,
             sleep(Duration::from_millis(5)).await;
         }
         without.push(p99(logins(address, ALONE).await));
+        let (quiet, loud) = (median(&mut without), median(&mut with));
+        ratio = loud.as_secs_f64() / quiet.max(NOISE).as_secs_f64();
+        println!("{names:?}, {round}: p99 {quiet:?} without, {loud:?} with {all} others: {ratio:.2}");
+        if ratio < bound && (round == 1 || round == ROUNDS) {
+            return;
+        }
     }
-    let (without, with) = (median(without), median(with));
-    let ratio = with.as_secs_f64() / without.max(NOISE).as_secs_f64();
-    println!("{names:?}: p99 {without:?} without, {with:?} with {all} others: {ratio:.2}");
-    assert!(ratio < bound, "{names:?}: {with:?} is more than {bound} x {without:?}");
+    panic!("{names:?}: {ratio:.2} times the p99 without them is more than {bound}: {with:?}, {without:?}");
 }
 
 /// All of them, at the rate at which they come. What each was, and how long it stayed.
@@ -85,7 +91,7 @@ async fn storm(
     all.join_all().await
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
