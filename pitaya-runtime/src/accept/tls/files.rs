@@ -14,6 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -85,10 +86,9 @@ impl Plan {
         // The provider is named: another crate of the program may have turned on a second one.
         let provider = Arc::new(ring::default_provider());
         let certified = self.certified(&provider)?;
-        let unusable = |what, path: &Path, cause: String| TlsError::Unusable { what, path: path.to_owned(), cause };
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions(self.least))
-            .map_err(|e| unusable(What::Certificate, &self.certificates, e.to_string()))?;
+            .map_err(|e| unusable(What::Certificate, &self.certificates, &e))?;
         let builder = match &self.clients {
             None => builder.with_no_client_auth(),
             Some(clients) => builder.with_client_cert_verifier(clients.verifier(&provider)?),
@@ -99,12 +99,7 @@ impl Plan {
     fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         let chain = certificates(What::Certificate, &self.certificates)?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| wrong(What::Key, &self.key, e))?;
-        let unusable = |what, path: &Path, cause: rustls::Error| TlsError::Unusable {
-            what,
-            path: path.to_owned(),
-            cause: cause.to_string(),
-        };
-        let key = provider.key_provider.load_private_key(key).map_err(|e| unusable(What::Key, &self.key, e))?;
+        let key = provider.key_provider.load_private_key(key).map_err(|e| unusable(What::Key, &self.key, &e))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             // A kind of key that cannot be compared is for clients to judge.
@@ -112,7 +107,7 @@ impl Plan {
             Err(rustls::Error::InconsistentKeys(_)) => {
                 return Err(TlsError::Mismatch { certificates: self.certificates.clone(), key: self.key.clone() });
             }
-            Err(e) => return Err(unusable(What::Certificate, &self.certificates, e)),
+            Err(e) => return Err(unusable(What::Certificate, &self.certificates, &e)),
         }
         look(&certified.cert, &self.certificates);
         Ok(certified)
@@ -123,13 +118,12 @@ impl Clients {
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let (what, path) = (What::Authorities, &self.authorities);
         let mut roots = RootCertStore::empty();
-        let unusable = |cause: String| TlsError::Unusable { what, path: path.clone(), cause };
         for certificate in certificates(what, path)? {
-            roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
+            roots.add(certificate).map_err(|e| unusable(what, path, &e))?;
         }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         let builder = if self.required { builder } else { builder.allow_unauthenticated() };
-        builder.build().map_err(|e| unusable(e.to_string()))
+        builder.build().map_err(|e| unusable(what, path, &e))
     }
 }
 
@@ -147,6 +141,10 @@ fn certificates(what: What, path: &Path) -> Result<Vec<CertificateDer<'static>>,
     let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(what, path, e))?;
     let all = all.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(what, path, e))?;
     if all.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(all) }
+}
+
+fn unusable(what: What, path: &Path, cause: &dyn Display) -> TlsError {
+    TlsError::Unusable { what, path: path.to_owned(), cause: cause.to_string() }
 }
 
 fn wrong(what: What, path: &Path, error: pem::Error) -> TlsError {
