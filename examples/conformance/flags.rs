@@ -11,6 +11,9 @@ pub struct Flags {
     pub profile: String,
     pub standalone: bool,
     pub ws: bool,
+    /// How clients come in: `tcp`, `tls`, `ws`, `wss`, each on the next port, or each on a free one for port 0. Empty: what
+    /// `ws` says.
+    pub ways: String,
     pub compress: bool,
     pub grpc: bool,
     /// Whether clients connect to it.
@@ -42,6 +45,7 @@ impl Flags {
             profile: "go".to_owned(),
             standalone: false,
             ws: false,
+            ways: String::new(),
             compress: false,
             grpc: false,
             frontend: true,
@@ -71,6 +75,7 @@ impl Flags {
                 "profile" => flags.profile = flag.text()?,
                 "standalone" => flags.standalone = flag.bool()?,
                 "ws" => flags.ws = flag.bool()?,
+                "ways" => flags.ways = flag.text()?,
                 "compress" => flags.compress = flag.bool()?,
                 "grpc" => flags.grpc = flag.bool()?,
                 "debug" => flags.debug = flag.bool()?,

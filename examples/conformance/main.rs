@@ -51,6 +51,26 @@ fn ready(apps: &[&App]) {
     eprintln!("all modules started! listening on {}", addresses.join(", "));
 }
 
+/// Lets clients come in. Certificates are those of the config.
+fn accept(builder: Builder, way: &str, address: String) -> Result<Builder, String> {
+    let tcp = Tcp::bind(address);
+    Ok(match way {
+        "tcp" => builder.acceptor(tcp),
+        "tls" => builder.acceptor(tcp.tls_by_config()),
+        "ws" => builder.acceptor(WebSocket::over(tcp)),
+        "wss" => builder.acceptor(WebSocket::over(tcp.tls_by_config())),
+        other => return Err(format!("-ways {other}: tcp, tls, ws or wss")),
+    })
+}
+
+/// The address whose port is `n` higher; a free port stays one.
+fn following(address: &str, n: usize) -> Result<String, String> {
+    let wrong = || format!("-addr {address}: host:port");
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let port: usize = port.parse().map_err(|_| wrong())?;
+    Ok(format!("{host}:{}", if port == 0 { 0 } else { port + n }))
+}
+
 fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     if flags.grpc {
         return Err("gRPC is not built yet: run without -grpc, or with -grpc=false".into());
@@ -72,8 +92,14 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
     let mut builder = builder.handlers(interop::Interop).remotes(testsvc::TestRemoteSvc);
     if flags.frontend {
-        let ws = flags.ws;
-        builder = if ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
+        let ways = match &*flags.ways {
+            "" if flags.ws => "ws",
+            "" => "tcp",
+            ways => ways,
+        };
+        for (n, way) in ways.split(',').enumerate() {
+            builder = accept(builder, way, following(&address, n)?)?;
+        }
     }
     if !flags.standalone {
         builder = builder.clustered();

@@ -133,6 +133,12 @@ impl ConnectOptions {
         self
     }
 
+    /// Shows this certificate to servers that ask for one: its chain and its private key, both in PEM.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.own = Some((chain.into(), key.into()));
+        self
+    }
+
     /// Trusts whoever answers. For tests: anyone between this client and the server can then read and change all.
     pub fn dangerously_accept_invalid_certificates(mut self, on: bool) -> Self {
         self.tls.accept_invalid = on;

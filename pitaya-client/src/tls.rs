@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -15,6 +16,8 @@ use crate::error::{BoxError, ConnectError};
 pub(crate) struct TlsOptions {
     /// PEM files, each of one or several certificates.
     pub(crate) roots: Vec<Vec<u8>>,
+    /// The client's own certificate chain and its key, in PEM.
+    pub(crate) own: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) accept_invalid: bool,
     pub(crate) server_name: Option<String>,
 }
@@ -35,7 +38,7 @@ impl TlsOptions {
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
         if self.accept_invalid {
             let verifier = Arc::new(TrustAll(provider));
-            return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+            return self.identified(builder.dangerous().with_custom_certificate_verifier(verifier));
         }
         let mut roots = RootCertStore::empty();
         for pem in &self.roots {
@@ -50,7 +53,13 @@ impl TlsOptions {
         if roots.is_empty() {
             return Err("no certificate is trusted: name one with ConnectOptions::root_certificate".into());
         }
-        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+        self.identified(builder.with_root_certificates(roots))
+    }
+
+    fn identified(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, BoxError> {
+        let Some((chain, key)) = &self.own else { return Ok(builder.with_no_client_auth()) };
+        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>()?;
+        Ok(builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key)?)?)
     }
 }
 

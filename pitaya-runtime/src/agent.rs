@@ -7,7 +7,7 @@ use crate::trace::{self, Passing};
 use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
-use pitaya_core::session::{Link, Push};
+use pitaya_core::session::{ClientCertificate, Link, Push};
 use pitaya_core::wire::message::response_head;
 use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
@@ -20,6 +20,8 @@ pub(crate) struct Agent {
     pub(crate) server: Arc<Server>,
     pub(crate) outbox: Outbox,
     remote: SocketAddr,
+    /// What the client showed over TLS.
+    certificate: Option<Box<ClientCertificate>>,
     /// The client reads compressed bodies.
     pub(crate) compress: AtomicBool,
     /// Its handshake was accepted: the app hears of its end.
@@ -37,7 +39,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(server: Arc<Server>, remote: SocketAddr) -> Self {
+    pub(crate) fn new(server: Arc<Server>, remote: SocketAddr, certificate: Option<Box<ClientCertificate>>) -> Self {
         Self {
             outbox: Outbox::new(server.settings.outbox),
             compress: AtomicBool::new(server.settings.compress),
@@ -49,6 +51,7 @@ impl Agent {
             passing: Passing::default(),
             server,
             remote,
+            certificate,
         }
     }
 
@@ -202,6 +205,10 @@ impl Link for Agent {
 
     fn remote_addr(&self) -> Option<SocketAddr> {
         Some(self.remote)
+    }
+
+    fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_deref()
     }
 
     fn serializer(&self) -> Serializer {

@@ -1,6 +1,7 @@
 //! A running app, and the handle to it.
 
 mod health;
+mod reload;
 mod stop;
 
 pub(crate) use health::Admin;
@@ -237,6 +238,11 @@ impl App {
             server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
         }
         self.0.running.store(true, SeqCst);
+        let watching = server.clone();
+        server.tasks.spawn(async move {
+            let watch = watching.reloads.watch(&watching.counters);
+            let _ = watching.stopping.run_until_cancelled(watch).await;
+        });
         Ok(())
     }
 

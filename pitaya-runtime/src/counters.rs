@@ -48,6 +48,14 @@ counters! {
     exceeded_rate_limiting;
     /// Messages over `limits.messages` or `limits.routes`: requests that were refused, and notifies that were dropped.
     limited_messages;
+    /// Connections that spoke another protocol than their port: TLS on a plain one, or the reverse.
+    wrong_protocol;
+    /// Connections closed at once because the process had no file descriptor left for them.
+    refused_files;
+    /// Times the files of an acceptor were read again and taken: certificates, above all.
+    reloads;
+    /// Times they could not be, so that what was there before stayed in force.
+    failed_reloads;
     /// Messages that reached a handler's route.
     messages;
     /// Error answers sent.

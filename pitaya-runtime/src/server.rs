@@ -1,5 +1,6 @@
 //! What all connections of one app share, and what is decided once for all of them.
 
+use crate::accept::Reloads;
 use crate::agent::Agent;
 use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
@@ -61,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) counters: Counters,
     pub(crate) tracer: Tracer,
     pub(crate) quotas: Quotas,
+    /// Files of the acceptors, which may change.
+    pub(crate) reloads: Reloads,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.

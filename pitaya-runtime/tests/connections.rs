@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Acceptor for Pipe<S> {
     }
 
     async fn establish(&self, stream: S, remote: SocketAddr) -> io::Result<Option<Established<S, Plain>>> {
-        Ok(Some(Established { stream, framing: Plain, remote }))
+        Ok(Some(Established::new(stream, Plain, remote)))
     }
 }
 

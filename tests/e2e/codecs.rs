@@ -108,7 +108,7 @@ impl Acceptor for Memory {
         raw: DuplexStream,
         remote: SocketAddr,
     ) -> io::Result<Option<Established<DuplexStream, Plain>>> {
-        Ok(Some(Established { stream: raw, framing: Plain, remote }))
+        Ok(Some(Established::new(raw, Plain, remote)))
     }
 }
 

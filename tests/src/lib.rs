@@ -4,12 +4,14 @@
 //! panics are the way to fail, as in any test.
 
 pub mod binary;
+pub mod certificates;
 pub mod client;
 pub mod compare;
 pub mod contract;
 pub mod etcd;
 pub mod nats;
 pub mod process;
+pub mod procfs;
 pub mod vectors;
 pub mod websocket;
 

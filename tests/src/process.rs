@@ -38,7 +38,23 @@ impl Conformance {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn launch(flags: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(binary::example("conformance"));
+        Self::run(Command::new(binary::example("conformance")), flags, env)
+    }
+
+    /// As [`start`](Self::start), with so many files at most that it may open.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with_files(files: usize, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(binary::example("conformance"));
+        let mut all = vec!["-standalone", "-addr", "127.0.0.1:0"];
+        all.extend(flags);
+        Self::run(command, &all, env)
+    }
+
+    fn run(mut command: Command, flags: &[&str], env: &[(&str, &str)]) -> Self {
         // Variables of the surrounding shell change the server otherwise.
         let inherited = std::env::vars_os().map(|(name, _)| name);
         inherited.filter(|name| name.to_string_lossy().starts_with("PITAYA_")).for_each(|name| {
@@ -72,6 +88,18 @@ impl Conformance {
     pub fn address(&self) -> SocketAddr {
         let [address] = self.addresses[..] else { panic!("one address, not {:?}", self.addresses) };
         address
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged and nobody has looked at.
+    #[must_use]
+    pub fn logged(&self) -> Vec<String> {
+        self.log.try_iter().collect()
     }
 
     /// Whether the process that was started is still the one that answers.

@@ -1,6 +1,6 @@
 //! The way to a client, whoever holds its connection.
 
-use super::{CloseReason, Push, Session};
+use super::{ClientCertificate, CloseReason, Push, Session};
 use crate::BoxFuture;
 use crate::codec::Serializer;
 use crate::error::Result;
@@ -57,6 +57,11 @@ pub trait Link: Send + Sync + 'static {
 
     /// The client's address.
     fn remote_addr(&self) -> Option<SocketAddr>;
+
+    /// The certificate that the client showed, if this server asked for one.
+    fn certificate(&self) -> Option<&ClientCertificate> {
+        None
+    }
 
     /// What the client speaks.
     fn serializer(&self) -> Serializer;

@@ -1,5 +1,6 @@
 //! What a client is to the app: an id, a uid once it is bound, data, and a way to reach it.
 
+mod certificate;
 mod close;
 mod closed;
 mod data;
@@ -7,6 +8,7 @@ mod link;
 mod push;
 pub mod state;
 
+pub use certificate::ClientCertificate;
 pub use close::CloseReason;
 pub use data::SessionData;
 pub use link::Link;
@@ -278,6 +280,13 @@ impl Session {
     #[must_use]
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.0.link.remote_addr()
+    }
+
+    /// The certificate that the client showed, on the server that holds its connection and if the acceptor asks for them.
+    /// Validators of the handshake see it too.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.0.link.certificate()
     }
 
     /// The serializer it speaks.

@@ -1,11 +1,12 @@
 //! Who looks at packets before a session does: Go's acceptor wrappers.
 
-use super::{Acceptor, Established, Framing};
+use super::{Acceptor, BoxError, Established, Framing, Reload};
 use crate::config::Config;
 use pitaya_core::wire::Packet;
 use pitaya_core::{CloseReason, Error};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Looks at each packet of one connection before the session does.
@@ -109,9 +110,13 @@ impl<A: Acceptor, W: Wrapper> Acceptor for Wrapped<A, W> {
         self.inner.configured()
     }
 
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         self.inner.prepare(config)?;
-        self.wrapper.prepare(config)
+        Ok(self.wrapper.prepare(config)?)
+    }
+
+    fn files(&self) -> Option<Arc<dyn Reload>> {
+        self.inner.files()
     }
 
     async fn bind(&self) -> io::Result<(A::Listener, SocketAddr)> {
@@ -135,11 +140,12 @@ impl<A: Acceptor, W: Wrapper> Acceptor for Wrapped<A, W> {
         raw: A::Raw,
         remote: SocketAddr,
     ) -> io::Result<Option<Established<A::Stream, Self::Framing>>> {
-        let Some(Established { stream, framing, remote }) = self.inner.establish(raw, remote).await? else {
+        let Some(Established { stream, framing, remote, certificate }) = self.inner.establish(raw, remote).await?
+        else {
             return Ok(None);
         };
         let framing = Gated { inner: framing, gate: self.wrapper.gate(remote) };
-        Ok(Some(Established { stream, framing, remote }))
+        Ok(Some(Established { stream, framing, remote, certificate }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The accept loop, the same for every acceptor.
 
-use super::{Acceptor, Admission, Admitted, Established};
+use super::spare::Spare;
+use super::{Acceptor, Admission, Admitted, BoxError, Established, Reload, WrongProtocol};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::counters::count;
@@ -9,6 +10,7 @@ use pitaya_core::BoxFuture;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -19,7 +21,8 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// An acceptor without its types, not yet bound.
 pub(crate) trait Listen: Send + Sync {
-    fn prepare(&mut self, config: &Config) -> Result<(), String>;
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError>;
+    fn files(&self) -> Option<Arc<dyn Reload>>;
     /// `protocol://address` as configured.
     fn name(&self) -> String;
     fn bind(self: Box<Self>) -> BoxFuture<'static, io::Result<Box<dyn Bound>>>;
@@ -48,8 +51,12 @@ struct Ready<A: Acceptor> {
 }
 
 impl<A: Acceptor> Listen for Configured<A> {
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         self.0.prepare(config)
+    }
+
+    fn files(&self) -> Option<Arc<dyn Reload>> {
+        self.0.files()
     }
 
     fn name(&self) -> String {
@@ -81,6 +88,7 @@ impl<A: Acceptor> Bound for Ready<A> {
         Box::pin(async move {
             let Self { acceptor, mut listener, address } = *self;
             let (acceptor, mut complained) = (Arc::new(acceptor), None::<Instant>);
+            let mut spare = Spare::open();
             loop {
                 let accepted = tokio::select! {
                     biased;
@@ -93,6 +101,10 @@ impl<A: Acceptor> Bound for Ready<A> {
                         if complained.is_none_or(|at| at.elapsed() >= QUIET) {
                             complained = Some(Instant::now());
                             tracing::warn!(%address, "cannot accept: {e}");
+                        }
+                        if Spare::is_needed_for(&e) {
+                            let shed = spare.shed(&*acceptor, &mut listener);
+                            server.counters.refused_files.fetch_add(shed, Relaxed);
                         }
                         sleep(PAUSE).await;
                     }
@@ -120,11 +132,14 @@ fn admit<A: Acceptor>(
             established = timeout_at(deadline, establish(&*acceptor, raw, &mut remote, &mut admitted, &server)) => established,
             () = server.stopping.cancelled() => return,
         };
-        let Established { stream, framing, remote } = match established {
+        let Established { stream, framing, remote, certificate } = match established {
             Ok(Ok(Some(established))) => established,
             Ok(Ok(None)) => return,
             Ok(Err(e)) => {
                 count(&server.counters.failed_establish);
+                if e.get_ref().is_some_and(|e| e.is::<WrongProtocol>()) {
+                    count(&server.counters.wrong_protocol);
+                }
                 tracing::debug!(%remote, error = e.to_string(), "{} handshake failed", acceptor.protocol());
                 return;
             }
@@ -135,7 +150,7 @@ fn admit<A: Acceptor>(
             }
         };
         // A task of its own: the size of a handshake must not stay with the connection.
-        let connection = Connection::new(server.clone(), stream, framing, remote, accepted, admitted);
+        let connection = Connection::new(server.clone(), stream, framing, remote, certificate, accepted, admitted);
         server.tasks.spawn(connection);
     };
     tasks.spawn(establish);

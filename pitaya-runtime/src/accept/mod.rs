@@ -21,6 +21,8 @@ mod gate;
 mod listen;
 mod proxy;
 mod rate_limit;
+mod reload;
+mod spare;
 mod tcp;
 mod tls;
 mod websocket;
@@ -28,19 +30,26 @@ mod websocket;
 pub use framing::{Framing, Plain};
 pub use gate::{Gate, Gated, Verdict, Wrapped, Wrapper};
 pub use rate_limit::{RateLimit, Window};
+pub use reload::{Reload, ReloadError};
 pub use tcp::{Tcp, TcpAddress};
-pub use tls::Tls;
+pub use tls::{FirstByte, Tls, TlsError};
 pub use websocket::{Page, WebSocket, WebSocketFraming};
 
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use listen::{Bound, Listen, erase};
 pub(crate) use rate_limit::too_many;
+pub(crate) use reload::Reloads;
 
 use crate::config::Config;
+use pitaya_core::session::ClientCertificate;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+/// An error of an acceptor, to be shown or examined: [`TlsError`] is one.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A way for clients to come in.
 pub trait Acceptor: Send + Sync + 'static {
@@ -63,10 +72,16 @@ pub trait Acceptor: Send + Sync + 'static {
     /// app is built.
     ///
     /// # Errors
-    /// A text that names the file and the cause.
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    /// With a text that names the file and the cause.
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         let _ = config;
         Ok(())
+    }
+
+    /// The files it has loaded, if it is to notice when they change. Asked for once, after [`prepare`](Self::prepare); an
+    /// acceptor over another one hands on what that has.
+    fn files(&self) -> Option<Arc<dyn Reload>> {
+        None
     }
 
     /// Takes the address, so that a busy one is known before anything else has been done. Nobody can connect yet.
@@ -122,4 +137,27 @@ pub struct Established<S, F> {
     pub framing: F,
     /// Who is at the other end: the socket's address unless something trusted knows better.
     pub remote: SocketAddr,
+    /// The certificate it showed, if it was asked for one: the session keeps it.
+    pub certificate: Option<Box<ClientCertificate>>,
+}
+
+impl<S, F> Established<S, F> {
+    /// A connection of somebody who showed no certificate.
+    pub fn new(stream: S, framing: F, remote: SocketAddr) -> Self {
+        Self { stream, framing, remote, certificate: None }
+    }
+}
+
+/// The first byte of what a TLS client sends: a handshake record (RFC 8446, section 5.1).
+pub(crate) const TLS_RECORD: u8 = 0x16;
+
+/// The client speaks another protocol than the port: counted apart from handshakes that fail.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongProtocol(pub(crate) &'static str);
+
+impl From<WrongProtocol> for io::Error {
+    fn from(wrong: WrongProtocol) -> Self {
+        Self::new(io::ErrorKind::InvalidData, wrong)
+    }
 }

@@ -1,6 +1,6 @@
 //! Plain TCP.
 
-use super::{Acceptor, Established, Plain, Tls, proxy};
+use super::{Acceptor, BoxError, Established, Plain, Tls, proxy};
 use crate::config::{Config, Network};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
@@ -61,7 +61,13 @@ impl Tcp {
 
     /// The same behind TLS, with the PEM files of a certificate chain and its key.
     pub fn tls(self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Tls<Self> {
-        Tls::new(self, certificates, key)
+        Tls::new(self, Some((certificates.into(), key.into())))
+    }
+
+    /// The same with the files that `pitaya.acceptor.tls.certificate` and `pitaya.acceptor.tls.key` name: for a server
+    /// whose certificates are a matter of its surroundings.
+    pub fn tls_by_config(self) -> Tls<Self> {
+        Tls::new(self, None)
     }
 }
 
@@ -79,7 +85,7 @@ impl Acceptor for Tcp {
         self.address.clone()
     }
 
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         // Longer than a slow client has: that one is to be closed by us, and for that reason.
         let vanished = config.heartbeat.interval.max(config.buffer.agent.conntimeout) * 2;
         let acceptor = &config.acceptor;
@@ -92,9 +98,7 @@ impl Acceptor for Tcp {
         self.proxies = match self.proxy_protocol.unwrap_or(acceptor.proxyprotocol) {
             // By key the config has said so itself.
             true if acceptor.trustedproxies.is_empty() && !acceptor.proxyprotocol => {
-                return Err(
-                    "the PROXY protocol needs the proxies' networks in pitaya.acceptor.trustedproxies".to_owned()
-                );
+                return Err("the PROXY protocol needs the proxies' networks in pitaya.acceptor.trustedproxies".into());
             }
             true => Some(acceptor.trustedproxies.as_slice().into()),
             false => None,
@@ -138,7 +142,7 @@ impl Acceptor for Tcp {
     async fn establish(&self, raw: TcpStream, remote: SocketAddr) -> io::Result<Option<Established<TcpStream, Plain>>> {
         // A small answer must not wait for the acknowledgement of the one before it.
         raw.set_nodelay(true)?;
-        Ok(Some(Established { stream: raw, framing: Plain, remote }))
+        Ok(Some(Established::new(raw, Plain, remote)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::mode::Mode;
 use super::unmounted::unmounted;
 use super::{BuildError, Builder, Problem};
-use crate::accept::Admission;
+use crate::accept::{Admission, Reloads};
 use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
@@ -147,6 +147,7 @@ impl Builder {
             counters: Default::default(),
             tracer,
             quotas: Default::default(),
+            reloads: Reloads::new(&self.acceptors, self.config.acceptor.tls.reload),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -1,5 +1,6 @@
 //! Why there is no app.
 
+use crate::accept::BoxError;
 use pitaya_core::registry::MountError;
 use pitaya_core::wire::{CodeError, DictionaryError};
 use std::fmt;
@@ -29,8 +30,8 @@ pub enum Problem {
     Acceptor {
         /// The acceptor, as `protocol://address`.
         acceptor: String,
-        /// What is wrong with it.
-        cause: String,
+        /// What is wrong with it: a [`TlsError`](crate::accept::TlsError) where certificates are.
+        cause: BoxError,
     },
     /// A component cannot be mounted.
     #[error("{0}")]

@@ -57,6 +57,16 @@ pub enum SerializerType {
     Protobuf,
 }
 
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
+}
+
 impl Setting for bool {
     fn kind(&self) -> &'static str {
         "bool"
@@ -318,6 +328,29 @@ impl Setting for SerializerType {
         match self {
             Self::Json => "json",
             Self::Protobuf => "protobuf",
+        }
+        .into()
+    }
+}
+
+impl Setting for TlsVersion {
+    fn kind(&self) -> &'static str {
+        "TLS version"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match text(value).as_deref() {
+            Some("1.2") => Self::V1_2,
+            Some("1.3") => Self::V1_3,
+            _ => return Err("write 1.2 or 1.3; older versions are not safe".to_owned()),
+        };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
         }
         .into()
     }

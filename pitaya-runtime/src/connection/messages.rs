@@ -59,7 +59,7 @@ where
         let mut used = 0;
         while self.may_run() && self.budget > 0 {
             let decoded = Packet::decode(&bytes[used..], self.packet_limit());
-            let Some((packet, length)) = decoded.map_err(malformed)? else { break };
+            let Some((packet, length)) = decoded.map_err(|error| self.not_a_packet(&error))? else { break };
             self.budget -= 1;
             let event = match F::GATED && self.kept_out(&packet, work)? {
                 true => Event::Ignored,

@@ -26,6 +26,7 @@ use crate::server::Server;
 use backlog::Backlog;
 use closing::Closing;
 use forwarding::Forwarding;
+use pitaya_core::session::ClientCertificate;
 use pitaya_core::session::state::{Machine, Tick};
 use pitaya_core::wire::packet::HEARTBEAT;
 use pitaya_core::{CloseReason, Context, Session};
@@ -99,10 +100,11 @@ where
         stream: S,
         framing: F,
         remote: SocketAddr,
+        certificate: Option<Box<ClientCertificate>>,
         accepted: Instant,
         admitted: Admitted,
     ) -> Self {
-        let agent = Arc::new(Agent::new(server.clone(), remote));
+        let agent = Arc::new(Agent::new(server.clone(), remote, certificate));
         let session = Session::new(server.sessions.next_id(), agent.clone());
         session.data().set_ip_version(remote.ip().to_canonical().is_ipv4());
         server.sessions.insert(&session);

@@ -1,11 +1,13 @@
 //! The handshake: parse, check, answer.
 
+use super::outcome::malformed;
 use super::turn::Turn;
 use super::{Connection, Work};
-use crate::accept::Framing;
+use crate::accept::{Framing, TLS_RECORD};
+use crate::counters::count;
 use crate::handshake::Refusal;
 use pitaya_core::CloseReason;
-use pitaya_core::wire::{HandshakeData, HandshakeLimits, HandshakeReply};
+use pitaya_core::wire::{HandshakeData, HandshakeLimits, HandshakeReply, PacketError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task;
@@ -63,6 +65,16 @@ where
                 Err(self.refuse(work, Some(&refusal), detail))
             }
         }
+    }
+
+    /// A client of TLS or HTTP on a plain port is told from one that sends nonsense.
+    #[cold]
+    pub(super) fn not_a_packet(&self, error: &PacketError) -> CloseReason {
+        let other = matches!(error, PacketError::Kind(first) if *first == TLS_RECORD || first.is_ascii_uppercase());
+        if other && !self.agent.accepted.load(Relaxed) {
+            count(&self.server.counters.wrong_protocol);
+        }
+        malformed(error)
     }
 
     fn refuse(&mut self, work: &mut Work, refusal: Option<&Refusal>, detail: String) -> CloseReason {

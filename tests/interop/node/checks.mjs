@@ -1,17 +1,18 @@
 // What both scripts share: a line for each check, an end for each wait.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
 const PATIENCE = 5_000; // ms
 
-/** The host and port in the first argument. */
+/** The host and port in the first argument, and the certificate to be trusted in the file of the second: with it, TLS. */
 export function address() {
   const [host, port] = (process.argv[2] ?? "").split(":");
   if (!host || !Number(port)) {
-    console.error(`usage: node ${process.argv[1].split("/").at(-1)} HOST:PORT`);
+    console.error(`usage: node ${process.argv[1].split("/").at(-1)} HOST:PORT [CERTIFICATE]`);
     process.exit(2);
   }
-  return { host, port: Number(port) };
+  return { host, port: Number(port), ca: process.argv[3] && readFileSync(process.argv[3]) };
 }
 
 /** The clients under test call back or emit once, or never: `start` is given the function that ends the wait. */

@@ -1,6 +1,8 @@
 // The npm package pomelo-node-tcp-client 0.1.5, unchanged, against a server of ours.
 //
-//   node tcp.mjs HOST:PORT        prints a line for each check; exit code 1 at the first that fails
+//   node tcp.mjs HOST:PORT [CERTIFICATE]        prints a line for each check; exit code 1 at the first that fails
+//
+// With a certificate, over TLS: the package makes its sockets with node's `net`, which gets one of `tls` here.
 //
 // The server: type `connector`, serializer JSON, a heartbeat of 1 s, its routes are those of the conformance server.
 //
@@ -20,7 +22,9 @@
 //   * it beats one interval after each beat it hears, and never looks whether the server lives.
 
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
+import tls from "node:tls";
 
 import { address, requests, run, within } from "./checks.mjs";
 
@@ -34,7 +38,37 @@ const Pomelo = require("pomelo-node-tcp-client/src/pomelo.js");
 const KICK = 5;
 const NOTIFY_ID = 2; // what the type byte of its notify is taken for
 
-const { host, port } = address();
+const { host, port, ca } = address();
+
+/** A socket of `net`, as far as the package uses it, over TLS. */
+class Secure extends EventEmitter {
+  setNoDelay() {}
+
+  connect(port, host, done) {
+    this.socket = tls.connect({ port, host, ca }, () => {
+      this.emit("connect");
+      done();
+    });
+    for (const event of ["data", "close", "error"]) this.socket.on(event, (...args) => this.emit(event, ...args));
+  }
+
+  write(data) {
+    this.socket.write(data);
+  }
+
+  destroy() {
+    this.socket.destroy();
+  }
+}
+
+if (ca) {
+  const net = require("net");
+  const { Socket } = net;
+  // `tls` itself calls it too, without `new`.
+  net.Socket = function (...options) {
+    return new.target ? new Secure() : Socket.apply(this, options);
+  };
+}
 const ask = (pomelo) => (route, body) => within(`the answer of ${route}`, (done) => pomelo.request(route, body, done));
 
 /** A client that shook hands, and what the server said. */

@@ -11,11 +11,12 @@ mod upgrade;
 pub use frame::WebSocketFraming;
 
 use super::forwarded::ClientHeader;
-use super::{Acceptor, Established, Plain, Tcp};
+use super::{Acceptor, BoxError, Established, Plain, Reload, Tcp};
 use crate::config::Config;
 use origin::Origins;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use upgrade::Door;
 
 /// Packets in WebSocket messages, over another acceptor.
@@ -98,7 +99,7 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.inner.configured()
     }
 
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&mut self, config: &Config) -> Result<(), BoxError> {
         self.inner.prepare(config)?;
         let settings = &config.acceptor;
         let (key, origins) = match &self.origins {
@@ -108,6 +109,10 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         self.door.origins = Origins::new(origins.iter().map(String::as_str)).map_err(|e| format!("{key}{e}"))?;
         self.door.client = ClientHeader::new(&settings.clientheader, &settings.trustedproxies)?;
         Ok(())
+    }
+
+    fn files(&self) -> Option<Arc<dyn Reload>> {
+        self.inner.files()
     }
 
     async fn bind(&self) -> io::Result<(A::Listener, SocketAddr)> {
@@ -131,10 +136,12 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
         raw: A::Raw,
         remote: SocketAddr,
     ) -> io::Result<Option<Established<A::Stream, WebSocketFraming>>> {
-        let Some(Established { mut stream, remote, .. }) = self.inner.establish(raw, remote).await? else {
+        let Some(Established { mut stream, remote, certificate, .. }) = self.inner.establish(raw, remote).await? else {
             return Ok(None);
         };
         let upgraded = upgrade::upgrade(&mut stream, &self.door, remote).await?;
-        Ok(upgraded.map(|(early, remote)| Established { stream, framing: WebSocketFraming::new(early), remote }))
+        let framed =
+            |(early, remote)| Established { stream, framing: WebSocketFraming::new(early), remote, certificate };
+        Ok(upgraded.map(framed))
     }
 }

@@ -3,6 +3,7 @@
 use super::Page;
 use super::origin::Origins;
 use crate::accept::forwarded::ClientHeader;
+use crate::accept::{TLS_RECORD, WrongProtocol};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io;
@@ -107,6 +108,7 @@ fn parse(bytes: &[u8], door: &Door, peer: SocketAddr) -> io::Result<Option<(Requ
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) if bytes[0] == TLS_RECORD => return Err(WrongProtocol("it speaks TLS, and this port does not").into()),
         Err(e) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("not an HTTP request: {e}"))),
     };
     let header = |name: &str| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{hours, secs, section};
-use crate::config::Network;
+use crate::config::{Network, TlsVersion};
 
 section! {
     /// `pitaya.defaultpipelines`: the steps that every message takes without being asked for.
@@ -114,6 +114,39 @@ section! {
         /// Whether other processes may listen on the same address, for the system to share the connections out
         /// (`SO_REUSEPORT`, on Unix).
         reuseport: bool = false,
+        tls: AcceptorTls,
+    }
+}
+
+section! {
+    /// `pitaya.acceptor.tls`: acceptors with TLS. What the program says of one acceptor wins.
+    "pitaya.acceptor.tls" AcceptorTls {
+        /// The PEM file of the certificate and its chain, for acceptors made with `tls_by_config`.
+        #[go = "takes it in the program only."]
+        certificate: String = String::new(),
+        /// The PEM file of its private key.
+        #[go = "takes it in the program only."]
+        key: String = String::new(),
+        /// The oldest version of TLS that a client may speak: `1.2` or `1.3`.
+        #[go = "1.2, without a key."]
+        minversion: TlsVersion = TlsVersion::V1_2,
+        /// Time between two looks at whether the files of certificates have changed. Then they are loaded, and new
+        /// connections get what is new; nobody is sent away. `0` does not look: SIGHUP and `App::reload` always do.
+        #[go = "loads them once."]
+        reload: Duration = secs(10),
+        client: AcceptorTlsClient,
+    }
+}
+
+section! {
+    /// `pitaya.acceptor.tls.client`: certificates of clients.
+    "pitaya.acceptor.tls.client" AcceptorTlsClient {
+        /// The PEM file of the authorities whose certificates clients may show; empty: clients are not asked for any.
+        #[go = "has no such key."]
+        authorities: String = String::new(),
+        /// Whether a client without a certificate is refused. One that shows a certificate of nobody known always is.
+        #[go = "has no such key."]
+        required: bool = true,
     }
 }
 

@@ -1,0 +1,139 @@
+//! Files that change while the app runs: certificates are renewed, and nobody is sent away for it.
+
+use super::{BoxError, Listen};
+use crate::counters::{Counters, count};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+/// One line in this time about files that cannot be read again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What an acceptor has loaded from files. See [`Acceptor::files`](super::Acceptor::files).
+pub trait Reload: Send + Sync + 'static {
+    /// Looks at the files, and reads them if they have changed or `always`. What was read is in force for connections that
+    /// come from then on; those that are there notice nothing. Returns whether it was read. May block.
+    ///
+    /// # Errors
+    /// When the files cannot be used: what was in force before stays so, and the next look tries again.
+    fn reload(&self, always: bool) -> Result<bool, BoxError>;
+}
+
+/// Why files were not taken: see [`App::reload`](crate::App::reload).
+#[derive(Debug)]
+pub struct ReloadError {
+    /// The acceptors whose files are wrong, as `protocol://address`, and what is wrong.
+    pub failed: Vec<(String, BoxError)>,
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not reloaded: ")?;
+        for (at, (acceptor, cause)) in self.failed.iter().enumerate() {
+            let between = if at > 0 { "; " } else { "" };
+            write!(f, "{between}{acceptor}: {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+/// The files of all acceptors of an app.
+pub(crate) struct Reloads {
+    watched: Vec<(String, Arc<dyn Reload>)>,
+    /// Time between two looks; none without end.
+    every: Option<Duration>,
+}
+
+impl Reloads {
+    pub(crate) fn new(acceptors: &[Box<dyn Listen>], every: Duration) -> Self {
+        let watched = acceptors.iter().filter_map(|acceptor| Some((acceptor.name(), acceptor.files()?))).collect();
+        Self { watched, every: (!every.is_zero()).then_some(every) }
+    }
+
+    /// Looks at all of them. Those that can be used are in force when this returns, whatever is wrong with others.
+    pub(crate) async fn look(&self, always: bool, counters: &Counters) -> Result<(), ReloadError> {
+        let mut failed = Vec::new();
+        for (acceptor, files) in &self.watched {
+            let files = files.clone();
+            // A network drive may take its time.
+            let outcome = spawn_blocking(move || files.reload(always)).await.unwrap_or_else(|e| Err(e.into()));
+            match outcome {
+                Ok(false) => {}
+                Ok(true) => {
+                    count(&counters.reloads);
+                    tracing::info!(acceptor, "its files were read again");
+                }
+                Err(cause) => {
+                    count(&counters.failed_reloads);
+                    failed.push((acceptor.clone(), cause));
+                }
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(ReloadError { failed }) }
+    }
+
+    /// Looks from time to time, and when the process gets SIGHUP, without end.
+    pub(crate) async fn watch(&self, counters: &Counters) {
+        if self.watched.is_empty() {
+            // SIGHUP keeps its meaning: a terminal that was closed.
+            return;
+        }
+        let (mut hangup, mut complained) = (Hangup::listen(), None::<Instant>);
+        loop {
+            let always = tokio::select! {
+                () = pause(self.every) => false,
+                () = hangup.heard() => true,
+            };
+            let looked = self.look(always, counters).await;
+            let quiet = !always && complained.is_some_and(|at| at.elapsed() < QUIET);
+            match looked {
+                Ok(()) => complained = None,
+                Err(_) if quiet => {}
+                Err(error) => {
+                    complained = Some(Instant::now());
+                    tracing::error!("{error}; what was loaded before stays in force");
+                }
+            }
+        }
+    }
+}
+
+async fn pause(every: Option<Duration>) {
+    match every {
+        Some(every) => tokio::time::sleep(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGHUP: by custom, a daemon reads its files again.
+struct Hangup {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangup {
+    #[cfg(unix)]
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self { signal: signal(SignalKind::hangup()).inspect_err(|e| tracing::warn!("cannot hear SIGHUP: {e}")).ok() }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Self {
+        Self {}
+    }
+
+    async fn heard(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,99 @@
+//! What can be wrong with the files of a TLS acceptor.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why certificates cannot be used: each cause by itself, with the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The acceptor takes its files from the config, which names none.
+    #[error("no {what} file is named: set `{key}`, or name the files in the program with `.tls(..)`")]
+    Unnamed {
+        /// Which file.
+        what: What,
+        /// The key that names it.
+        key: &'static str,
+    },
+    /// It is not there, or this process may not read it.
+    #[error("the {what} file {} cannot be read: {cause}", path.display())]
+    Unreadable {
+        /// Which file.
+        what: What,
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's error.
+        cause: io::Error,
+    },
+    /// What is in it is not PEM.
+    #[error("the {what} file {} is not PEM: {cause}", path.display())]
+    NotPem {
+        /// Which file.
+        what: What,
+        /// The file.
+        path: PathBuf,
+        /// What the reader found.
+        cause: String,
+    },
+    /// It holds nothing of what it should.
+    #[error("the {what} file {} has no {} in it", path.display(), what.content())]
+    Empty {
+        /// Which file.
+        what: What,
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is in it cannot be used: a kind of key that is not known, a certificate that is not one.
+    #[error("the {what} file {} cannot be used: {cause}", path.display())]
+    Unusable {
+        /// Which file.
+        what: What,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// The key is another certificate's.
+    #[error(
+        "the certificate {} and the key {} do not go together: the key is another certificate's, or the first \
+         certificate in the file is not the server's own",
+        certificates.display(), key.display()
+    )]
+    Mismatch {
+        /// The certificate file.
+        certificates: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+}
+
+/// One of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The server's certificate and its chain.
+    Certificate,
+    /// Its private key.
+    Key,
+    /// The certificates of those who may vouch for clients.
+    Authorities,
+}
+
+impl What {
+    fn content(self) -> &'static str {
+        match self {
+            Self::Key => "private key",
+            Self::Certificate | Self::Authorities => "certificate",
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+            Self::Authorities => "client authorities",
+        })
+    }
+}

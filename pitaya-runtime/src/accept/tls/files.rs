@@ -1,0 +1,185 @@
+//! From files to what a TLS acceptor needs, at the start and again when they change.
+
+use super::error::{TlsError, What};
+use super::x509::Facts;
+use crate::accept::{BoxError, Reload};
+use crate::config::TlsVersion;
+use arc_swap::ArcSwap;
+use chrono::Utc;
+use parking_lot::Mutex;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Which files, and what is asked of clients.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) certificates: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) least: TlsVersion,
+    pub(super) clients: Option<Clients>,
+}
+
+/// Clients are asked for certificates.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
+    pub(super) authorities: PathBuf,
+    pub(super) required: bool,
+}
+
+/// When each file was written, and how long it is; `None` for one that is not there.
+type Stamp = Vec<Option<(SystemTime, u64)>>;
+
+/// What is in force.
+pub(super) struct Loaded {
+    plan: Plan,
+    /// Swapped whole: a client that resumes a session of before a change has to shake hands anew.
+    config: ArcSwap<ServerConfig>,
+    stamp: Mutex<Stamp>,
+}
+
+impl Loaded {
+    pub(super) fn new(plan: Plan) -> Result<Self, TlsError> {
+        let stamp = plan.stamp();
+        let config = ArcSwap::from_pointee(plan.load()?);
+        Ok(Self { plan, config, stamp: Mutex::new(stamp) })
+    }
+
+    pub(super) fn in_force(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+}
+
+impl Reload for Loaded {
+    fn reload(&self, always: bool) -> Result<bool, BoxError> {
+        let mut stamp = self.stamp.lock();
+        // Taken before the files are read: what changes meanwhile is seen at the next look.
+        let now = self.plan.stamp();
+        if !always && *stamp == now {
+            return Ok(false);
+        }
+        self.config.store(Arc::new(self.plan.load()?));
+        *stamp = now;
+        Ok(true)
+    }
+}
+
+impl Plan {
+    fn stamp(&self) -> Stamp {
+        let authorities = self.clients.iter().map(|clients| &clients.authorities);
+        let stamp = |path: &PathBuf| {
+            let file = std::fs::metadata(path).ok()?;
+            Some((file.modified().ok()?, file.len()))
+        };
+        [&self.certificates, &self.key].into_iter().chain(authorities).map(stamp).collect()
+    }
+
+    fn load(&self) -> Result<ServerConfig, TlsError> {
+        // The provider is named: another crate of the program may have turned on a second one.
+        let provider = Arc::new(ring::default_provider());
+        let certified = self.certified(&provider)?;
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions(self.least))
+            .map_err(|e| unusable(What::Certificate, &self.certificates, &e))?;
+        let builder = match &self.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(clients.verifier(&provider)?),
+        };
+        Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
+    }
+
+    fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        let chain = certificates(What::Certificate, &self.certificates)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| wrong(What::Key, &self.key, e))?;
+        let key = provider.key_provider.load_private_key(key).map_err(|e| unusable(What::Key, &self.key, &e))?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            // A kind of key that cannot be compared is for clients to judge.
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                return Err(TlsError::Mismatch { certificates: self.certificates.clone(), key: self.key.clone() });
+            }
+            Err(e) => return Err(unusable(What::Certificate, &self.certificates, &e)),
+        }
+        look(&certified.cert, &self.certificates);
+        Ok(certified)
+    }
+}
+
+impl Clients {
+    fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let (what, path) = (What::Authorities, &self.authorities);
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(what, path)? {
+            roots.add(certificate).map_err(|e| unusable(what, path, &e))?;
+        }
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let builder = if self.required { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|e| unusable(what, path, &e))
+    }
+}
+
+static ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match least {
+        TlsVersion::V1_2 => rustls::ALL_VERSIONS,
+        TlsVersion::V1_3 => ONLY_1_3,
+    }
+}
+
+/// All certificates of a file, at least one.
+fn certificates(what: What, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(what, path, e))?;
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(what, path, e))?;
+    if all.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(all) }
+}
+
+fn unusable(what: What, path: &Path, cause: &dyn Display) -> TlsError {
+    TlsError::Unusable { what, path: path.to_owned(), cause: cause.to_string() }
+}
+
+fn wrong(what: What, path: &Path, error: pem::Error) -> TlsError {
+    let path = path.to_owned();
+    match error {
+        pem::Error::Io(cause) => TlsError::Unreadable { what, path, cause },
+        pem::Error::NoItemsFound => TlsError::Empty { what, path },
+        other => TlsError::NotPem { what, path, cause: other.to_string() },
+    }
+}
+
+/// Says what is no error and still wrong: clients will refuse such a certificate.
+fn look(chain: &[CertificateDer<'static>], path: &Path) {
+    let (path, now) = (path.display(), Utc::now().timestamp());
+    for certificate in chain {
+        match Facts::read(certificate) {
+            Some(facts) if facts.not_after < now => {
+                tracing::warn!("a certificate in {path} has expired {} days ago", (now - facts.not_after) / 86_400);
+            }
+            Some(facts) if facts.not_before > now => {
+                tracing::warn!("a certificate in {path} is not valid before {} s from now", facts.not_before - now);
+            }
+            Some(facts) if chain.len() == 1 && facts.issuer != facts.subject => {
+                tracing::info!(
+                    "{path} has a certificate and none of its issuer: clients have to know the issuer itself"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The hash that fingerprints of certificates are.
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let rustls::SupportedCipherSuite::Tls13(suite) = suite else { return [0; 32] };
+    suite.common.hash_provider.hash(bytes).as_ref().try_into().unwrap_or([0; 32])
+}
