@@ -9,6 +9,7 @@ use crate::accept::{Admission, Bound, Listen};
 use crate::cluster::{Calls, Servers};
 use crate::counters::Counts;
 use crate::groups::Groups;
+use crate::metrics::Metrics;
 use crate::modules::{Module, Modules};
 use crate::push::PushError;
 use crate::server::Server;
@@ -42,6 +43,7 @@ struct Inner {
     groups: Groups,
     timers: Timers,
     rpc: Rpc,
+    metrics: Metrics,
     /// They may hold this very app: they are taken away at the end.
     modules: Mutex<Arc<Modules>>,
     /// The first `init` of a component has been called: all of them are stopped.
@@ -134,6 +136,7 @@ impl App {
         groups: Groups,
         timers: Timers,
         rpc: Rpc,
+        metrics: Metrics,
         modules: Modules,
         start: Start,
     ) -> Self {
@@ -144,6 +147,7 @@ impl App {
             groups,
             timers,
             rpc,
+            metrics,
             modules: Mutex::new(Arc::new(modules)),
             components: AtomicBool::new(false),
             calls: Mutex::default(),
@@ -176,13 +180,18 @@ impl App {
             tracing::warn!("{warning}");
         }
         let server = &self.0.server;
-        let Inner { groups, timers, rpc, .. } = &*self.0;
+        let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
         let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
+        let state = state.with(metrics.clone());
         let state = Arc::new(state);
         *server.state.lock() = state.clone();
         let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(sweeper).await;
+        });
+        let (stopping, metrics) = (server.stopping.clone(), metrics.clone());
+        server.tasks.spawn(async move {
+            let _ = stopping.run_until_cancelled(metrics.run()).await;
         });
         let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
         if started.is_err() {
@@ -327,6 +336,12 @@ impl App {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.server.counters.read()
+    }
+
+    /// What the app measures, and the way to report the application's own.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Pushes a message in JSON to these users, if they are here: [`push_as`](Self::push_as). [`users`](Self::users)

@@ -13,6 +13,7 @@ use crate::cluster::{LocalCluster, Router};
 use crate::config::Config;
 use crate::dictionary::Codes;
 use crate::handshake::{Validator, Validators};
+use crate::metrics::{AnyRecorder, Recorder};
 use crate::modules::{Module, Modules};
 use crate::server::Callbacks;
 use mode::{Mode, Store};
@@ -66,6 +67,7 @@ pub struct Builder {
     update_lock: Option<bool>,
     validators: Validators,
     callbacks: Callbacks,
+    recorders: Vec<AnyRecorder>,
     state: State,
     store: Store,
     leave_groups: bool,
@@ -97,6 +99,7 @@ impl Builder {
             update_lock: None,
             validators: Validators::default(),
             callbacks: Callbacks::default(),
+            recorders: Vec::new(),
             state: State::default(),
             store: Store::Memory,
             leave_groups: false,
@@ -318,6 +321,13 @@ impl Builder {
     #[cfg(feature = "otel")]
     pub fn tracing(mut self, provider: opentelemetry_sdk::trace::SdkTracerProvider) -> Self {
         self.provider = Some(provider);
+        self
+    }
+
+    /// Reports what the app measures here too, beside what `pitaya.metrics` enables: any recorder of the `metrics` crate 0.24,
+    /// which sees the names and labels that Prometheus does. See [`metrics`](crate::metrics).
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorders.push(Arc::new(recorder));
         self
     }
 

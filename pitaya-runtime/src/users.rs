@@ -180,7 +180,13 @@ impl Users {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(server = &*server.id, code = error.code(), error = error.message(), "{} users were not reached", now.len());
+                    tracing::debug!(
+                        server = &*server.id,
+                        code = error.code(),
+                        error = error.message(),
+                        "{} users were not reached",
+                        now.len()
+                    );
                     reached.resize(start + now.len(), false);
                 }
             }

@@ -65,7 +65,8 @@ fn say_it_all(tcp: SocketAddr, websocket: SocketAddr) {
     }
     client.notify("chat.room.tell", EVIL.as_bytes());
     client.request(99, "chat.room.number", b"7");
-    for handshake in [EVIL.to_owned(), serde_json::json!({"sys": {"platform": EVIL}, "user": {EVIL: EVIL}}).to_string()] {
+    for handshake in [EVIL.to_owned(), serde_json::json!({"sys": {"platform": EVIL}, "user": {EVIL: EVIL}}).to_string()]
+    {
         let mut client = Client::tcp(tcp);
         client.send_packet(PacketKind::Handshake, handshake.as_bytes());
         let _ = client.packet_or_end();
@@ -85,10 +86,9 @@ fn say_it_all(tcp: SocketAddr, websocket: SocketAddr) {
 async fn what_clients_say_cannot_forge_a_line() {
     let (log, _guard) = Capture::start(Level::TRACE);
     let app = app(|builder| {
-        let refuse = |_: &pitaya_runtime::wire::HandshakeData| -> std::result::Result<(), pitaya_runtime::Refusal> { Ok(()) };
-        builder
-            .validate_handshake("any", refuse)
-            .on_session_closed(|_, _| std::panic::resume_unwind(Box::new(EVIL)))
+        let refuse =
+            |_: &pitaya_runtime::wire::HandshakeData| -> std::result::Result<(), pitaya_runtime::Refusal> { Ok(()) };
+        builder.validate_handshake("any", refuse).on_session_closed(|_, _| std::panic::resume_unwind(Box::new(EVIL)))
     })
     .await;
     let (tcp, websocket) = (app.addresses()[0], app.addresses()[1]);
@@ -96,7 +96,9 @@ async fn what_clients_say_cannot_forge_a_line() {
     app.shutdown().await;
 
     let text = log.text();
-    for said in ["it panicked", "session closed", "an error that no client is told", "session_Closed of", "handshake failed"] {
+    for said in
+        ["it panicked", "session closed", "an error that no client is told", "session_Closed of", "handshake failed"]
+    {
         assert!(text.contains(said), "`{said}` is missing, so this proves nothing:\n{text}");
     }
     let raw = text.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');

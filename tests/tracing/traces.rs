@@ -68,7 +68,9 @@ async fn one_request_is_one_trace(world: World) {
     let request = received.attributes["request.id"].clone();
     assert!(received.is("local.id", "g1") && received.is("span.kind", "server") && received.is("msg.type", "request"));
     assert!(received.is("user.id", ""), "{received:?}");
-    assert!(forwarded.is("span.kind", "client") && forwarded.is("peer.serverType", "room") && forwarded.is("peer.id", "r1"));
+    assert!(
+        forwarded.is("span.kind", "client") && forwarded.is("peer.serverType", "room") && forwarded.is("peer.id", "r1")
+    );
     for (served, peer, kind) in [(&handled, "g1", "gate"), (&served, "r1", "room")] {
         assert!(served.is("peer.id", peer) && served.is("peer.service", kind) && served.is("span.kind", "server"));
         assert!(served.is("request.id", &request), "{served:?}");

@@ -47,7 +47,8 @@ async fn spans_and_lines_of_a_handler_belong_to_its_trace() {
         .with(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(log.clone()));
     let _guard = tracing::subscriber::set_default(subscriber);
 
-    let shop = Builder::new("shop").acceptor(Tcp::bind("127.0.0.1:0")).handlers(Shop::default()).tracing(provider.clone());
+    let shop =
+        Builder::new("shop").acceptor(Tcp::bind("127.0.0.1:0")).handlers(Shop::default()).tracing(provider.clone());
     let shop = shop.build().expect("a valid app");
     shop.start().await.expect("it starts");
     let (one, two) = (connect(&shop).await, connect(&shop).await);

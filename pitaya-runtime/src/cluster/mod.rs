@@ -20,9 +20,9 @@ pub use nats::NatsTransport;
 pub use pitaya_core::cluster::*;
 pub use servers::Servers;
 
+use crate::trace::Tracer;
 pub(crate) use callee::Calls;
 pub(crate) use rpc::is_lost;
-use crate::trace::Tracer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

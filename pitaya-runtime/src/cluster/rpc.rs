@@ -32,7 +32,12 @@ impl RpcClient for Cluster {
                 let outcome = self.call_server(&to, &call, left).await;
                 match outcome {
                     Err(error) if repeats && tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
-                        tracing::debug!(route = &*call.route, server = &*to.id, code = error.code(), "tried again elsewhere");
+                        tracing::debug!(
+                            route = &*call.route,
+                            server = &*to.id,
+                            code = error.code(),
+                            "tried again elsewhere"
+                        );
                         tried.push(to.id.clone());
                         last = Some(error);
                     }

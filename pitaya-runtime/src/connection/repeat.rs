@@ -56,7 +56,12 @@ async fn run(cluster: Arc<Cluster>, agent: Arc<Agent>, first: Arc<ServerInfo>, m
             Err(error) if tried.len() + 1 < TRIES && is_lost(&error, deadline) => {
                 tried.push(to.id.clone());
                 let Some(other) = cluster.servers.another(&kind, &tried) else { return Err(error) };
-                tracing::debug!(route = message.route, server = &*other.id, code = error.code(), "tried again elsewhere");
+                tracing::debug!(
+                    route = message.route,
+                    server = &*other.id,
+                    code = error.code(),
+                    "tried again elsewhere"
+                );
                 to = other;
             }
             outcome => return outcome,

@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn what_is_no_trace_is_none() {
-        for span in [json!(null), json!("x"), json!([]), json!({}), json!({"traceparent": 7}), json!({"traceparent": "x"})] {
+        for span in
+            [json!(null), json!("x"), json!([]), json!({}), json!({"traceparent": 7}), json!({"traceparent": "x"})]
+        {
             assert!(matches!(brought(&metadata(span.clone())), Brought::Nothing), "{span}");
         }
         assert!(matches!(brought(&Metadata::new()), Brought::Nothing));

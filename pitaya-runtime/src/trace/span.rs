@@ -69,7 +69,9 @@ impl Drop for Span {
     fn drop(&mut self) {
         if !self.0.ended {
             let span = self.0.context.span();
-            span.set_status(Status::error("dropped before its end: it panicked, took too long, or nobody waits for it"));
+            span.set_status(Status::error(
+                "dropped before its end: it panicked, took too long, or nobody waits for it",
+            ));
             span.end();
         }
     }

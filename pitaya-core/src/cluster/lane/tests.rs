@@ -134,8 +134,15 @@ fn the_example_of_the_docs() {
     let (session, sender) = (session_part(7, "u1", b"{}"), sender_part("fe-1", b"{}"));
     let mut bundle = Vec::new();
     open(1000, &mut bundle);
-    let message =
-        Outgoing { session: &session, sender: &sender, id: 3, notify: false, route: "room.room.join", body: b"hi", own: b"" };
+    let message = Outgoing {
+        session: &session,
+        sender: &sender,
+        id: 3,
+        notify: false,
+        route: "room.room.join",
+        body: b"hi",
+        own: b"",
+    };
     message.carry(Number::new(5, 0, 1), &mut bundle);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wanted = "11e8030000000000000a38120a0807120275311a027b7d1a160803120e726f6f6d2e726f6f6d2e6a6f696e1a026869220466652d312a027b7dc13e0100000000050000";

@@ -136,6 +136,8 @@ pub(super) struct Pending {
     of: Surroundings,
     message: IncomingMessage,
     route: u32,
+    /// When it began, or a few messages before.
+    since: Instant,
     concurrent: bool,
 }
 
@@ -158,6 +160,9 @@ pub(super) fn begin(
         Ok(ready) => ready,
         Err(error) => {
             answer(server, &message, Err(&error), &[]);
+            if let Some(meter) = &server.meter {
+                meter.took_over(None, now, Some(&error), None);
+            }
             return Begun::Over(Ended::default());
         }
     };
@@ -186,7 +191,7 @@ pub(super) fn begin(
             let concurrent = entry.route().concurrent;
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
             let turn = trace::turn(span, turn);
-            return Begun::Pending(Box::new(Pending { turn, of, message, route, concurrent }));
+            return Begun::Pending(Box::new(Pending { turn, of, message, route, since: now, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
         Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),
@@ -196,7 +201,7 @@ pub(super) fn begin(
         // Its memory is of no use to the next call, and it holds the app.
         place.take();
     }
-    finish(server, &message, &of.context, out, outcome);
+    finish(server, &message, (route, now), &of.context, out, outcome);
     Begun::Over(Ended::new(of, &message, false))
 }
 
@@ -228,7 +233,7 @@ impl Pending {
                 tracing::warn!(route = name, ?took, missed, "a handler ran for longer than pitaya.limits.handler.soft");
             }
         }
-        finish(server, &self.message, &self.of.context, &mut out, outcome);
+        finish(server, &self.message, (self.route, self.since), &self.of.context, &mut out, outcome);
         Ended::new(self.of, &self.message, self.concurrent)
     }
 }
@@ -262,7 +267,14 @@ fn find(server: &Server, route: &[u8]) -> Result<u32> {
 }
 
 /// The steps after the method, and the answer.
-fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &mut Vec<u8>, outcome: Result<()>) {
+fn finish(
+    server: &Server,
+    message: &IncomingMessage,
+    (route, since): (u32, Instant),
+    context: &Context,
+    out: &mut Vec<u8>,
+    outcome: Result<()>,
+) {
     let pipeline = &server.pipeline;
     let outcome = if pipeline.has_after() && !pipeline.has_raw() {
         after(pipeline, context, out, 0, outcome, server)
@@ -270,6 +282,9 @@ fn finish(server: &Server, message: &IncomingMessage, context: &Context, out: &m
         outcome
     };
     answer(server, message, outcome.as_ref().copied(), out);
+    if let Some(meter) = &server.meter {
+        meter.took_over(Some(route), since, outcome.as_ref().err(), context.metric_tags());
+    }
 }
 
 fn answer(server: &Server, message: &IncomingMessage, outcome: Result<(), &Error>, out: &[u8]) {

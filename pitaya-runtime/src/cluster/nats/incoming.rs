@@ -47,7 +47,11 @@ fn take(hub: &Arc<Hub>, message: &Message) {
         respond(hub, message.reply.as_ref(), Err(&stopping()));
     } else if let Err(error) = read(hub, message) {
         count(&hub.counters.malformed);
-        tracing::debug!(subject = &*message.subject, error = error.message(), "a message of another server cannot be understood");
+        tracing::debug!(
+            subject = &*message.subject,
+            error = error.message(),
+            "a message of another server cannot be understood"
+        );
         respond(hub, message.reply.as_ref(), Err(&error));
     }
 }

@@ -99,7 +99,11 @@ fn take(hub: &Hub, message: &Message) {
     if let Err(e) = read {
         count(&hub.counters.malformed);
         let error = Error::bad_request(format!("the message cannot be read: {e}"));
-        tracing::debug!(subject = &*message.subject, error = error.message(), "a message of another server cannot be understood");
+        tracing::debug!(
+            subject = &*message.subject,
+            error = error.message(),
+            "a message of another server cannot be understood"
+        );
         respond(hub, reply, Err(&error));
     }
 }
