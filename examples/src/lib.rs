@@ -9,3 +9,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/cluster.md")]
 pub struct Clusters;
+
+/// And those of the page on metrics.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/metrics.md")]
+pub struct Numbers;

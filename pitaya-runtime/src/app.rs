@@ -181,6 +181,7 @@ impl App {
         }
         let server = &self.0.server;
         let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
+        metrics.open().await;
         let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
         let state = state.with(metrics.clone());
         let state = Arc::new(state);

@@ -42,10 +42,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long a line for StatsD waits for others to share a datagram with.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long the name of its host may take to be resolved.
+const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The metrics of an app, and the way to report the application's own. A cheap handle, lent to components:
 ///
@@ -149,6 +151,15 @@ impl Metrics {
         self.0.prometheus.is_some()
     }
 
+    /// Opens the way to StatsD, if there is one and its name is known. It is tried again later.
+    pub(crate) async fn open(&self) {
+        if let Some(statsd) = &self.0.statsd
+            && timeout(RESOLVE, statsd.open()).await.is_err()
+        {
+            tracing::warn!("pitaya.metrics.statsd.host: its address was not known after {RESOLVE:?}");
+        }
+    }
+
     /// Reports what is read at intervals, until it is dropped.
     pub(crate) async fn run(&self) {
         let Inner { readings, statsd, period, .. } = &*self.0;
@@ -161,9 +172,7 @@ impl Metrics {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    if let Some(statsd) = statsd {
-                        statsd.open().await;
-                    }
+                    self.open().await;
                     self.read();
                 }
                 _ = flushes.tick(), if statsd.is_some() => {}
