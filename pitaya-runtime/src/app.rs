@@ -70,6 +70,7 @@ pub(crate) struct Start {
     pub(crate) acceptors: Vec<Box<dyn Listen>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) admin: Admin,
+    pub(crate) metrics: Metrics,
     pub(crate) state: State,
     /// Ends groups whose time is over.
     pub(crate) sweeper: BoxFuture<'static, ()>,
@@ -136,7 +137,6 @@ impl App {
         groups: Groups,
         timers: Timers,
         rpc: Rpc,
-        metrics: Metrics,
         modules: Modules,
         start: Start,
     ) -> Self {
@@ -147,7 +147,7 @@ impl App {
             groups,
             timers,
             rpc,
-            metrics,
+            metrics: start.metrics.clone(),
             modules: Mutex::new(Arc::new(modules)),
             components: AtomicBool::new(false),
             calls: Mutex::default(),

@@ -168,6 +168,7 @@ impl Builder {
             acceptors: self.acceptors,
             admission: Arc::new(admission),
             admin,
+            metrics,
             state: self.state,
             sweeper,
             warnings,
@@ -177,8 +178,8 @@ impl Builder {
             None => Rpc::shared(cluster),
         };
         let server = Arc::new(server);
-        metrics.watch(&server);
-        Ok(App::new(server, users, groups, timers, rpc, metrics, self.modules, start))
+        start.metrics.watch(&server);
+        Ok(App::new(server, users, groups, timers, rpc, self.modules, start))
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) struct Timed {
     failed: RwLock<Vec<(Arc<str>, Series)>>,
 }
 
+/// Route, type, code, and what the request has set.
+type Tagged = (Arc<str>, &'static str, Arc<str>, Tags);
+
 /// Makes them.
 pub(super) struct Factory {
     pub(super) reporters: Arc<Reporters>,
@@ -67,7 +70,7 @@ pub(super) struct Factory {
     seconds: Option<Family>,
     delay: Family,
     codes: RwLock<Vec<Arc<str>>>,
-    tagged: RwLock<HashMap<(String, &'static str, Arc<str>, Tags), Series>>,
+    tagged: RwLock<HashMap<Tagged, Series>>,
 }
 
 impl Factory {
@@ -144,7 +147,7 @@ impl Factory {
     }
 
     fn tagged(&self, timed: &Timed, code: Arc<str>, tags: &Tags) -> Series {
-        let key = (timed.route.to_string(), timed.kind, code, tags.clone());
+        let key = (timed.route.clone(), timed.kind, code, tags.clone());
         if let Some(series) = self.tagged.read().get(&key) {
             return series.clone();
         }
