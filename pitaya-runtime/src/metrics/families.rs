@@ -61,7 +61,7 @@ const CUSTOM_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 pub(super) struct Fixed {
     kind: Kind,
     subsystem: &'static str,
-    name: &'static str,
+    pub(super) name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
     bounds: &'static [f64],
@@ -147,7 +147,8 @@ fn full(subsystem: &str, name: &str) -> String {
 /// What the framework reports, in the order of the reference; `transport` are the counters of the way between servers.
 pub(super) fn of_framework(transport: &[(&str, &str, u64)]) -> Vec<Family> {
     let fixed = FIXED.iter().map(|fixed| fixed.family());
-    let own = Counts::default().fields().into_iter().map(|(name, help, _)| counter("server", name, help));
+    let own = Counts::default().fields().into_iter().filter(|(name, ..)| *name != RATE_LIMITED.name);
+    let own = own.map(|(name, help, _)| counter("server", name, help));
     let transport = transport.iter().map(|(name, help, _)| counter("transport", name, help));
     fixed.chain(own).chain(transport).collect()
 }

@@ -73,7 +73,11 @@ impl Readings {
             counters: crate::Counts::default()
                 .fields()
                 .into_iter()
-                .map(|(name, help, _)| named("server", name, help))
+                .map(|(name, help, _)| match name == families::RATE_LIMITED.name {
+                    // Go has a name for it.
+                    true => Counter::noop(),
+                    false => named("server", name, help),
+                })
                 .collect(),
             closed: families::REASONS.iter().map(|reason| reporters.counter(&closed, &[reason], none)).collect(),
             transport: transport.iter().map(|(name, help, _)| named("transport", name, help)).collect(),
@@ -102,7 +106,9 @@ impl Readings {
         let lost = lost.map(|(_, _, value)| value).sum::<u64>();
         self.dropped.set((lost + counts.refused_messages + counts.overdue_messages + counts.refused_calls) as f64);
         self.unsent.absolute(unsent);
-        self.rate_limited.absolute(0);
+        let fields = counts.fields();
+        let limited = fields.iter().find(|(name, ..)| *name == families::RATE_LIMITED.name);
+        self.rate_limited.absolute(limited.map_or(0, |(_, _, value)| *value));
         self.connected.set(server.sessions.count() as f64);
         self.count_servers(server);
         self.dispatch.read(server.forwarded.load(Relaxed), server.settings.forwarded);
