@@ -19,3 +19,7 @@ pub struct Clusters;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/edge.md")]
 pub struct Edge;
+/// And those of the page on metrics.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/metrics.md")]
+pub struct Numbers;

@@ -86,6 +86,15 @@ pub struct Context {
     extras: Extras,
 }
 
+/// Under which name labels of metrics travel beside calls (`constants.MetricTagsKey` of Go Pitaya).
+pub const METRIC_TAGS: &str = "metric-tags";
+
+/// Labels of metrics that were set for one message.
+struct MetricTags {
+    tags: Metadata,
+    rpc: OnceLock<Rpc>,
+}
+
 /// What pipeline steps left for those after them, in one context. No memory before the first value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extras(Option<Arc<State>>);
@@ -98,6 +107,26 @@ impl Extras {
 
     pub(crate) fn get<T: Any>(&self) -> Option<&T> {
         find(&self.0.as_ref()?.0)
+    }
+
+    pub(crate) fn add_metric_tags<K: Into<String>, V: Into<String>>(
+        &mut self,
+        known: Option<Metadata>,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) {
+        let mut all = known.unwrap_or_default();
+        all.extend(tags.into_iter().map(|(name, value)| (name.into(), value.into().into())));
+        self.insert(MetricTags { tags: all, rpc: OnceLock::new() });
+    }
+
+    pub(crate) fn metric_tags(&self) -> Option<&Metadata> {
+        self.get::<MetricTags>().map(|set| &set.tags)
+    }
+
+    /// The way to other servers that takes the labels along.
+    pub(crate) fn tagged<'a>(&'a self, rpc: &'a Rpc) -> &'a Rpc {
+        let Some(set) = self.get::<MetricTags>() else { return rpc };
+        set.rpc.get_or_init(|| rpc.with(METRIC_TAGS, set.tags.clone()))
     }
 }
 
@@ -190,9 +219,25 @@ impl Context {
     /// # Errors
     /// PIT-500 when the app has none.
     pub fn rpc(&self) -> Result<&Rpc> {
-        let rpc = self.state::<Rpc>()?;
-        let Some(origin) = &self.shared.origin else { return Ok(rpc) };
-        Ok(self.shared.rpc.get_or_init(|| rpc.with_metadata(origin.metadata.clone()).until(origin.deadline)))
+        let mut rpc = self.state::<Rpc>()?;
+        if let Some(origin) = &self.shared.origin {
+            rpc = self.shared.rpc.get_or_init(|| rpc.with_metadata(origin.metadata.clone()).until(origin.deadline));
+        }
+        Ok(self.extras.tagged(rpc))
+    }
+
+    /// Sets labels of `pitaya.metrics.additionallabels` for this message and for the calls that are made for it; they travel
+    /// as Go's `AddMetricTagsToPropagateCtx` sends them. In a step over payloads they count for the message's own response
+    /// time too.
+    pub fn add_metric_tags<K: Into<String>, V: Into<String>>(&mut self, tags: impl IntoIterator<Item = (K, V)>) {
+        let known = self.metric_tags().cloned();
+        self.extras.add_metric_tags(known, tags);
+    }
+
+    /// The labels that were set for this message, here or by the server that sent it.
+    #[must_use]
+    pub fn metric_tags(&self) -> Option<&Metadata> {
+        self.extras.metric_tags().or_else(|| self.metadata()?.get(METRIC_TAGS)?.as_object())
     }
 
     /// A value of the app's state.

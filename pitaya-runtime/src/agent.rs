@@ -1,6 +1,7 @@
 //! The link of a session to the connection that this process holds.
 
 use crate::counters::count;
+use crate::metrics::{Flights, Times};
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::trace::{self, Passing};
@@ -36,6 +37,8 @@ pub(crate) struct Agent {
     heard: Mutex<Option<Arc<str>>>,
     /// Those of its messages that are traced and on their way.
     pub(crate) passing: Passing,
+    /// Measures what was sent on, when anybody listens.
+    pub(crate) flights: Option<Box<Flights>>,
 }
 
 impl Agent {
@@ -49,6 +52,7 @@ impl Agent {
             forwarded: AtomicUsize::new(0),
             heard: Mutex::default(),
             passing: Passing::default(),
+            flights: server.meter.as_ref().map(|meter| Box::new(Flights::new(meter))),
             server,
             remote,
             certificate,
@@ -84,6 +88,20 @@ impl Agent {
     fn put_kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
         let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
         if kicked { Ok(()) } else { Err(Error::closed()) }
+    }
+
+    /// A message is sent on, for the metrics.
+    pub(crate) fn sent_on(&self, id: u64, route: &str, times: Option<Times>) {
+        if let Some((flights, times)) = self.flights.as_ref().zip(times) {
+            flights.left(id, route, times);
+        }
+    }
+
+    /// What was sent on has an outcome, for the metrics.
+    pub(crate) fn came_back(&self, id: u64, error: Option<&Error>) {
+        if let Some(flights) = &self.flights {
+            flights.back(id, error);
+        }
     }
 
     /// Queues the answer of a call that finished elsewhere.
@@ -131,6 +149,7 @@ impl Sink for Agent {
     }
 
     fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
+        self.came_back(id, outcome.err());
         if id != 0 {
             self.put_answer(id, outcome);
             self.passing.end(id, outcome.map(drop));

@@ -10,6 +10,7 @@ use crate::accept::{Admission, Bound, Listen};
 use crate::cluster::{Calls, Servers};
 use crate::counters::Counts;
 use crate::groups::Groups;
+use crate::metrics::Metrics;
 use crate::modules::{Module, Modules};
 use crate::push::PushError;
 use crate::server::Server;
@@ -43,6 +44,7 @@ struct Inner {
     groups: Groups,
     timers: Timers,
     rpc: Rpc,
+    metrics: Metrics,
     /// They may hold this very app: they are taken away at the end.
     modules: Mutex<Arc<Modules>>,
     /// The first `init` of a component has been called: all of them are stopped.
@@ -69,6 +71,7 @@ pub(crate) struct Start {
     pub(crate) acceptors: Vec<Box<dyn Listen>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) admin: Admin,
+    pub(crate) metrics: Metrics,
     pub(crate) state: State,
     /// Ends groups whose time is over.
     pub(crate) sweeper: BoxFuture<'static, ()>,
@@ -145,6 +148,7 @@ impl App {
             groups,
             timers,
             rpc,
+            metrics: start.metrics.clone(),
             modules: Mutex::new(Arc::new(modules)),
             components: AtomicBool::new(false),
             calls: Mutex::default(),
@@ -177,13 +181,19 @@ impl App {
             tracing::warn!("{warning}");
         }
         let server = &self.0.server;
-        let Inner { groups, timers, rpc, .. } = &*self.0;
+        let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
+        metrics.open().await;
         let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
+        let state = state.with(metrics.clone());
         let state = Arc::new(state);
         *server.state.lock() = state.clone();
         let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(sweeper).await;
+        });
+        let (stopping, metrics) = (server.stopping.clone(), metrics.clone());
+        server.tasks.spawn(async move {
+            let _ = stopping.run_until_cancelled(metrics.run()).await;
         });
         let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
         if started.is_err() {
@@ -333,6 +343,12 @@ impl App {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.server.counters.read()
+    }
+
+    /// What the app measures, and the way to report the application's own.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Pushes a message in JSON to these users, if they are here: [`push_as`](Self::push_as). [`users`](Self::users)

@@ -13,6 +13,7 @@ use crate::cluster::{LocalCluster, Router};
 use crate::config::{Config, Rate};
 use crate::dictionary::Codes;
 use crate::handshake::{Validator, Validators};
+use crate::metrics::{AnyRecorder, Recorder};
 use crate::modules::{Module, Modules};
 use crate::server::Callbacks;
 use mode::{Mode, Store};
@@ -68,6 +69,7 @@ pub struct Builder {
     limits: BTreeMap<String, Rate>,
     session_limit: Option<Rate>,
     callbacks: Callbacks,
+    recorders: Vec<AnyRecorder>,
     state: State,
     store: Store,
     leave_groups: bool,
@@ -101,6 +103,7 @@ impl Builder {
             limits: BTreeMap::new(),
             session_limit: None,
             callbacks: Callbacks::default(),
+            recorders: Vec::new(),
             state: State::default(),
             store: Store::Memory,
             leave_groups: false,
@@ -348,6 +351,13 @@ impl Builder {
     #[cfg(feature = "otel")]
     pub fn tracing(mut self, provider: opentelemetry_sdk::trace::SdkTracerProvider) -> Self {
         self.provider = Some(provider);
+        self
+    }
+
+    /// Reports what the app measures here too, beside what `pitaya.metrics` enables: any recorder of the `metrics` crate 0.24,
+    /// which sees the names and labels that Prometheus does. See [`metrics`](crate::metrics).
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorders.push(Arc::new(recorder));
         self
     }
 

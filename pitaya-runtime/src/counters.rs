@@ -14,6 +14,13 @@ macro_rules! counters {
             pub closed: [u64; CloseReason::LABELS.len()],
         }
 
+        impl Counts {
+            /// All but `closed`, each with its name and what it counts.
+            pub(crate) fn fields(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),+), self.$name),)*]
+            }
+        }
+
         #[derive(Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: AtomicU64,)*

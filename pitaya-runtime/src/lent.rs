@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::groups::Groups;
+use crate::metrics::Metrics;
 use crate::timers::Timers;
 use pitaya_core::{AppEvent, Context, FromContext, RemoteContext, Result, SessionEvent};
 
@@ -33,4 +34,4 @@ macro_rules! lent_from_state {
         }
     )* };
 }
-lent_from_state!(App, Groups, Timers);
+lent_from_state!(App, Groups, Metrics, Timers);

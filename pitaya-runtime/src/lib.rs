@@ -51,6 +51,7 @@ mod lent;
 mod limits;
 #[cfg(feature = "logs")]
 pub mod logs;
+pub mod metrics;
 mod modules;
 mod outbox;
 mod push;
@@ -74,6 +75,7 @@ pub use counters::Counts;
 pub use groups::Groups;
 pub use handshake::{Refusal, Validator};
 pub use health::Health;
+pub use metrics::Metrics;
 pub use modules::Module;
 pub use pitaya_core::*;
 pub use pitaya_macros::{handler, remote};
@@ -87,6 +89,7 @@ pub mod prelude {
     pub use crate::cluster::LocalCluster;
     pub use crate::config::{Config, Rate};
     pub use crate::groups::Groups;
+    pub use crate::metrics::Metrics;
     pub use crate::timers::Timers;
     pub use crate::{
         App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, Json, Module, Protobuf, Raw,

@@ -7,6 +7,7 @@ use crate::counters::{Counters, count};
 use crate::groups::Groups;
 use crate::handshake::Validators;
 use crate::limits::Limits;
+use crate::metrics::Meter;
 use crate::quota::Quotas;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
@@ -22,7 +23,7 @@ use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -64,6 +65,10 @@ pub(crate) struct Server {
     pub(crate) quotas: Quotas,
     /// Files of the acceptors, which may change.
     pub(crate) reloads: Reloads,
+    /// Measures messages and calls, when anybody listens.
+    pub(crate) meter: Option<Arc<Meter>>,
+    /// Messages of other servers' clients that wait or run.
+    pub(crate) forwarded: Arc<AtomicUsize>,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
     /// Where members leave when their session closes, if they do.

@@ -110,6 +110,11 @@ pub trait Transport: Send + Sync + 'static {
         "RPC Call"
     }
 
+    /// What has happened so far, for metrics: names, what each counts, and how often. The same names each time.
+    fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
+        Vec::new()
+    }
+
     /// Calls a remote of this server, and gives the encoded answer; an empty one when none is wanted.
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>>;
 

@@ -1,6 +1,6 @@
 //! What surrounds a call of another server.
 
-use crate::context::{Extras, FromContext, Source, State, Steps};
+use crate::context::{Extras, FromContext, METRIC_TAGS, Source, State, Steps};
 use crate::error::{Result, codes};
 use crate::rpc::{Metadata, Peer, Rpc};
 use std::any::Any;
@@ -67,7 +67,20 @@ impl RemoteContext {
     /// The way to other servers: it takes along what came with this call, and its deadline.
     #[must_use]
     pub fn rpc(&self) -> &Rpc {
-        &self.shared.rpc
+        self.extras.tagged(&self.shared.rpc)
+    }
+
+    /// Sets labels of `pitaya.metrics.additionallabels` for the calls that are made for this one, as
+    /// [`Context::add_metric_tags`](crate::Context::add_metric_tags) does.
+    pub fn add_metric_tags<K: Into<String>, V: Into<String>>(&mut self, tags: impl IntoIterator<Item = (K, V)>) {
+        let known = self.metric_tags().cloned();
+        self.extras.add_metric_tags(known, tags);
+    }
+
+    /// The labels that were set for this call, here or by its caller.
+    #[must_use]
+    pub fn metric_tags(&self) -> Option<&Metadata> {
+        self.extras.metric_tags().or_else(|| self.metadata().get(METRIC_TAGS)?.as_object())
     }
 
     /// A value of the app's state.

@@ -186,6 +186,7 @@ impl App {
         server.aborting.cancel();
         bounded("exporting the last traces", limit, server.tracer.finish()).await;
         *self.0.calls.lock() = None;
+        self.0.metrics.finish();
         // They hold this very app.
         let (state, modules) = (std::mem::take(&mut *server.state.lock()), std::mem::take(&mut *self.0.modules.lock()));
         drop((state, modules));

@@ -4,11 +4,13 @@ use super::mode::Mode;
 use super::unmounted::unmounted;
 use super::{BuildError, Builder, Problem};
 use crate::accept::{Admission, Reloads};
+use crate::admin::Answer;
 use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
 use crate::limits::Limits;
+use crate::metrics::{self, Metrics, Timed};
 use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::settings::{Settings, connections};
@@ -28,6 +30,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The text format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 impl Builder {
     /// Checks everything and makes the app. Nothing runs yet: see [`App::run`].
     ///
@@ -42,6 +47,7 @@ impl Builder {
         if !is_legal_part(&id) {
             problems.push(Problem::ServerId(id.clone()));
         }
+        problems.extend(metrics::problems(&self.config.metrics).into_iter().map(Problem::Config));
         problems.extend(self.config.validate().into_iter().map(|p| Problem::Config(p.to_string())));
         let serializer = self.serializer.unwrap_or_else(|| match self.config.serializertype {
             SerializerType::Json => serializer::<Json>(),
@@ -114,6 +120,8 @@ impl Builder {
         own.hostname = hostname();
         own.metadata = self.metadata;
         own.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+        let metrics = Metrics::new(&kind, &self.config.metrics, self.recorders, &transport.counters());
+        let meter = metrics.meter(&registry);
         let cluster = Arc::new(Cluster {
             unique: own.frontend && self.config.session.unique,
             own: Arc::new(own),
@@ -148,6 +156,8 @@ impl Builder {
             tracer,
             quotas: Default::default(),
             reloads: Reloads::new(&self.acceptors, self.config.acceptor.tls.reload),
+            meter,
+            forwarded: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -155,16 +165,27 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
         };
+        let mut admin = Admin::from(&self.config);
+        if metrics.is_served() {
+            let metrics = metrics.clone();
+            admin.table.look("/metrics", move || Answer::new("200 OK", METRICS, metrics.render()));
+        }
         let start = Start {
             acceptors: self.acceptors,
             admission: Arc::new(admission),
-            admin: Admin::from(&self.config),
+            admin,
+            metrics,
             state: self.state,
             sweeper,
             warnings,
         };
-        let rpc = Rpc::shared(cluster);
-        Ok(App::new(Arc::new(server), users, groups, timers, rpc, self.modules, start))
+        let rpc = match &server.meter {
+            Some(meter) => Rpc::new(Timed::new(cluster, meter.clone())),
+            None => Rpc::shared(cluster),
+        };
+        let server = Arc::new(server);
+        start.metrics.watch(&server);
+        Ok(App::new(server, users, groups, timers, rpc, self.modules, start))
     }
 }
 

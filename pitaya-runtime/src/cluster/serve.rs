@@ -1,5 +1,6 @@
 //! A call of another server, from the bytes that arrived to the bytes of its answer, whatever carried it.
 
+use super::now;
 use crate::counters::count;
 use crate::server::Server;
 use bytes::Bytes;
@@ -17,11 +18,19 @@ use tokio::time::timeout_at;
 
 /// Runs the remote, at most until the deadline: then it is dropped where it stands, and there is no answer.
 pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<Bytes>, Elapsed> {
-    let (route, deadline) = (call.route.clone(), call.deadline);
+    let (route, deadline, metadata) = (call.route.clone(), call.deadline, call.metadata.clone());
+    let since = now();
+    let measure = |error: Option<&Error>| {
+        if let Some(meter) = &server.meter {
+            meter.served(server.registry.remotes().find(route.as_bytes()), since, error, &metadata);
+        }
+    };
     let answer = timeout_at(deadline.into(), run(server, call)).await.inspect_err(|_| {
         count(&server.counters.overdue_calls);
+        measure(Some(&Error::rpc_timeout(&route)));
         tracing::debug!(route = &*route, "a remote was dropped at its deadline");
     })?;
+    measure(answer.as_ref().err());
     Ok(answer.inspect_err(|error| {
         tracing::debug!(route = &*route, code = error.code(), error = error.message(), "a remote failed");
     }))

@@ -9,7 +9,6 @@ impl Config {
         let default = Self::default();
         let set = [
             (self.defaultpipelines != default.defaultpipelines, "pitaya.defaultpipelines (add the `Validation` step)"),
-            (self.metrics != default.metrics, "pitaya.metrics"),
             (self.cluster.rpc.client.grpc != default.cluster.rpc.client.grpc, "pitaya.cluster.rpc.client.grpc"),
             (self.cluster.rpc.server.grpc != default.cluster.rpc.server.grpc, "pitaya.cluster.rpc.server.grpc"),
             (self.cluster.info != default.cluster.info, "pitaya.cluster.info"),
@@ -29,7 +28,7 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(config.unbuilt(), [""; 0]);
         config.worker.concurrency = 2;
-        config.metrics.prometheus.enabled = true;
-        assert_eq!(config.unbuilt(), ["pitaya.metrics", "pitaya.worker"]);
+        config.cluster.info.region = "eu".to_owned();
+        assert_eq!(config.unbuilt(), ["pitaya.cluster.info", "pitaya.worker"]);
     }
 }

@@ -99,6 +99,10 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
         Some(context) if ended || !pipeline.has_raw() => after(pipeline, context, &mut out, 0, outcome, &agent.server),
         _ => outcome,
     };
+    if let Some((meter, arrived)) = agent.server.meter.as_ref().zip(call.arrived).filter(|_| head.is_here()) {
+        let tags = call.context.as_ref().and_then(|context| context.metric_tags());
+        meter.handled(head.route, arrived, outcome.as_ref().err(), tags);
+    }
     match &outcome {
         _ if wanted && head.answers => agent.answer(head.id, outcome.as_ref().map(|()| &out[..])),
         Ok(()) if head.answers => count(&agent.server.counters.late_answers),

@@ -91,6 +91,7 @@ where
             Ok(to) => match self.must_wait(&to, to.keeps_order() && !server.cluster.repeats(route)) {
                 Some(until) => Ok(Sent::Later(until)),
                 None if server.cluster.repeats(route) => {
+                    self.agent.sent_on(head.answered_id(), route, work.tally.times());
                     self.send_until_answered(head, notify, to, route, body);
                     self.resume(cx, work).map(|_| Sent::Done)
                 }
@@ -170,6 +171,7 @@ where
         message.metadata = metadata.as_ref();
         // Before it is sent: its answer may be here before this goes on.
         self.agent.forwarded.fetch_add(1, AcqRel);
+        self.agent.sent_on(head.answered_id(), route, work.tally.times());
         let sent = forwarding.way.forward(to, message);
         if !forwarding.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, to)) {
             forwarding.current = Some(to.clone());
@@ -183,7 +185,8 @@ where
                 self.agent.passing.end(of.0, Err(&error));
                 self.agent.forwarded.fetch_sub(1, AcqRel);
                 count(&self.server.counters.failed_forwards);
-                self.fail(work, head, &error)
+                self.agent.came_back(head.answered_id(), Some(&error));
+                self.tell(work, head, &error)
             }
         }
     }
@@ -201,7 +204,8 @@ where
         };
         let turn = Repeat::new(self.server.cluster.clone(), self.agent.clone(), to, again);
         let turn = trace::turn(self.server.tracer.received(&self.session, route, head.answers), Box::new(turn));
-        self.turn = Some(Turn::Call(Call { turn, head, started: Instant::now(), warned: false, context: None }));
+        self.turn =
+            Some(Turn::Call(Call { turn, head, started: Instant::now(), arrived: None, warned: false, context: None }));
     }
 
     /// The server of this type that gets the session's messages.

@@ -187,11 +187,12 @@ where
     ) -> Result<(), CloseReason> {
         let server = &*self.server;
         let Some(entry) = server.registry.entry(head.route) else { return Ok(()) };
-        let (out, place) = work.parts(head.route);
+        let (out, place, tally) = work.parts(head.route);
         let at = head.open(out);
         let context = &mut self.context;
         context.enter(head.route, head.id);
         let span = server.tracer.received(&self.session, entry.name(), head.answers);
+        tally.began(head.route);
         let step = catch_unwind(AssertUnwindSafe(|| {
             let _inside = span.as_ref().map(Span::enter);
             let step = if server.pipeline.has_raw() {
@@ -222,9 +223,11 @@ where
             Ok(Poll::Pending) => {
                 let Some(turn) = place.take() else { return Ok(()) };
                 out.truncate(at);
-                let context = server.pipeline.has_after().then(|| self.context.clone());
                 let turn = trace::turn(span, turn);
-                let call = Call { turn, head, started: Instant::now(), warned: false, context };
+                let keeps = server.pipeline.has_after() || server.meter.as_ref().is_some_and(|meter| meter.has_tags());
+                let context = keeps.then(|| self.context.clone());
+                let arrived = work.tally.times().map(|times| times.since);
+                let call = Call { turn, head, started: Instant::now(), arrived, warned: false, context };
                 if entry.route().concurrent {
                     self.leave(call);
                 } else {
@@ -246,6 +249,14 @@ where
     /// An answer without a call.
     #[cold]
     pub(super) fn fail(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
+        if let Some(meter) = &self.server.meter {
+            work.tally.special(meter, head.route, None, Some(error), None);
+        }
+        self.tell(work, head, error)
+    }
+
+    /// [`fail`](Self::fail) for what has been measured.
+    pub(super) fn tell(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
         if head.answers {
             let at = head.open(&mut work.out);
             let compress = self.agent.compress.load(Relaxed);

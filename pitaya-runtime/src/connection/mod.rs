@@ -67,6 +67,8 @@ pub(crate) struct Connection<S, F> {
     turn: Option<Turn>,
     /// What was read and has not run.
     backlog: Backlog,
+    /// Since when, while anybody wants to know.
+    waiting: Option<std::time::Instant>,
     unsent: Unsent,
     /// The way to other servers, once something was sent there.
     forwarding: Option<Box<Forwarding>>,
@@ -126,6 +128,7 @@ where
             last: (Vec::new(), 0),
             turn: None,
             backlog: Backlog::default(),
+            waiting: None,
             unsent: Unsent::default(),
             forwarding: None,
             held: None,
@@ -176,6 +179,7 @@ where
                 }
                 self.machine.heard();
             }
+            scratch.work.tally.read();
             if F::PLAIN {
                 self.received(cx, &scratch.read[..read], &mut scratch.work)?;
             } else {
@@ -204,6 +208,9 @@ where
             used = self.packets(cx, packets, work)?;
         }
         if used < packets.len() {
+            if self.backlog.is_empty() && work.tally.is_on() {
+                self.waiting = work.tally.times().map(|times| times.since);
+            }
             self.backlog.append(&packets[used..]);
             self.go_on(cx, work)?;
         }
@@ -220,6 +227,7 @@ where
                 return Ok(());
             }
             let waiting = self.backlog.take();
+            work.tally.waited(self.waiting);
             let used = self.packets(cx, &waiting, work);
             self.backlog.put_back(waiting, *used.as_ref().unwrap_or(&0));
             if used? == 0 && self.turn.is_none() {
@@ -339,7 +347,10 @@ where
         let this = self.get_mut();
         scratch::with(|scratch| {
             if this.closing.is_none() {
-                match this.run(cx, scratch) {
+                scratch.work.tally.begin(this.server.meter.is_some());
+                let ran = this.run(cx, scratch);
+                scratch.work.tally.end(this.server.meter.as_ref());
+                match ran {
                     Ok(()) => return Poll::Pending,
                     Err(reason) => this.close(&reason, &mut scratch.work),
                 }

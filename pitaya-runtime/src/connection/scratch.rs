@@ -1,5 +1,6 @@
 //! The buffers of a worker thread: lent to whichever connection it polls, so that an idle connection holds none.
 
+use crate::metrics::Tally;
 use pitaya_core::turn::Place;
 use std::cell::Cell;
 
@@ -25,13 +26,15 @@ pub(super) struct Work {
     pub(super) wire: Vec<u8>,
     /// An inflated body.
     pub(super) body: Vec<u8>,
+    /// What became of messages, for the metrics.
+    pub(super) tally: Tally,
     places: Vec<Place>,
 }
 
 impl Work {
     #[inline]
-    pub(super) fn parts(&mut self, route: u32) -> (&mut Vec<u8>, &mut Place) {
-        (&mut self.out, &mut self.places[route as usize % PLACES])
+    pub(super) fn parts(&mut self, route: u32) -> (&mut Vec<u8>, &mut Place, &mut Tally) {
+        (&mut self.out, &mut self.places[route as usize % PLACES], &mut self.tally)
     }
 }
 
@@ -46,6 +49,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
             out: Vec::with_capacity(READ),
             wire: Vec::new(),
             body: Vec::new(),
+            tally: Tally::default(),
             places: (0..PLACES).map(|_| Place::default()).collect(),
         };
         Box::new(Scratch { read: vec![0; READ].into_boxed_slice(), packets: Vec::new(), work })

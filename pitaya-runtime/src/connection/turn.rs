@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) turn: Box<dyn pitaya_core::turn::Turn>,
     pub(super) head: Head,
     pub(super) started: Instant,
+    /// When its message had come, while anybody wants to know.
+    pub(super) arrived: Option<std::time::Instant>,
     pub(super) warned: bool,
     /// For the steps after it, when there are any.
     pub(super) context: Option<Context>,
@@ -57,6 +59,11 @@ impl Head {
     #[inline]
     pub(super) fn is_here(self) -> bool {
         self.route != u32::MAX
+    }
+
+    /// Its number, if it is answered.
+    pub(super) fn answered_id(self) -> u64 {
+        if self.answers { self.id } else { 0 }
     }
 
     /// Opens the answer's packet, or only marks the place.

@@ -8,7 +8,7 @@ use crate::call::{after, overdue, panicked};
 use crate::counters::count;
 use crate::handshake::Refusal;
 use crate::server::answer_overhead;
-use pitaya_core::{CloseReason, Context, Result};
+use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{self, Poll};
@@ -50,6 +50,7 @@ where
         };
         call.warn_if_slow(&self.server);
         let (head, context) = (call.head, call.context.take());
+        work.tally.resumed(call.arrived);
         self.turn = None;
         self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
     }
@@ -72,6 +73,9 @@ where
         } else {
             outcome
         };
+        if work.tally.is_on() {
+            self.measure(work, head, outcome.as_ref().err(), context);
+        }
         if head.answers {
             let compress = self.agent.compress.load(Relaxed);
             server.finish_answer(&mut work.out, at, head.id, outcome.as_ref().copied(), compress);
@@ -82,6 +86,21 @@ where
             }
         }
         if self.agent.outbox.is_dirty() { self.pushes_first(work, at) } else { Ok(()) }
+    }
+
+    /// The outcome of a message, for the metrics.
+    fn measure(&self, work: &mut Work, head: Head, error: Option<&Error>, context: Option<&Context>) {
+        let Some(meter) = &self.server.meter else { return };
+        if !head.is_here() {
+            return self.agent.came_back(head.answered_id(), error);
+        }
+        let since = work.tally.take_resumed();
+        let tags = if meter.has_tags() { context.unwrap_or(&self.context).metric_tags() } else { None };
+        if error.is_none() && since.is_none() && tags.is_none() {
+            work.tally.answered(head.route);
+        } else {
+            work.tally.special(meter, head.route, since, error, tags);
+        }
     }
 
     /// What the handler pushed comes before its answer.
@@ -120,6 +139,7 @@ where
             return Ok(false);
         }
         let (head, context) = (call.head, call.context.take());
+        work.tally.resumed(call.arrived);
         self.turn = None;
         count(&server.counters.overdue_handlers);
         let at = head.open(&mut work.out);

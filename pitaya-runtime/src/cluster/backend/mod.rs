@@ -34,7 +34,7 @@ impl Backend {
         Self {
             server: server.clone(),
             shards: (0..shards).map(|_| Arc::default()).collect(),
-            load: Arc::default(),
+            load: server.forwarded.clone(),
             hash: rustc_hash::FxBuildHasher,
         }
     }

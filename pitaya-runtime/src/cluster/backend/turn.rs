@@ -135,6 +135,8 @@ pub(super) struct Pending {
     of: Surroundings,
     message: IncomingMessage,
     route: u32,
+    /// When it began, or a few messages before.
+    since: Instant,
     concurrent: bool,
 }
 
@@ -157,6 +159,9 @@ pub(super) fn begin(
         Ok(ready) => ready,
         Err(error) => {
             answer(server, from, letter, Err(&error), &[]);
+            if let Some(meter) = &server.meter {
+                meter.took_over(None, now, Some(&error), None);
+            }
             return Begun::Over(Ended::default());
         }
     };
@@ -190,7 +195,7 @@ pub(super) fn begin(
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
             let turn = trace::turn(span, turn);
             let message = IncomingMessage::copy(from, letter);
-            return Begun::Pending(Box::new(Pending { turn, of, message, route, concurrent }));
+            return Begun::Pending(Box::new(Pending { turn, of, message, route, since: now, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
         Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),
@@ -200,7 +205,7 @@ pub(super) fn begin(
         // Its memory is of no use to the next call, and it holds the app.
         place.take();
     }
-    finish(server, from, letter, &of.context, out, outcome);
+    finish(server, from, letter, (route, now), &of.context, out, outcome);
     Begun::Over(Ended::new(of, letter, false))
 }
 
@@ -232,9 +237,9 @@ impl Pending {
                 tracing::warn!(route = name, ?took, missed, "a handler ran for longer than pitaya.limits.handler.soft");
             }
         }
-        let Self { of, message, concurrent, .. } = *self;
+        let Self { of, message, route, since, concurrent, .. } = *self;
         let letter = message.letter();
-        finish(server, &message.from, &letter, &of.context, &mut out, outcome);
+        finish(server, &message.from, &letter, (route, since), &of.context, &mut out, outcome);
         Ended::new(of, &letter, concurrent)
     }
 }
@@ -277,6 +282,7 @@ fn finish(
     server: &Server,
     from: &Source,
     letter: &Letter<&[u8]>,
+    (route, since): (u32, Instant),
     context: &Context,
     out: &mut Vec<u8>,
     outcome: Result<()>,
@@ -288,6 +294,9 @@ fn finish(
         outcome
     };
     answer(server, from, letter, outcome.as_ref().copied(), out);
+    if let Some(meter) = &server.meter {
+        meter.took_over(Some(route), since, outcome.as_ref().err(), context.metric_tags());
+    }
 }
 
 fn answer(server: &Server, from: &Source, letter: &Letter<&[u8]>, outcome: Result<(), &Error>, out: &[u8]) {

@@ -11,6 +11,12 @@ macro_rules! counters {
             $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
+        impl NatsCounts {
+            pub(super) fn fields(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),+), self.$name),)*]
+            }
+        }
+
         #[derive(Debug, Default)]
         pub(super) struct Counters {
             $(pub(super) $name: AtomicU64,)*

@@ -108,6 +108,10 @@ impl Transport for NatsTransport {
         })
     }
 
+    fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.counts().fields()
+    }
+
     fn is_connected(&self) -> bool {
         self.hub.line.load().as_ref().is_some_and(|line| !line.signals.down.is_cancelled())
     }

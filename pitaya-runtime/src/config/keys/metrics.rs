@@ -19,6 +19,10 @@ section! {
         constlabels: BTreeMap<String, String> = BTreeMap::new(),
         /// Labels that calls may set, each with the value it has otherwise.
         additionallabels: BTreeMap<String, String> = BTreeMap::new(),
+        /// Whether response times are also counted in buckets, which can be added up over servers:
+        /// `pitaya_handler_response_time_seconds`.
+        #[go = "has them under the name of the summary, and does not export them."]
+        histograms: bool = false,
         custom: CustomMetrics,
         prometheus: Prometheus,
         statsd: Statsd,

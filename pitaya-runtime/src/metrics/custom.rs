@@ -1,0 +1,96 @@
+//! The application's own metrics, reported by their names.
+
+use super::families::{Family, Kind};
+use super::reporters::Reporters;
+use super::series::OTHER;
+use super::tags::Tags;
+use metrics::{Counter, Gauge, Histogram};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Combinations of label values that a metric has series for.
+const SERIES: usize = 1024;
+
+/// Why a value was not reported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// No metric has this name. Go's `ErrMetricNotKnown`.
+    #[error("there is no metric `{0}`: announce it under pitaya.metrics.custom")]
+    Unknown(String),
+    /// The metric is reported in another way.
+    #[error("`{name}` is a {kind}, which is not reported by `{call}`")]
+    Kind {
+        /// The metric.
+        name: String,
+        /// What it is.
+        kind: Kind,
+        /// What was called.
+        call: &'static str,
+    },
+    /// The labels are not those it was announced with.
+    #[error("`{name}` has the labels {expected:?}, each of which needs one value")]
+    Labels {
+        /// The metric.
+        name: String,
+        /// Its labels.
+        expected: Vec<String>,
+    },
+}
+
+/// One metric of the application.
+pub(super) struct Custom {
+    family: Family,
+    reporters: Arc<Reporters>,
+    /// By the values of its labels, in their order.
+    series: RwLock<HashMap<String, Handle>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Handle {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram),
+}
+
+impl Custom {
+    pub(super) fn new(family: Family, reporters: Arc<Reporters>) -> Self {
+        Self { family, reporters, series: RwLock::default() }
+    }
+
+    pub(super) fn wrong_kind(&self, call: &'static str) -> MetricError {
+        MetricError::Kind { name: self.family.short.clone(), kind: self.family.kind, call }
+    }
+
+    /// The series of these labels, which may be written in any order. Beyond [`SERIES`] of them, all values are `other`.
+    pub(super) fn handle(&self, labels: &[(&str, &str)]) -> Result<Handle, MetricError> {
+        let names = &self.family.labels;
+        let wrong = || MetricError::Labels { name: self.family.short.clone(), expected: names.clone() };
+        let value = |name: &String| labels.iter().find(|(given, _)| given == name).map(|(_, value)| *value);
+        let values: Vec<&str> = names.iter().map(value).collect::<Option<_>>().ok_or_else(wrong)?;
+        if labels.len() != names.len() {
+            return Err(wrong());
+        }
+        let key = values.join("\u{1f}");
+        if let Some(handle) = self.series.read().get(&key) {
+            return Ok(handle.clone());
+        }
+        let mut series = self.series.write();
+        let others = vec![OTHER; names.len()];
+        let (key, values) = match series.len() < SERIES || series.contains_key(&key) {
+            true => (key, values),
+            false => (others.join("\u{1f}"), others),
+        };
+        Ok(series.entry(key).or_insert_with(|| self.make(&values)).clone())
+    }
+
+    fn make(&self, values: &[&str]) -> Handle {
+        let (to, family, none) = (&self.reporters, &self.family, &Tags::default());
+        match family.kind {
+            Kind::Counter => Handle::Counter(to.counter(family, values, none)),
+            Kind::Gauge => Handle::Gauge(to.gauge(family, values, none)),
+            Kind::Summary | Kind::Histogram => Handle::Histogram(to.histogram(family, values, none)),
+        }
+    }
+}

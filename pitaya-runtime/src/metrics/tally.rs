@@ -1,0 +1,137 @@
+//! What became of the messages of one poll. It is reported once for all of them, with one look at the clock: what a client
+//! feels ends when its answers are written, and they are written together.
+
+use super::meter::{Meter, Times};
+use super::series::Series;
+use pitaya_core::Error;
+use pitaya_core::rpc::Metadata;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Lent with the buffers of a worker; empty between two polls.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Anybody listens to the app whose connection is polled.
+    on: bool,
+    /// When what is handled now had come, and when that began.
+    arrived: Option<Times>,
+    /// When the message had come whose turn ends now.
+    resumed: Option<Instant>,
+    runs: Vec<Run>,
+    late: Vec<(Series, Instant)>,
+}
+
+/// Messages of one route that came together.
+struct Run {
+    route: u32,
+    times: Times,
+    began: usize,
+    answered: usize,
+}
+
+impl Tally {
+    /// A connection is polled.
+    #[inline]
+    pub(crate) fn begin(&mut self, on: bool) {
+        self.on = on;
+    }
+
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Bytes were read: their messages came now. One look at the clock a poll; what comes later in it came hardly later.
+    #[inline]
+    pub(crate) fn read(&mut self) {
+        if self.is_on() && self.arrived.is_none_or(|times| !times.waited.is_zero()) {
+            self.arrived = Some(Times { since: Instant::now(), waited: Duration::ZERO });
+        }
+    }
+
+    /// What has waited since then is handled now.
+    pub(crate) fn waited(&mut self, since: Option<Instant>) {
+        if let Some(since) = since.filter(|_| self.is_on()) {
+            self.arrived = Some(Times { since, waited: since.elapsed() });
+        }
+    }
+
+    /// When the messages that are handled now had come.
+    pub(crate) fn times(&self) -> Option<Times> {
+        self.arrived
+    }
+
+    fn run(&mut self, route: u32) -> Option<&mut Run> {
+        let times = self.arrived?;
+        let same = self.runs.last().is_some_and(|run| run.route == route && run.times.since == times.since);
+        if !same {
+            self.runs.push(Run { route, times, began: 0, answered: 0 });
+        }
+        self.runs.last_mut()
+    }
+
+    /// A handler is called.
+    #[inline]
+    pub(crate) fn began(&mut self, route: u32) {
+        if self.is_on()
+            && let Some(run) = self.run(route)
+        {
+            run.began += 1;
+        }
+    }
+
+    /// A message that came in this poll was answered well, by the last handler that was called.
+    #[inline]
+    pub(crate) fn answered(&mut self, route: u32) {
+        if let Some(run) = self.run(route) {
+            run.answered += 1;
+        }
+    }
+
+    /// A turn of an earlier poll is over.
+    pub(crate) fn resumed(&mut self, arrived: Option<Instant>) {
+        self.resumed = arrived;
+    }
+
+    /// [`resumed`](Self::resumed), once.
+    pub(crate) fn take_resumed(&mut self) -> Option<Instant> {
+        self.resumed.take()
+    }
+
+    /// A message was not answered well, had waited for its turn to end, or has labels of its own.
+    pub(crate) fn special(
+        &mut self,
+        meter: &Meter,
+        route: u32,
+        since: Option<Instant>,
+        error: Option<&Error>,
+        tags: Option<&Metadata>,
+    ) {
+        if let Some(since) = since.or(self.arrived.map(|times| times.since)) {
+            self.late.push((meter.outcome(route, error, tags), since));
+        }
+    }
+
+    /// The poll is over, and what was to be written is.
+    #[inline]
+    pub(crate) fn end(&mut self, meter: Option<&Arc<Meter>>) {
+        if let Some(meter) = meter {
+            self.report(meter);
+        }
+    }
+
+    fn report(&mut self, meter: &Meter) {
+        self.arrived = None;
+        if self.runs.is_empty() && self.late.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for run in self.runs.drain(..) {
+            meter.began(run.route, run.times.waited, run.began);
+            meter.answered(run.route, now - run.times.since, run.answered);
+        }
+        for (series, since) in self.late.drain(..) {
+            series.record(now - since, 1);
+        }
+    }
+}
