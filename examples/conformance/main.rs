@@ -72,8 +72,12 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
     let mut builder = builder.handlers(interop::Interop).remotes(testsvc::TestRemoteSvc);
     if flags.frontend {
-        let ws = flags.ws;
-        builder = if ws { builder.acceptor(WebSocket::bind(address)) } else { builder.acceptor(Tcp::bind(address)) };
+        builder = match (flags.ws, flags.cert.is_empty()) {
+            (true, true) => builder.acceptor(WebSocket::bind(address)),
+            (false, true) => builder.acceptor(Tcp::bind(address)),
+            (true, false) => builder.acceptor(WebSocket::over(Tcp::bind(address).tls(&flags.cert, &flags.key))),
+            (false, false) => builder.acceptor(Tcp::bind(address).tls(&flags.cert, &flags.key)),
+        };
     }
     if !flags.standalone {
         builder = builder.clustered();
