@@ -8,6 +8,7 @@
 pub mod args;
 pub mod bare;
 pub mod cluster;
+pub mod counts;
 pub mod crowd;
 pub mod forward;
 pub mod generator;

@@ -11,7 +11,7 @@ use pitaya_benches::suite::claim::{Figure, Verdict};
 use pitaya_benches::suite::results::{ClaimResult, Results, RowResult, Sample, ScenarioResult};
 use pitaya_benches::suite::row::Drive;
 use pitaya_benches::suite::scenarios::{SCENARIOS, Scenario};
-use pitaya_benches::suite::stage::Stage;
+use pitaya_benches::suite::stage::{Stage, USUAL_SECS};
 use pitaya_benches::suite::{docs, plot, table};
 
 const USAGE: &str = "usage: suite [--rounds 5] [--secs 2] [--only S1,S7,..] [--quick] [--check] [--docs]
@@ -60,7 +60,7 @@ fn run() -> Result<Vec<String>, String> {
         command: "benches/run --suite".to_owned(),
         machine: procfs::machine(),
         rounds: args.value("rounds", if quick { 2 } else { 5 })?,
-        secs: args.value("secs", if quick { 0.5 } else { 2.0 })?,
+        secs: args.value("secs", if quick { 0.5 } else { USUAL_SECS })?,
         scenarios: Vec::new(),
     };
     println!("# {}\n\nLoad average before: {}.", results.machine, procfs::load_average());
@@ -124,16 +124,20 @@ fn play(stage: &mut Stage, scenario: &Scenario, rounds: usize) -> Result<Scenari
         let named: Vec<&RowResult> =
             std::iter::once(&claim.row).chain(claim.by).filter_map(|name| find(name)).collect();
         let of_peer = scenario.rows.iter().any(|row| row.rig.is_peer() && claim.by.contains(&row.name));
+        let rounds_of = |names: &[&str]| -> Vec<&[Sample]> {
+            names.iter().filter_map(|name| find(name)).map(|row| &*row.rounds).collect()
+        };
+        let by = rounds_of(claim.by);
         let (ratio, verdict) = if let Some(why) = named.iter().find_map(|row| row.absent.clone()) {
             (None, Verdict::Absent { why })
         } else {
-            let by: Vec<&[Sample]> = named[1..].iter().map(|row| &*row.rounds).collect();
             match claim.ratio(&named[0].rounds, &by) {
                 Ok(ratio) => (Some(ratio.into()), claim.verdict(&ratio, rounds)),
                 Err(why) => (None, Verdict::Refused { why }),
             }
         };
-        ClaimResult { title: claim.title.to_owned(), must_be: claim.must_be(), of_peer, ratio, verdict }
+        let at_best = claim.best(&by, &rounds_of(claim.floor));
+        ClaimResult { title: claim.title.to_owned(), must_be: claim.must_be(), of_peer, ratio, at_best, verdict }
     });
     let claims = claims.collect();
     Ok(ScenarioResult {

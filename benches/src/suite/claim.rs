@@ -63,6 +63,8 @@ pub struct Claim {
     pub form: Form,
     /// What it must be; `None`: shown only.
     pub bound: Option<f64>,
+    /// The bare rows that do the least of the same: what they reach is the most that anybody can, on this machine.
+    pub floor: &'static [&'static str],
 }
 
 /// What came of a claim.
@@ -89,7 +91,7 @@ impl Claim {
     /// A share of the baseline's cost that must be reached.
     #[must_use]
     pub const fn share(title: &'static str, row: &'static str, by: &'static [&'static str], bound: f64) -> Self {
-        Self { title, row, figure: Figure::Cpu, by, form: Form::Share, bound: Some(bound) }
+        Self { title, row, figure: Figure::Cpu, by, form: Form::Share, bound: Some(bound), floor: &[] }
     }
 
     /// Times the baseline's cost, at most.
@@ -107,7 +109,7 @@ impl Claim {
     /// A figure that is at most so much.
     #[must_use]
     pub const fn at_most(title: &'static str, row: &'static str, figure: Figure, bound: f64) -> Self {
-        Self { title, row, figure, by: &[], form: Form::Absolute, bound: Some(bound) }
+        Self { title, row, figure, by: &[], form: Form::Absolute, bound: Some(bound), floor: &[] }
     }
 
     /// The same claim of another figure.
@@ -120,6 +122,24 @@ impl Claim {
     #[must_use]
     pub const fn shown(self) -> Self {
         Self { bound: None, ..self }
+    }
+
+    /// The same, with what the bare rows reach beside it.
+    #[must_use]
+    pub const fn at_best(self, floor: &'static [&'static str]) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// What the bare rows reach, median of the rounds.
+    #[must_use]
+    pub fn best(&self, by: &[&[Sample]], floor: &[&[Sample]]) -> Option<f64> {
+        let sum = |rows: &[&[Sample]], round: usize| -> Option<f64> {
+            rows.iter().map(|rows| rows.get(round)?.figures.get(&self.figure).copied()).sum()
+        };
+        let rounds = floor.first()?.len();
+        let ratios = (0..rounds).map(|round| Some(sum(by, round)? / sum(floor, round)?));
+        let ratios: Option<Vec<f64>> = ratios.collect();
+        ratios.map(|ratios| judge::median(ratios.into_iter()))
     }
 
     /// Each round's own ratio. `own` and every one of `by` are the rounds of a row.
@@ -230,6 +250,13 @@ mod tests {
         let times = Claim::times("", "a", &["b", "c"], 1.4);
         let ratio = times.ratio(&rounds(&[3.0, 3.0]), &[&rounds(&[1.0, 1.0]), &rounds(&[1.0, 1.0])]).expect("good");
         assert_eq!((ratio.median, times.verdict(&ratio, 2)), (1.5, Verdict::Broken));
+    }
+
+    #[test]
+    fn what_the_bare_rows_reach_is_of_the_same_rounds() {
+        let (go, bare) = (rounds(&[8.0, 16.0]), rounds(&[2.0, 4.0]));
+        assert_eq!(SHARE.at_best(&["bare"]).best(&[&go], &[&bare]), Some(4.0));
+        assert_eq!(SHARE.best(&[&go], &[]), None);
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct ClaimResult {
     /// The median of the rounds' own ratios and their range, as far as there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Range>,
+    /// What the bare server reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_best: Option<f64>,
     /// What came of it.
     pub verdict: Verdict,
 }

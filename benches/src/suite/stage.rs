@@ -17,6 +17,9 @@ use crate::variant::Program;
 /// In an open loop: far more than ever wait, so that no request waits for another's answer.
 const OPEN_DEPTH: usize = 256;
 
+/// How long a run takes when nobody says otherwise.
+pub const USUAL_SECS: f64 = 2.0;
+
 /// Where rows are run.
 #[derive(Debug)]
 pub struct Stage {
@@ -158,8 +161,15 @@ impl Stage {
 
     /// A server of its own, on the first core.
     fn start(&self, row: &Row) -> Result<Running, String> {
+        Ok(Running::One(self.start_in(self.bench.pinned(0), row)?))
+    }
+
+    /// A server of its own whose command is appended to `command`.
+    ///
+    /// # Errors
+    /// A text with the last lines of a server that did not become ready.
+    pub fn start_in(&self, mut command: Command, row: &Row) -> Result<Server, String> {
         let addr = free_port()?;
-        let mut command = self.bench.pinned(0);
         match row.rig {
             Rig::Bare(mode) => {
                 command.arg(self.bench.path(Program::Bare(mode))).arg(mode).arg(addr.to_string());
@@ -183,7 +193,25 @@ impl Stage {
         }
         // One core, one thread: more of them would only hand the same core to one another.
         command.env("TOKIO_WORKER_THREADS", "1").env("GOMAXPROCS", "1");
-        Ok(Running::One(Server::start(&mut command, addr)?))
+        Server::start(&mut command, addr)
+    }
+
+    /// Sends exactly so many requests of a row that is an echo.
+    ///
+    /// # Errors
+    /// A text for the first wrong answer too.
+    pub fn exactly(&self, row: &Row, server: &Server, messages: u64) -> Result<(), String> {
+        let Drive::Echo { conns, depth } = row.drive else { return Err("not an echo".to_owned()) };
+        let mut command = self.bench.tool("loadgen");
+        command.args(["--addr", &server.addr().to_string(), "--messages", &messages.to_string()]);
+        command.args(["--conns", &conns.to_string(), "--depth", &depth.to_string()]);
+        calling(&mut command, row, "connector");
+        let report: LoadReport = report_of(&mut command)?;
+        match report.first_error {
+            Some(why) => Err(why),
+            None if report.answers == messages => Ok(()),
+            None => Err(format!("{} answers to {messages} requests", report.answers)),
+        }
     }
 
     fn drive(&self, row: &Row, running: &Running, rate: Option<f64>) -> Result<Sample, String> {
@@ -203,14 +231,7 @@ impl Stage {
         }
         command.args(["--addr", &running.door().addr().to_string(), "--server-pid", &list(&pids)]);
         if tool == "loadgen" {
-            let server = if clustered { "room" } else { "connector" };
-            command.args(["--route", &format!("{server}.room.{}", row.method), "--body", row.body]);
-            command.args(row.rig.is_peer().then_some("--unordered"));
-            match row.transport {
-                Transport::Tcp => {}
-                Transport::WebSocket => _ = command.arg("--ws"),
-                Transport::Tls => _ = command.arg("--tls"),
-            }
+            calling(&mut command, row, if clustered { "room" } else { "connector" });
         }
         let mut with = |name: &str, value: String| {
             command.args([name, &value]);
@@ -232,7 +253,7 @@ impl Stage {
             }
             Drive::Idle { sessions, secs } => {
                 with("--idle", sessions.to_string());
-                with("--secs", secs.to_string());
+                with("--secs", (secs * self.haste()).to_string());
                 let report: IdleReport = report_of(&mut command)?;
                 let figures = [(Figure::Bytes, report.bytes_per_session), (Figure::Idle, report.server_percent)];
                 Ok(Sample {
@@ -261,11 +282,16 @@ impl Stage {
                 logins(row.rig, &mut command)
             }
             Drive::Churn { secs } => {
-                with("--secs", secs.to_string());
+                with("--secs", (secs * self.haste()).to_string());
                 logins(row.rig, &mut command)
             }
             Drive::Calls { .. } => Err("calls are made by a server, not by clients".to_owned()),
         }
+    }
+
+    /// Runs shorter than usual shorten what takes long in the same measure.
+    fn haste(&self) -> f64 {
+        (self.secs / USUAL_SECS).min(1.0)
     }
 
     fn timed(&self, command: &mut Command) {
@@ -304,6 +330,17 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // What cannot be removed lies in the build folder.
         self.certificate.iter().for_each(|path| drop(fs::remove_file(path)));
+    }
+}
+
+/// What a row calls, on servers of this type.
+fn calling(command: &mut Command, row: &Row, server: &str) {
+    command.args(["--route", &format!("{server}.room.{}", row.method), "--body", row.body]);
+    command.args(row.rig.is_peer().then_some("--unordered"));
+    match row.transport {
+        Transport::Tcp => {}
+        Transport::WebSocket => _ = command.arg("--ws"),
+        Transport::Tls => _ = command.arg("--tls"),
     }
 }
 

@@ -9,11 +9,13 @@ use crate::suite::results::{ClaimResult, Results, RowResult, ScenarioResult};
 /// All claims in one table.
 #[must_use]
 pub fn claims(results: &Results) -> String {
-    let mut text = "| | claim | ratio (range) | must be | |\n|---|---|---|---|---|\n".to_owned();
+    let mut text = "| | claim | ratio (range) | must be | | bare server |\n|---|---|---|---|---|---|\n".to_owned();
     for scenario in &results.scenarios {
-        let _ = writeln!(text, "| **{}** | *{}* | | | |", scenario.id, scenario.title);
+        let _ = writeln!(text, "| **{}** | *{}* | | | | |", scenario.id, scenario.title);
         for claim in &scenario.claims {
-            let _ = writeln!(text, "| | {} | {} | {} | {} |", claim.title, ratio(claim), claim.must_be, verdict(claim));
+            let best = claim.at_best.map_or_else(String::new, number);
+            let (ratio, verdict) = (ratio(claim), verdict(claim));
+            let _ = writeln!(text, "| | {} | {ratio} | {} | {verdict} | {best} |", claim.title, claim.must_be);
         }
     }
     text
@@ -92,15 +94,22 @@ fn cell(row: &RowResult, Column { figure, digits, ranged, .. }: Column) -> Strin
     if ranged { format!("{middle:.digits$} ({min:.digits$}..{max:.digits$})") } else { format!("{middle:.digits$}") }
 }
 
+fn number(value: f64) -> String {
+    let digits = digits(value);
+    format!("{value:.digits$}")
+}
+
+fn digits(value: f64) -> usize {
+    match value {
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    }
+}
+
 fn ratio(claim: &ClaimResult) -> String {
     let Some(ratio) = claim.ratio else { return String::new() };
-    let digits = if ratio.median >= 100.0 {
-        0
-    } else if ratio.median >= 10.0 {
-        1
-    } else {
-        2
-    };
+    let digits = digits(ratio.median);
     let range = format!("{:.digits$}..{:.digits$}", ratio.min, ratio.max);
     match claim.verdict {
         Verdict::Refused { .. } => format!("refused ({range})"),
@@ -138,6 +147,7 @@ mod tests {
             must_be: "≥ 0.9".to_owned(),
             of_peer: true,
             ratio,
+            at_best: Some(30.0),
             verdict,
         };
         let range = Range { median: 0.954, min: 0.9, max: 1.0 };
@@ -163,9 +173,9 @@ mod tests {
     #[test]
     fn a_refused_ratio_is_not_printed() {
         let text = claims(&results());
-        assert!(text.contains("| | a | **0.95** (0.90..1.00) | ≥ 0.9 | kept |"), "{text}");
-        assert!(text.contains("| | b | refused (0.90..1.00) | ≥ 0.9 | refused: spread |"), "{text}");
-        assert!(text.contains("| | c |  | ≥ 0.9 | absent: not here |"), "{text}");
+        assert!(text.contains("| | a | **0.95** (0.90..1.00) | ≥ 0.9 | kept | 30.0 |"), "{text}");
+        assert!(text.contains("| | b | refused (0.90..1.00) | ≥ 0.9 | refused: spread | 30.0 |"), "{text}");
+        assert!(text.contains("| | c |  | ≥ 0.9 | absent: not here | 30.0 |"), "{text}");
     }
 
     #[test]
