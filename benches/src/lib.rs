@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod bare;
+pub mod body;
 pub mod cluster;
 pub mod counts;
 pub mod crowd;

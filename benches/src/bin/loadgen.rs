@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pitaya_benches::args::Args;
+use pitaya_benches::body::Body;
 use pitaya_benches::generator::{Generator, Load, Target};
-use pitaya_benches::session::Body;
 use pitaya_benches::transport::Transport;
 use serde_json::json;
 

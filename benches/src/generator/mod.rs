@@ -9,9 +9,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustls::{ClientConfig, ClientConnection};
 
+use crate::body::Body;
 use crate::procfs::{self, Cost};
 use crate::report::{IdleReport, LoadReport};
-use crate::session::{Body, Session};
+use crate::session::Session;
 use crate::tally::Tally;
 use crate::transport::{Socket, Transport, tls_client, tls_name};
 
