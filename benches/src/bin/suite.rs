@@ -57,7 +57,10 @@ fn run() -> Result<Vec<String>, String> {
     let kept = bench.results().join("suite.json");
     let mut results = Results {
         date: today(),
-        command: "benches/run --suite".to_owned(),
+        command: std::iter::once("benches/run --suite".to_owned())
+            .chain(std::env::args().skip(1))
+            .collect::<Vec<_>>()
+            .join(" "),
         machine: procfs::machine(),
         rounds: args.value("rounds", if quick { 2 } else { 5 })?,
         secs: args.value("secs", if quick { 0.5 } else { USUAL_SECS })?,

@@ -118,7 +118,7 @@ pub fn svg(results: &Results) -> String {
     let mut text = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0} {height:.0}" font-family="system-ui, sans-serif" font-size="12" fill="{GREY}" role="img">
 <title>CPU per message, as multiples of a bare server</title>
-<text x="{LEFT:.0}" y="18" font-size="14" font-weight="600">CPU per message, times that of a bare tokio server (logarithmic, less is better)</text>
+<text x="12" y="18" font-size="14" font-weight="600">CPU per message, times that of a bare tokio server (logarithmic; less is better)</text>
 "#
     );
     let mut x = LEFT;

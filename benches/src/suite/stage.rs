@@ -253,7 +253,7 @@ impl Stage {
             }
             Drive::Idle { sessions, secs } => {
                 with("--idle", sessions.to_string());
-                with("--secs", (secs * self.haste()).to_string());
+                with("--secs", secs.to_string());
                 let report: IdleReport = report_of(&mut command)?;
                 let figures = [(Figure::Bytes, report.bytes_per_session), (Figure::Idle, report.server_percent)];
                 Ok(Sample {
