@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::judge::{median, range};
+use crate::judge::{MAX_SPREAD, median, range};
 use crate::suite::claim::{Figure, Verdict};
 use crate::suite::results::{ClaimResult, Results, RowResult, ScenarioResult};
 
@@ -113,6 +113,8 @@ fn ratio(claim: &ClaimResult) -> String {
     let range = format!("{:.digits$}..{:.digits$}", ratio.min, ratio.max);
     match claim.verdict {
         Verdict::Refused { .. } => format!("refused ({range})"),
+        // No ratio is printed, but every single round says the same.
+        _ if (ratio.max - ratio.min) / ratio.median * 100.0 > MAX_SPREAD => format!("in every round ({range})"),
         _ => format!("**{:.digits$}** ({range})", ratio.median),
     }
 }
