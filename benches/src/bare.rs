@@ -113,6 +113,19 @@ impl Bare {
     }
 }
 
+/// The push that tells everybody what a notify says; `None` when `input` is not exactly one notify.
+#[must_use]
+pub fn push_of(input: &[u8]) -> Option<Vec<u8>> {
+    let (wire::DATA, total) = wire::packet(input)? else { return None };
+    let body = wire::notify(&input[wire::HEADER..total])?;
+    let mut push = Vec::new();
+    wire::put_header(&mut push, wire::DATA, 2 + wire::PUSH_ROUTE.len() + body.len());
+    push.extend_from_slice(&[wire::PUSH, wire::PUSH_ROUTE.len() as u8]);
+    push.extend_from_slice(wire::PUSH_ROUTE);
+    push.extend_from_slice(body);
+    (total == input.len()).then_some(push)
+}
+
 /// Answers whole packets; `handle` appends the body of an answer.
 #[inline]
 fn packets(

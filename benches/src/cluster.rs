@@ -1,13 +1,13 @@
 //! A cluster of two with brokers of its own: a nats-server, an etcd, a frontend and a backend, all on free ports.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::server::{Bench, Server, free_port, installed};
-use crate::variant::Program;
+use crate::server::{Server, free_port, installed};
 
 /// What the record of a server says of the lane; without it others take it for a server of Go's.
 const LANE: &str = "pitaya.lane";
@@ -71,25 +71,39 @@ impl Brokers {
         self.nats.pid()
     }
 
-    /// Starts a backend and a frontend, with as many threads as they take by themselves. `name` is theirs alone: servers
-    /// that were killed stay in etcd for a while. A `plain` backend is one that does not say it speaks the lane.
+    /// Where clients of etcd connect.
+    #[must_use]
+    pub fn etcd_addr(&self) -> SocketAddr {
+        self.etcd.addr()
+    }
+
+    /// Starts a backend and a frontend of a program that knows the example's flags, with as many threads as they take by
+    /// themselves. `name` is theirs alone: servers that were killed stay in etcd for a while. A `plain` backend is one that
+    /// does not say it speaks the lane.
     ///
     /// # Errors
     /// A text with the last lines of the one that did not become ready.
-    pub fn pair(&self, bench: &Bench, name: &str, plain: bool) -> Result<Pair, String> {
-        let prefix = format!("{name}/");
-        let back = self.server(bench, &prefix, &["-type", "room", "-frontend=false"])?;
-        if plain {
-            self.hide_lane(&format!("{prefix}servers/room/"))?;
-        }
-        let front = self.server(bench, &prefix, &["-type", "connector"])?;
+    pub fn pair(&self, program: &Path, name: &str, plain: bool) -> Result<Pair, String> {
+        let back = self.backend(Command::new(program), name, plain)?;
+        let front = self.server(Command::new(program), name, &["-type", "connector"])?;
         Ok(Pair { front, back })
     }
 
-    fn server(&self, bench: &Bench, prefix: &str, flags: &[&str]) -> Result<Server, String> {
-        let addr = free_port()?;
-        let mut command = Command::new(bench.path(Program::Project));
-        command.args(flags).args(["-serializer", "json", "-sdprefix", prefix, "-addr", &addr.to_string()]);
+    /// Starts the backend alone; `command` is its program, with what else it should know.
+    ///
+    /// # Errors
+    /// As [`Self::pair`].
+    pub fn backend(&self, command: Command, name: &str, plain: bool) -> Result<Server, String> {
+        let back = self.server(command, name, &["-type", "room", "-frontend=false"])?;
+        if plain {
+            self.hide_lane(&format!("{name}/servers/room/"))?;
+        }
+        Ok(back)
+    }
+
+    fn server(&self, mut command: Command, name: &str, flags: &[&str]) -> Result<Server, String> {
+        let (addr, prefix) = (free_port()?, format!("{name}/"));
+        command.args(flags).args(["-serializer", "json", "-sdprefix", &prefix, "-addr", &addr.to_string()]);
         command.env("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", self.nats_url());
         command.env("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", self.nats_url());
         command.env("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", self.etcd.addr().to_string());

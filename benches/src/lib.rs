@@ -7,17 +7,23 @@
 
 pub mod args;
 pub mod bare;
+pub mod body;
 pub mod cluster;
+pub mod counts;
+pub mod crowd;
 pub mod forward;
 pub mod generator;
 pub mod histogram;
 pub mod judge;
 pub mod mux;
+pub mod player;
 pub mod procfs;
 pub mod report;
 pub mod server;
 pub mod session;
+pub mod suite;
 pub mod tally;
+pub mod transport;
 pub mod variant;
 pub mod websocket;
 pub mod wire;

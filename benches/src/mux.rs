@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::session::BODY;
+use crate::body::BODY;
 use crate::tally::Tally;
 
 /// Where the responder listens: a server's subject, as long as a real one.

@@ -89,4 +89,25 @@ pub struct IdleReport {
     pub first_error: Option<String>,
     /// Sessions through the handshake per second while they were opened.
     pub sessions_per_sec: f64,
+    /// The servers' CPU time while all were held, in per cent of one core.
+    #[serde(default)]
+    pub server_percent: f64,
+}
+
+/// Clients that come, say who they are, ask once and go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LoginReport {
+    /// Each client is a message: its latency is from the dial to its last answer.
+    pub load: LoadReport,
+    /// Growth of the servers' resident memory from after the first tenth to the end, in per cent.
+    pub growth_percent: f64,
+}
+
+/// Pushes to many.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PushReport {
+    /// Each push that a client heard is a message: its latency is from when it was due to be told.
+    pub load: LoadReport,
+    /// From the telling to the last client that hears it, median of the rounds, in milliseconds.
+    pub last_ms: f64,
 }

@@ -130,7 +130,8 @@ impl Bench {
     }
 
     /// A command that runs what is appended to it on one core.
-    fn pinned(&self, core: usize) -> Command {
+    #[must_use]
+    pub fn pinned(&self, core: usize) -> Command {
         // `env` replaces itself by the program too: the process id is the program's either way.
         let mut command = Command::new(if self.pin { "taskset" } else { "env" });
         if self.pin {

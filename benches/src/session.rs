@@ -1,52 +1,19 @@
 //! One client of the generator, without its socket: bytes in, bytes out, every answer checked.
 
 use std::collections::VecDeque;
+use std::io::Read;
 
+use flate2::read::ZlibDecoder;
+
+use crate::body::{Body, LONG_BODY};
 use crate::tally::Tally;
 use crate::{websocket, wire};
 
-/// Bytes in the body of every request.
-pub const BODY: usize = 64;
 /// Ids run from `FIRST_ID` to `LAST_ID` and start again: always two bytes on the wire and five digits in the body.
 const FIRST_ID: u16 = 10_000;
 const LAST_ID: u16 = 0x3fff;
+/// Those of the first id: every first body has them once.
 const DIGITS: &[u8] = b"10000";
-
-/// What a request carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
-    /// 64 bytes that are no JSON.
-    Raw,
-    /// 64 bytes of JSON: `{"uid":string,"seq":u64,"pos":[f64,f64],"act":string}`.
-    Json,
-}
-
-impl std::str::FromStr for Body {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "raw" => Ok(Self::Raw),
-            "json" => Ok(Self::Json),
-            _ => Err(()),
-        }
-    }
-}
-
-impl Body {
-    /// The body of the first request of client `number`: unique to it, and its `seq` is the request's id.
-    fn first(self, number: usize) -> Vec<u8> {
-        let (mut body, end): (_, &[u8]) = match self {
-            Self::Raw => (format!("\u{1}raw {number:06} seq 10000 ").into_bytes(), b"\xff"),
-            Self::Json => {
-                (format!(r#"{{"uid":"u{number:06}","seq":10000,"pos":[104.25,-33.5],"act":""#).into_bytes(), b"\"}")
-            }
-        };
-        body.resize(BODY - end.len(), b'w');
-        body.extend_from_slice(end);
-        body
-    }
-}
 
 /// A packet that is sent, or expected, again and again with the next number in its id and in its body.
 #[derive(Debug)]
@@ -91,10 +58,17 @@ impl Series {
         self.put_id();
     }
 
+    /// Jumps to the packet of an id.
+    fn seek(&mut self, id: u16) {
+        self.id = id;
+        self.bytes[self.digits_at..][..DIGITS.len()].copy_from_slice(format!("{id:05}").as_bytes());
+        self.put_id();
+    }
+
     #[inline]
     fn put_id(&mut self) {
-        self.bytes[self.id_at] = (self.id & 0x7f) as u8 | 0x80;
-        self.bytes[self.id_at + 1] = (self.id >> 7) as u8;
+        let at = self.id_at;
+        self.bytes[at..at + 2].copy_from_slice(&wire_id(self.id));
     }
 }
 
@@ -116,6 +90,8 @@ pub struct Session {
     answer: Series,
     /// When each request in flight was due, oldest first. A session is answered in order.
     due: VecDeque<u64>,
+    /// The same with their ids, of a server that does not keep the order; then `due` stays empty.
+    unordered: Option<Vec<(u16, u64)>>,
     /// The beginning of a packet or frame whose end has not come yet.
     rest: Vec<u8>,
 }
@@ -135,8 +111,15 @@ impl Session {
             request: Series::new(0, &[&[len], route.as_bytes()].concat(), &first),
             answer: Series::new(wire::RESPONSE, &[], &first),
             due: VecDeque::new(),
+            unordered: None,
             rest: Vec::new(),
         })
+    }
+
+    /// The server may answer the requests in flight in any order, as Go Pitaya does.
+    #[must_use]
+    pub fn unordered(self) -> Self {
+        Self { unordered: Some(Vec::new()), ..self }
     }
 
     /// The first bytes to send.
@@ -156,13 +139,16 @@ impl Session {
     /// Requests that were sent and not answered.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.due.len()
+        self.due.len() + self.unordered.as_ref().map_or(0, Vec::len)
     }
 
     /// Sends one request that was due at `due`, which may be earlier than now.
     #[inline]
     pub fn request(&mut self, due: u64, out: &mut Vec<u8>) {
-        self.due.push_back(due);
+        match &mut self.unordered {
+            None => self.due.push_back(due),
+            Some(pending) => pending.push((self.request.id, due)),
+        }
         match &mut self.mask {
             None => out.extend_from_slice(&self.request.bytes),
             Some(mask) => websocket::put_masked(out, next_mask(mask), &self.request.bytes),
@@ -254,6 +240,9 @@ impl Session {
     ) -> Result<(), String> {
         match kind {
             wire::HANDSHAKE if self.stage == Stage::Handshake => {
+                // Go Pitaya compresses it as it does messages.
+                let inflated = if body.first() == Some(&b'{') { Vec::new() } else { inflate(body) };
+                let body = if inflated.is_empty() { body } else { &inflated };
                 let answer: serde_json::Value =
                     serde_json::from_slice(body).map_err(|e| format!("the handshake's answer is no JSON: {e}"))?;
                 if answer["code"] != 200 {
@@ -279,18 +268,31 @@ impl Session {
     /// A message that is not, byte for byte, the expected answer. Pushes are none of our business.
     fn other_message(&mut self, message: &[u8], now: u64, tally: &mut Tally) {
         let Some((flags, id, body)) = wire::response(message) else { return };
-        if self.due.is_empty() {
-            tally.fail(1, || format!("an answer nobody asked for: {}", lossy(body)));
-            return;
+        if let Some(pending) = &mut self.unordered {
+            let Some(at) = pending.iter().position(|(asked, _)| id == wire_id(*asked)) else {
+                return tally.fail(1, || format!("an answer nobody asked for: {}", lossy(body)));
+            };
+            // From here on as if it were the oldest, and only one.
+            let (id, due) = pending.swap_remove(at);
+            self.answer.seek(id);
+            self.due.push_back(due);
         }
+        if self.due.is_empty() {
+            return tally.fail(1, || format!("an answer nobody asked for: {}", lossy(body)));
+        }
+        let inflated;
+        let body = if flags & wire::COMPRESSED == 0 {
+            body
+        } else {
+            inflated = inflate(body);
+            &inflated
+        };
         let expected = &self.answer.bytes[self.answer.id_at..];
         let why = if flags & wire::ERROR != 0 {
             "an error"
-        } else if flags & wire::COMPRESSED != 0 {
-            "a compressed answer (start the server with compression off)"
         } else if id != &expected[..2] {
             "an answer with the id of another request"
-        } else if self.body == Body::Json && same_json(body, &expected[2..]) {
+        } else if body == &expected[2..] || self.body != Body::Raw && same_json(body, &expected[2..]) {
             return self.settle(now, tally);
         } else {
             "an answer with another body"
@@ -309,6 +311,19 @@ impl Session {
                 websocket::put_masked(out, next_mask(mask), &packet);
             }
         }
+    }
+}
+
+fn wire_id(id: u16) -> [u8; 2] {
+    [(id & 0x7f) as u8 | 0x80, (id >> 7) as u8]
+}
+
+/// What a compressed body says; empty when it cannot be read. Longer than any body of ours is wrong whatever it says.
+fn inflate(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match ZlibDecoder::new(body).take(2 * LONG_BODY as u64).read_to_end(&mut out) {
+        Ok(_) => out,
+        Err(_) => Vec::new(),
     }
 }
 

@@ -14,6 +14,12 @@ pub const DATA: u8 = 4;
 /// The server ends the connection.
 pub const KICK: u8 = 5;
 
+/// Flag byte of a notify with its route in full: type 1 in bits 1 to 3.
+pub const NOTIFY: u8 = 1 << 1;
+/// Flag byte of a push with its route in full: type 3 in bits 1 to 3.
+pub const PUSH: u8 = 3 << 1;
+/// Where the example pushes what is told to a group.
+pub const PUSH_ROUTE: &[u8] = b"route.test";
 /// Flag byte of a plain response: type 2 in bits 1 to 3.
 pub const RESPONSE: u8 = 2 << 1;
 /// Flag bit: the answer is an error.
@@ -76,6 +82,25 @@ pub fn response(message: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     }
     let (id, after) = varint(message, 1)?;
     Some((flags, id, &message[after..]))
+}
+
+/// The body of a notify with its route in full. `None`: not one.
+#[must_use]
+pub fn notify(message: &[u8]) -> Option<&[u8]> {
+    after_route(message, NOTIFY).map(|(_, body)| body)
+}
+
+/// Route and body of a push with its route in full. `None`: not one.
+#[must_use]
+pub fn push(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    after_route(message, PUSH)
+}
+
+fn after_route(message: &[u8], flags: u8) -> Option<(&[u8], &[u8])> {
+    let (kind, rest) = message.split_first()?;
+    let (len, rest) = rest.split_first()?;
+    (*kind == flags).then_some(())?;
+    rest.split_at_checked(usize::from(*len))
 }
 
 /// The bytes of a varint at `from` and where it ends.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use pitaya_benches::cluster::Brokers;
-use pitaya_benches::report::LoadReport;
+use pitaya_benches::report::{LoadReport, PushReport};
 use pitaya_benches::server::{Server, free_port, report_of};
 
 fn ratios(options: &str) -> Output {
@@ -76,4 +76,34 @@ fn the_multiplexer_gets_every_answer_and_says_when_nobody_is_there() {
     let report: LoadReport = report_of(request().args(["--server-pid", &pids])).expect("a report");
     assert_eq!((report.errors, report.each_us_per_msg.len()), (0, 2), "{report:?}");
     assert!(report.msgs > 100 && report.answers >= report.msgs + 8, "{report:?}");
+}
+
+#[test]
+fn the_suite_answers_with_rows_and_claims() {
+    let suite = |options: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_suite")).args(options.split_whitespace()).output();
+        output.expect("it starts")
+    };
+    let output = suite("--only S5,S11 --rounds 2 --secs 0.2");
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{table}{}", text(&output.stderr));
+    for name in ["`bare`", "`bare-1`"] {
+        assert!(row(&table, name)[1].parse::<f64>().expect("a rate") > 0.0, "{table}");
+    }
+    assert!(table.contains("| | 16 in flight, of bare tokio-rustls | "), "{table}");
+    assert_eq!(text(&suite("--only S99").stderr), "suite: --only: no scenario \"S99\"; there are S1 to S16\n");
+}
+
+#[test]
+fn a_push_is_heard_by_everybody_who_reads() {
+    let addr = free_port().expect("a port");
+    let mut bare = Command::new(env!("CARGO_BIN_EXE_baseline"));
+    let server = Server::start(bare.args(["broadcast", &addr.to_string()]), addr).expect("a server");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pushes"));
+    command.args(["--addr", &addr.to_string(), "--server-pid", &server.pid().to_string()]);
+    let report: PushReport =
+        report_of(command.args("--members 100 --rounds 5 --slow 10".split(' '))).expect("a report");
+    // Two rounds come before the five; ten of a hundred read nothing.
+    assert_eq!((report.load.errors, report.load.answers), (0, 7 * 90), "{report:?}");
+    assert!(report.last_ms > 0.0 && report.load.max_us >= report.load.p50_us, "{report:?}");
 }

@@ -23,9 +23,10 @@ pub struct Flags {
     /// Where groups are kept: `memory` or `etcd`.
     pub groups: String,
     pub debug: bool,
-    /// libpitaya profile: certificate, key, and a file to be sent whole.
+    /// Certificate and key of TLS. The libpitaya profile needs them, the other listens without when they are not there.
     pub cert: String,
     pub key: String,
+    /// libpitaya profile: a file to be sent whole.
     pub big_message: String,
     /// libpitaya profile: JSON over TCP and TLS, protobuf over TCP and TLS.
     pub ports: [u16; 4],

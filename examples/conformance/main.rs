@@ -52,13 +52,17 @@ fn ready(apps: &[&App]) {
 }
 
 /// Lets clients come in. Certificates are those of the config.
-fn accept(builder: Builder, way: &str, address: String) -> Result<Builder, String> {
+fn accept(builder: Builder, way: &str, address: String, flags: &Flags) -> Result<Builder, String> {
     let tcp = Tcp::bind(address);
+    let tls = |tcp: Tcp| match flags.cert.is_empty() {
+        true => tcp.tls_by_config(),
+        false => tcp.tls(&flags.cert, &flags.key),
+    };
     Ok(match way {
         "tcp" => builder.acceptor(tcp),
-        "tls" => builder.acceptor(tcp.tls_by_config()),
+        "tls" => builder.acceptor(tls(tcp)),
         "ws" => builder.acceptor(WebSocket::over(tcp)),
-        "wss" => builder.acceptor(WebSocket::over(tcp.tls_by_config())),
+        "wss" => builder.acceptor(WebSocket::over(tls(tcp))),
         other => return Err(format!("-ways {other}: tcp, tls, ws or wss")),
     })
 }
@@ -92,13 +96,15 @@ fn go_profile(flags: &Flags) -> Result<App, Box<dyn std::error::Error>> {
     let builder = Builder::new(&flags.server_type).config(config).handlers(testsvc::TestSvc).handlers(room::Room);
     let mut builder = builder.handlers(interop::Interop).remotes(testsvc::TestRemoteSvc);
     if flags.frontend {
-        let ways = match &*flags.ways {
-            "" if flags.ws => "ws",
-            "" => "tcp",
-            ways => ways,
+        let ways = match (&*flags.ways, flags.ws, flags.cert.is_empty()) {
+            ("", true, true) => "ws",
+            ("", true, false) => "wss",
+            ("", false, true) => "tcp",
+            ("", false, false) => "tls",
+            (ways, ..) => ways,
         };
         for (n, way) in ways.split(',').enumerate() {
-            builder = accept(builder, way, following(&address, n)?)?;
+            builder = accept(builder, way, following(&address, n)?, flags)?;
         }
     }
     if !flags.standalone {

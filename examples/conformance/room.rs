@@ -3,6 +3,7 @@
 use crate::messages::Move;
 use pitaya_runtime::config::duration;
 use pitaya_runtime::prelude::*;
+use pitaya_runtime::session::Push;
 use std::str::from_utf8;
 
 pub struct Room;
@@ -64,6 +65,24 @@ impl Room {
 
     pub fn panic(&self) -> Raw {
         panic!("on purpose")
+    }
+
+    /// Joins a group, which is there from the first who joins.
+    pub async fn enter(&self, session: &Session, groups: &Groups, name: Raw) -> Result<Raw> {
+        let name = from_utf8(&name.0)?;
+        let uid = session.uid().ok_or_else(|| Error::new("ROOM-BIND", "bind a uid first"))?;
+        groups.ensure(name).await?;
+        groups.add_member(name, &uid).await?;
+        Ok(Raw::from("entered"))
+    }
+
+    /// Tells a group: its name, a space, and what its members hear on `route.test`.
+    #[route(notify)]
+    pub async fn say(&self, groups: &Groups, raw: Raw) -> Result<()> {
+        let space = raw.0.iter().position(|byte| *byte == b' ');
+        let space = space.ok_or_else(|| Error::new("ROOM-400", "a name, a space, what to say"))?;
+        let push = Push::raw("route.test", raw.0.slice(space + 1..))?;
+        Ok(groups.at("connector").multicast(from_utf8(&raw.0[..space])?, &push, |_| true).await?)
     }
 
     #[route(notify)]

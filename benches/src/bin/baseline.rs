@@ -3,32 +3,103 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use pitaya_benches::bare::{Bare, Malformed, Mode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use pitaya_benches::bare::{self, Bare, Malformed, Mode};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
 
-const USAGE: &str = "usage: baseline echo|json|ws|lean HOST:PORT";
+const USAGE: &str = "usage: baseline echo|json|ws|lean|broadcast HOST:PORT
+       baseline tls HOST:PORT CERTIFICATE KEY";
 /// A request of the harness has 86 bytes: a whole batch at any sensible depth fits.
 const BUFFER: usize = 16 * 1024;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, addr] = args.as_slice() else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
-    let Ok(mode) = mode.parse() else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    match runtime.and_then(|runtime| runtime.block_on(serve(mode, addr))) {
+    let served = runtime.and_then(|runtime| match words.as_slice() {
+        ["tls", addr, certificate, key] => runtime.block_on(tls(addr, certificate, key)),
+        ["broadcast", addr] => runtime.block_on(broadcast(addr)),
+        [mode, addr] => match mode.parse() {
+            Ok(mode) => runtime.block_on(serve(mode, addr)),
+            Err(()) => Err(io::Error::other(USAGE)),
+        },
+        _ => Err(io::Error::other(USAGE)),
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("baseline: {addr}: {e}");
+            eprintln!("baseline: {e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The echo behind tokio-rustls.
+async fn tls(addr: &str, certificate: &str, key: &str) -> io::Result<()> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(certificate).map_err(io::Error::other)?.flatten().collect();
+    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().map_err(io::Error::other)?.with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(certificates, key).map_err(io::Error::other)?));
+    let listener = TcpListener::bind(addr).await?;
+    println!("ready");
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move { buffered(acceptor.accept(stream).await?, Mode::Echo).await });
+    }
+}
+
+/// The echo that also sends each notify on to everybody, one write a connection and nothing between.
+async fn broadcast(addr: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(addr).await?;
+    println!("ready");
+    let everybody = Rc::new(RefCell::new(Vec::new()));
+    let tasks = LocalSet::new();
+    tasks
+        .run_until(async {
+            loop {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let stream = Rc::new(stream);
+                everybody.borrow_mut().push(stream.clone());
+                tokio::task::spawn_local(member(stream, everybody.clone()));
+            }
+        })
+        .await
+}
+
+async fn member(stream: Rc<TcpStream>, everybody: Rc<RefCell<Vec<Rc<TcpStream>>>>) -> io::Result<()> {
+    let (mut input, mut out) = ([0; 4096], Vec::new());
+    loop {
+        stream.readable().await?;
+        let got = match stream.try_read(&mut input) {
+            Ok(0) => return Ok(()),
+            Ok(got) => got,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+            Err(e) => return Err(e),
+        };
+        // A member of the harness sends one packet and waits: what is here is whole.
+        if let Some(push) = bare::push_of(&input[..got]) {
+            for stream in everybody.borrow().iter() {
+                // A member whose socket is full misses it, and the generator says so.
+                let _ = stream.try_write(&push);
+            }
+            continue;
+        }
+        out.clear();
+        Bare::new(Mode::Lean).answer(&mut input[..got], &mut out).map_err(malformed)?;
+        let _ = stream.try_write(&out)?;
     }
 }
 
@@ -47,7 +118,7 @@ async fn serve(mode: Mode, addr: &str) -> io::Result<()> {
 }
 
 /// Read as much as there is, answer all of it, write once.
-async fn buffered(mut stream: TcpStream, mode: Mode) -> io::Result<()> {
+async fn buffered(mut stream: impl AsyncRead + AsyncWrite + Unpin, mode: Mode) -> io::Result<()> {
     let mut bare = Bare::new(mode);
     let mut input = vec![0; BUFFER];
     let mut filled = 0;
@@ -62,6 +133,8 @@ async fn buffered(mut stream: TcpStream, mode: Mode) -> io::Result<()> {
         filled -= used;
         if !out.is_empty() {
             stream.write_all(&out).await?;
+            // TLS keeps what it has sealed; on a socket this does nothing.
+            stream.flush().await?;
             out.clear();
         }
     }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use pitaya_benches::args::Args;
+use pitaya_benches::body::BODY;
 use pitaya_benches::forward::ROUTE;
 use pitaya_benches::procfs::Cost;
 use pitaya_benches::report::LoadReport;
-use pitaya_benches::session::BODY;
 use pitaya_benches::tally::Tally;
 use pitaya_runtime::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::{

@@ -131,7 +131,8 @@ impl Session {
                 self.run(&mut request, &[responder.pid(), broker])
             }
             Load::Forwarded { conns, depth, plain } => {
-                let pair = self.brokers.pair(&self.bench, &format!("{}-{round}", row.name), plain)?;
+                let pair =
+                    self.brokers.pair(&self.bench.path(Program::Project), &format!("{}-{round}", row.name), plain)?;
                 self.clients(&pair.front, (conns, depth), &[pair.front.pid(), pair.back.pid(), broker])
             }
         }

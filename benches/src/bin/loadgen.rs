@@ -4,16 +4,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pitaya_benches::args::Args;
+use pitaya_benches::body::Body;
 use pitaya_benches::generator::{Generator, Load, Target};
-use pitaya_benches::session::Body;
+use pitaya_benches::transport::Transport;
 use serde_json::json;
 
 const USAGE: &str = "usage: loadgen --addr HOST:PORT [--conns 64] [--depth 16] [--secs 2] [--warmup 0.3]
-  [--route connector.room.join] [--body raw|json] [--ws] [--server-pid PID,..]
+  [--route connector.room.join] [--body raw|json|json-1k] [--ws|--tls] [--unordered] [--server-pid PID,..]
+  --unordered  the server may answer the requests of a session in any order
+  --messages N  N requests in a closed loop, however long that takes
   [--rate N]   open loop: N requests a second over all connections, latency counted from the moment each was due
   [--idle N]   open N sessions through the handshake, hold them for --secs, print the server's memory per session";
 
-const OPTIONS: &[&str] = &["addr", "conns", "depth", "secs", "warmup", "route", "body", "rate", "idle", "server-pid"];
+const OPTIONS: &[&str] =
+    &["addr", "conns", "depth", "secs", "warmup", "route", "body", "rate", "idle", "messages", "server-pid"];
 
 fn main() -> ExitCode {
     match run() {
@@ -29,13 +33,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<String, String> {
-    let args = Args::parse(std::env::args().skip(1), OPTIONS, &["ws"]).map_err(|e| format!("{e}\n{USAGE}"))?;
+    let args = Args::parse(std::env::args().skip(1), OPTIONS, &["ws", "tls", "unordered"])
+        .map_err(|e| format!("{e}\n{USAGE}"))?;
     let addr = args.text("addr").ok_or(USAGE)?;
     let target = Target {
         addr: addr.parse().map_err(|_| format!("--addr: {addr:?} is no IP:PORT"))?,
         route: args.text("route").unwrap_or("connector.room.join").to_owned(),
         body: args.value("body", Body::Raw)?,
-        web_socket: args.given("ws"),
+        transport: match (args.given("ws"), args.given("tls")) {
+            (false, false) => Transport::Tcp,
+            (true, false) => Transport::WebSocket,
+            (false, true) => Transport::Tls,
+            (true, true) => return Err("--ws and --tls: one of them".to_owned()),
+        },
+        unordered: args.given("unordered"),
         servers: args.list("server-pid")?,
     };
     let window = seconds(&args, "secs", 2.0)?;
@@ -49,6 +60,7 @@ fn run() -> Result<String, String> {
             window,
             warm_up: seconds(&args, "warmup", 0.3)?,
             rate: args.text("rate").map(|_| rate(&args)).transpose()?,
+            messages: args.text("messages").map(|_| positive(&args, "messages", 1)).transpose()?.map(|n| n as u64),
         };
         json!(Generator::new(target)?.load(&load)?)
     };

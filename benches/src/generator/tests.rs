@@ -33,13 +33,21 @@ fn serve(mode: Mode, before: fn(usize) -> bool) -> Target {
         addr,
         route: "connector.room.join".to_owned(),
         body: if mode == Mode::Json { Body::Json } else { Body::Raw },
-        web_socket: mode == Mode::WebSocket,
+        transport: if mode == Mode::WebSocket { Transport::WebSocket } else { Transport::Tcp },
+        unordered: false,
         servers: vec![std::process::id()],
     }
 }
 
 fn load(conns: usize, depth: usize, millis: u64, rate: Option<f64>) -> Load {
-    Load { conns, depth, window: Duration::from_millis(millis), warm_up: Duration::from_millis(20), rate }
+    Load {
+        conns,
+        depth,
+        window: Duration::from_millis(millis),
+        warm_up: Duration::from_millis(20),
+        rate,
+        messages: None,
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bare::{Bare, Mode};
+use crate::body::BODY;
 
 fn working(body: Body, web_socket: bool) -> (Session, Tally) {
     let mut session = Session::new(7, "room.room.join", body, web_socket).expect("a short route");
@@ -33,8 +34,11 @@ fn bodies_have_64_bytes_and_json_is_json() {
         assert_eq!(body.first(123_456).len(), BODY);
         assert_ne!(body.first(1), body.first(2));
     }
-    let json: serde_json::Value = serde_json::from_slice(&Body::Json.first(3)).expect("JSON");
-    assert_eq!(json["seq"], 10_000);
+    assert_eq!(Body::LongJson.first(1).len(), LONG_BODY);
+    for body in [Body::Json, Body::LongJson] {
+        let json: serde_json::Value = serde_json::from_slice(&body.first(3)).expect("JSON");
+        assert_eq!(json["seq"], 10_000);
+    }
     assert!(serde_json::from_slice::<serde_json::Value>(&Body::Raw.first(3)).is_err());
 }
 
@@ -112,6 +116,57 @@ fn json_may_come_back_in_another_order() {
     assert_ne!(sorted, body_of(&out));
     session.receive(&answer(FIRST_ID, 4, &sorted), 1, &mut Vec::new(), &mut tally).expect("goes on");
     assert_eq!((tally.answers, tally.failures), (1, 0));
+}
+
+#[test]
+fn a_server_without_order_may_answer_in_any_but_each_request_once() {
+    let (session, mut tally) = working(Body::Raw, false);
+    let mut session = session.unordered();
+    let requests: Vec<_> = (0..3)
+        .map(|due| {
+            let mut out = Vec::new();
+            session.request(due, &mut out);
+            body_of(&out)
+        })
+        .collect();
+    for at in [2, 0, 1, 1] {
+        let answer = answer(FIRST_ID + at, 4, &requests[usize::from(at)]);
+        session.receive(&answer, 10, &mut Vec::new(), &mut tally).expect("goes on");
+    }
+    assert_eq!((tally.answers, tally.failures, session.in_flight()), (3, 1, 0));
+    assert!(tally.first_failure.expect("kept").starts_with("an answer nobody asked for"));
+}
+
+#[test]
+fn in_any_order_another_requests_body_is_a_failure_still() {
+    let (session, mut tally) = working(Body::Raw, false);
+    let mut session = session.unordered();
+    let mut out = Vec::new();
+    (0..2).for_each(|due| session.request(due, &mut out));
+    let second = body_of(&out);
+    session.receive(&answer(FIRST_ID, 4, &second), 10, &mut Vec::new(), &mut tally).expect("goes on");
+    assert_eq!((tally.answers, tally.failures, session.in_flight()), (0, 1, 1));
+}
+
+#[test]
+fn a_compressed_answer_is_read_and_checked() {
+    let (mut session, mut tally) = working(Body::LongJson, false);
+    let deflated = |body: &[u8]| {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut zlib, body).expect("in memory");
+        zlib.finish().expect("in memory")
+    };
+    for (id, changed) in [(FIRST_ID, false), (FIRST_ID + 1, true)] {
+        let mut out = Vec::new();
+        session.request(0, &mut out);
+        let mut body = out[out.len() - LONG_BODY..].to_vec();
+        body[LONG_BODY - 3] ^= u8::from(changed);
+        let packed = deflated(&body);
+        assert!(packed.len() < LONG_BODY * 2 / 3, "{}", packed.len());
+        let answer = answer(id, 4 | wire::COMPRESSED, &packed);
+        session.receive(&answer, 10, &mut Vec::new(), &mut tally).expect("goes on");
+    }
+    assert_eq!((tally.answers, tally.failures), (1, 1), "{tally:?}");
 }
 
 #[test]

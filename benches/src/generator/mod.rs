@@ -2,15 +2,19 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustls::{ClientConfig, ClientConnection};
 
+use crate::body::Body;
 use crate::procfs::{self, Cost};
 use crate::report::{IdleReport, LoadReport};
-use crate::session::{Body, Session};
+use crate::session::Session;
 use crate::tally::Tally;
+use crate::transport::{Socket, Transport, tls_client, tls_name};
 
 /// Connections that are in their handshake at the same time: fewer than any listener's backlog.
 const DIAL_AT_ONCE: usize = 200;
@@ -28,8 +32,10 @@ pub struct Target {
     pub route: String,
     /// Body of every request.
     pub body: Body,
-    /// WebSocket instead of bare TCP.
-    pub web_socket: bool,
+    /// What carries the packets.
+    pub transport: Transport,
+    /// The server does not keep the order of a session's answers.
+    pub unordered: bool,
     /// Processes whose CPU time and memory are read.
     pub servers: Vec<u32>,
 }
@@ -47,11 +53,13 @@ pub struct Load {
     pub warm_up: Duration,
     /// Requests per second over all connections (open loop); `None` sends as fast as answers come.
     pub rate: Option<f64>,
+    /// So many requests (closed loop), however long that takes; `window` then means nothing and there is no warm-up.
+    pub messages: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Conn {
-    stream: TcpStream,
+    socket: Socket,
     session: Session,
     /// What the socket did not take yet.
     unsent: Vec<u8>,
@@ -71,6 +79,9 @@ pub struct Generator {
     epoch: Instant,
     /// Requests each session keeps in flight by itself; 0 in an open loop and while draining.
     keep: usize,
+    /// Requests that may still be sent.
+    budget: u64,
+    tls: Arc<ClientConfig>,
     scratch: Vec<u8>,
     out: Vec<u8>,
 }
@@ -89,6 +100,8 @@ impl Generator {
             tally: Tally::default(),
             epoch: Instant::now(),
             keep: 0,
+            budget: u64::MAX,
+            tls: tls_client().map_err(|e| format!("TLS: {e}"))?,
             scratch: vec![0; 64 * 1024],
             out: Vec::with_capacity(64 * 1024),
         })
@@ -100,6 +113,9 @@ impl Generator {
     /// A text when the sessions cannot be opened or the server's `/proc` entry cannot be read.
     pub fn load(mut self, load: &Load) -> Result<LoadReport, String> {
         self.open(load.conns)?;
+        if let Some(messages) = load.messages {
+            return self.exactly(messages, load.depth);
+        }
         let start = self.now();
         let interval = load.rate.map(|rate| (load.conns as f64 * 1e9 / rate) as u64);
         match interval {
@@ -134,6 +150,26 @@ impl Generator {
         Ok(LoadReport::new(self.tally, secs, after.generator - before.generator, &after.servers_since(&before)))
     }
 
+    /// A closed loop over a given number of requests.
+    fn exactly(mut self, messages: u64, depth: usize) -> Result<LoadReport, String> {
+        let (before, start) = (self.cost()?, self.now());
+        self.tally.open(start..u64::MAX);
+        (self.keep, self.budget) = (depth, messages);
+        (0..self.conns.len()).for_each(|index| self.refill(index));
+        let mut last = (self.now(), 0);
+        while self.tally.answers < messages && self.tally.failures == 0 {
+            self.turn(Some(Duration::from_millis(100)))?;
+            if self.tally.answers > last.1 {
+                last = (self.now(), self.tally.answers);
+            } else if self.now() > last.0 + PATIENCE.as_nanos() as u64 {
+                self.tally.fail(messages - last.1, || "no answer".to_owned());
+            }
+        }
+        let secs = (self.now() - start) as f64 / 1e9;
+        let after = self.cost()?;
+        Ok(LoadReport::new(self.tally, secs, after.generator - before.generator, &after.servers_since(&before)))
+    }
+
     /// Opens `sessions` on top of a few that warm the server up, reads the server's memory before and after, and holds
     /// them all for `hold`.
     ///
@@ -145,8 +181,11 @@ impl Generator {
         let start = Instant::now();
         self.open(sessions)?;
         let rate = sessions as f64 / start.elapsed().as_secs_f64();
+        let (cost, held) = (self.cost()?, self.now());
         // The last acks are on their way: what they change in the server belongs to the sessions.
         self.run_until(self.now() + hold.as_nanos() as u64, None)?;
+        let used: Duration = self.cost()?.servers_since(&cost).iter().sum();
+        let server_percent = used.as_secs_f64() * 1e11 / (self.now() - held) as f64;
         let grown = self.memory()? as f64 - before as f64;
         Ok(IdleReport {
             sessions,
@@ -154,6 +193,7 @@ impl Generator {
             errors: self.tally.failures,
             first_error: self.tally.first_failure,
             sessions_per_sec: rate,
+            server_percent,
         })
     }
 
@@ -184,9 +224,17 @@ impl Generator {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-        let mut session = Session::new(index, &self.target.route, self.target.body, self.target.web_socket)?;
+        let socket = match self.target.transport {
+            Transport::Tcp | Transport::WebSocket => Socket::Plain(stream),
+            Transport::Tls => Socket::Tls(stream, Box::new(ClientConnection::new(self.tls.clone(), tls_name())?)),
+        };
+        let web_socket = self.target.transport == Transport::WebSocket;
+        let mut session = Session::new(index, &self.target.route, self.target.body, web_socket)?;
+        if self.target.unordered {
+            session = session.unordered();
+        }
         session.start(&mut self.out);
-        self.conns.push(Conn { stream, session, unsent: Vec::new(), next_due: 0, alive: true });
+        self.conns.push(Conn { socket, session, unsent: Vec::new(), next_due: 0, alive: true });
         self.flush(index);
         Ok(())
     }
@@ -268,7 +316,7 @@ impl Generator {
             if !conn.alive {
                 return Ok(());
             }
-            let got = match conn.stream.read(&mut self.scratch) {
+            let got = match conn.socket.read(&mut self.scratch) {
                 Ok(0) => return Err("the server closed the connection".to_owned()),
                 Ok(got) => got,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
@@ -277,8 +325,8 @@ impl Generator {
             };
             let now = nanos_since(self.epoch);
             conn.session.receive(&self.scratch[..got], now, &mut self.out, &mut self.tally)?;
-            // A short read has emptied the socket: the next byte raises a new edge.
-            if got < self.scratch.len() {
+            // The next byte raises a new edge.
+            if got < self.scratch.len() && conn.socket.short_read_is_last() {
                 break;
             }
         }
@@ -291,8 +339,9 @@ impl Generator {
         let conn = &mut self.conns[index];
         if conn.session.in_flight() < self.keep && conn.session.is_working() {
             let now = nanos_since(self.epoch);
-            while conn.session.in_flight() < self.keep {
+            while conn.session.in_flight() < self.keep && self.budget > 0 {
                 conn.session.request(now, &mut self.out);
+                self.budget -= 1;
             }
         }
         self.flush(index);
@@ -303,12 +352,12 @@ impl Generator {
         let conn = &mut self.conns[index];
         if conn.unsent.is_empty() {
             if !self.out.is_empty() {
-                let sent = write_some(&mut conn.stream, &self.out);
+                let sent = write_some(&mut conn.socket, &self.out);
                 conn.unsent.extend_from_slice(&self.out[sent..]);
             }
         } else {
             conn.unsent.extend_from_slice(&self.out);
-            let sent = write_some(&mut conn.stream, &conn.unsent);
+            let sent = write_some(&mut conn.socket, &conn.unsent);
             conn.unsent.drain(..sent);
         }
         self.out.clear();

@@ -1,0 +1,7 @@
+class Room {
+    async move(step) {
+        return step;
+    }
+}
+
+module.exports = { default: () => new Room() };
