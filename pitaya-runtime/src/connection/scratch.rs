@@ -25,7 +25,7 @@ pub(super) struct Work {
     pub(super) wire: Vec<u8>,
     /// An inflated body.
     pub(super) body: Vec<u8>,
-    places: Vec<Place>,
+    places: Box<[Place; PLACES]>,
 }
 
 impl Work {
@@ -46,7 +46,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
             out: Vec::with_capacity(READ),
             wire: Vec::new(),
             body: Vec::new(),
-            places: (0..PLACES).map(|_| Place::default()).collect(),
+            places: Box::new(std::array::from_fn(|_| Place::default())),
         };
         Box::new(Scratch { read: vec![0; READ].into_boxed_slice(), packets: Vec::new(), work })
     });

@@ -7,7 +7,7 @@ use crate::accept::Framing;
 use crate::call::{after, overdue, panicked};
 use crate::counters::count;
 use crate::handshake::Refusal;
-use crate::server::answer_overhead;
+use crate::server::{answer_overhead, seal_short};
 use pitaya_core::{CloseReason, Context, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -55,7 +55,6 @@ where
     }
 
     /// Completes the answer that begins at `at`, behind what the handler pushed meanwhile.
-    #[inline]
     pub(super) fn finish(
         &mut self,
         work: &mut Work,
@@ -64,6 +63,16 @@ where
         outcome: Result<()>,
         context: Option<&Context>,
     ) -> Result<(), CloseReason> {
+        let plain = outcome.is_ok() && head.answers && !self.server.pipeline.has_after();
+        if !plain || !seal_short(&mut work.out, at) {
+            self.finish_any(work, at, head, outcome, context);
+        }
+        if self.agent.outbox.is_dirty() { self.pushes_first(work, at) } else { Ok(()) }
+    }
+
+    /// The same for every outcome: steps after the call, errors, long answers, none at all.
+    #[inline(never)]
+    fn finish_any(&self, work: &mut Work, at: usize, head: Head, outcome: Result<()>, context: Option<&Context>) {
         let server = &*self.server;
         let pipeline = &server.pipeline;
         let outcome = if pipeline.has_after() && !pipeline.has_raw() && head.is_here() {
@@ -81,7 +90,6 @@ where
                 unheard(&self.agent, head.route, &error);
             }
         }
-        if self.agent.outbox.is_dirty() { self.pushes_first(work, at) } else { Ok(()) }
     }
 
     /// What the handler pushed comes before its answer.
