@@ -135,6 +135,12 @@ impl<X> Pipeline<X> {
         !self.after.is_empty()
     }
 
+    /// Whether there are steps that are not part of the call itself: on bytes or on outcomes.
+    #[must_use]
+    pub fn is_staged(&self) -> bool {
+        self.has_raw() || self.has_after()
+    }
+
     /// Runs the steps on bytes.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ impl Agent {
 }
 
 /// Opens the packet of an answer; the body follows.
-#[inline]
+#[inline(always)]
 pub(crate) fn answer_head(out: &mut Vec<u8>, id: u64) -> usize {
     let at = packet::open(out, PacketKind::Data);
     response_head(out, id, false);

@@ -1,7 +1,9 @@
 //! Who may come in: named checks of what a client says of itself.
 
+use parking_lot::Mutex;
 use pitaya_core::wire::HandshakeData;
 use pitaya_core::{BoxFuture, Session};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Why a client may not come in. The client is sent code 400, and this for clients that read it.
@@ -24,6 +26,29 @@ impl<T: Into<String>> From<T> for Refusal {
     /// A refusal with a text and the code `PIT-400`.
     fn from(message: T) -> Self {
         Self::new(pitaya_core::codes::BAD_REQUEST, message)
+    }
+}
+
+/// How many different greetings are remembered.
+const REMEMBERED: usize = 8;
+
+/// What clients said lately. Most of a game's clients are of few kinds and say the same: their sessions share it.
+#[derive(Default)]
+pub(crate) struct Greetings(Mutex<VecDeque<Arc<HandshakeData>>>);
+
+impl Greetings {
+    /// The same, shared with those who said it before.
+    pub(crate) fn share(&self, data: HandshakeData) -> Arc<HandshakeData> {
+        let mut known = self.0.lock();
+        let said = match known.iter().position(|known| **known == data) {
+            Some(0) => return known[0].clone(),
+            Some(place) => known.remove(place),
+            None => None,
+        };
+        let said = said.unwrap_or_else(|| Arc::new(data));
+        known.truncate(REMEMBERED - 1);
+        known.push_front(said.clone());
+        said
     }
 }
 
@@ -64,5 +89,32 @@ impl Validators {
             validator.validate(session, data).await.map_err(|refusal| (name.clone(), refusal))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(version: usize) -> HandshakeData {
+        let mut data = HandshakeData::default();
+        data.sys.client_version = version.to_string();
+        data
+    }
+
+    #[test]
+    fn clients_that_say_the_same_share_it_and_few_are_remembered() {
+        let greetings = Greetings::default();
+        let first = greetings.share(of(0));
+        assert!(Arc::ptr_eq(&first, &greetings.share(of(0))));
+        for version in 1..100 {
+            assert_eq!(*greetings.share(of(version)), of(version));
+            assert!(Arc::ptr_eq(&first, &greetings.share(of(0))), "who comes again and again is remembered");
+        }
+        for version in 1..=REMEMBERED {
+            greetings.share(of(version));
+        }
+        assert!(!Arc::ptr_eq(&first, &greetings.share(of(0))));
+        assert_eq!(greetings.0.lock().len(), REMEMBERED);
     }
 }

@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
 use crate::groups::Groups;
-use crate::handshake::Validators;
+use crate::handshake::{Greetings, Validators};
 use crate::limits::Limits;
 use crate::metrics::Meter;
 use crate::quota::Quotas;
@@ -17,7 +17,7 @@ use pitaya_core::codec::Serializer;
 use pitaya_core::pipeline::Pipeline;
 use pitaya_core::registry::{Registry, SessionMoment};
 use pitaya_core::route::RouteParts;
-use pitaya_core::wire::message::{COMPRESSED, response_head};
+use pitaya_core::wire::message::{COMPRESSED, MIN_LENGTH, response_head};
 use pitaya_core::wire::packet::{HEADER, open, seal};
 use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State};
@@ -58,6 +58,7 @@ pub(crate) struct Server {
     pub(crate) validators: Validators,
     /// How often sessions may send, where that is limited.
     pub(crate) limits: Option<Arc<Limits>>,
+    pub(crate) greetings: Greetings,
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Counters,
@@ -116,7 +117,7 @@ impl Server {
     ) {
         match outcome {
             Ok(()) => {
-                if out.len() < at + HEADER + 2 {
+                if out.len() < at + HEADER + MIN_LENGTH {
                     let error = Error::internal("the codec took away what it had not written");
                     return self.error_answer(out, at, id, &error, false);
                 }
@@ -253,6 +254,19 @@ impl Server {
             }
         }
     }
+}
+
+/// Completes the answer that begins at `at` if it is too short to be compressed, as most are. False when it is longer, or
+/// not even an answer.
+#[inline(always)]
+pub(crate) fn seal_short(out: &mut [u8], at: usize) -> bool {
+    const { assert!(MIN_COMPRESS <= 256, "its length fits into one byte") };
+    let Some([_, _, _, length, message @ ..]) = out.get_mut(at..) else { return false };
+    let is_short = message.len() >= MIN_LENGTH && message.len() < MIN_COMPRESS;
+    if is_short {
+        *length = message.len() as u8;
+    }
+    is_short
 }
 
 #[cold]

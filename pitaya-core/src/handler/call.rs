@@ -34,59 +34,71 @@ pub enum Step {
     Later,
 }
 
-/// A call whose payload type is known. The way to read it travels on as a function, so that the bounds on the payload
-/// are checked in one place and a bad payload is one error, not three.
+/// A call whose payload is read. That is done in a place of its own, so that the bounds on the payload are checked once and
+/// a bad payload is one error, not three.
 pub struct Read<'a, S, P, X = Context> {
     call: Call<'a, S, X>,
-    read: fn(usize, &[u8], &mut X) -> Result<P>,
+    payload: Result<P>,
 }
 
 impl<'a, S, X: Source> Call<'a, S, X> {
-    /// The payload is a `P`, read with the set of codecs `Cs`.
+    /// The payload is a `P`: reads it with the set of codecs `Cs` and shows it to the steps before the method.
     #[inline]
     #[must_use]
     pub fn read<Cs: Reads<P>, P: Send + 'static>(self) -> Read<'a, S, P, X> {
-        Read {
-            call: self,
-            read: |codec, body, cx| {
-                let mut payload = Cs::read(codec, body)?;
-                cx.before(&mut payload)?;
-                Ok(payload)
-            },
-        }
+        let payload = Cs::read(self.codec, self.body).and_then(|mut payload| {
+            self.cx.before(&mut payload)?;
+            Ok(payload)
+        });
+        Read { call: self, payload }
     }
 
     /// There is no payload; whatever the client sent is ignored.
     #[inline]
     #[must_use]
     pub fn empty(self) -> Read<'a, S, (), X> {
-        Read { call: self, read: |_, _, cx| cx.before(&mut ()) }
+        let payload = self.cx.before(&mut ());
+        Read { call: self, payload }
     }
 }
 
 // No bounds here: a method whose impl does not apply is an error about the method, not about the user's type.
 impl<S, P, X: Source> Read<'_, S, P, X> {
-    /// Decodes from the slice, runs the stages and calls: the answer goes straight into the connection's buffer.
+    /// Calls: the answer goes straight into the connection's buffer.
     #[inline]
     pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &X, P) -> Result<Answer<T>>) -> Step {
-        let call = self.call;
-        Step::Done(
-            (self.read)(call.codec, call.body, call.cx)
-                .and_then(|payload| method(call.service, call.cx, payload)?.write(call.codec, call.out)),
-        )
+        let Self { call, payload } = self;
+        Step::Done(payload.and_then(|payload| method(call.service, call.cx, payload)?.write(call.codec, call.out)))
     }
 
-    /// Decodes *before* the future exists: no copy of the body, and the future owns all it needs.
+    /// The payload was read *before* the future exists: no copy of the body, and the future owns all it needs.
     #[inline]
     pub fn later<T, F>(self, method: impl FnOnce(Arc<S>, X, P) -> F) -> Step
     where
         F: Future<Output = Result<Answer<T>>> + Send + 'static,
         T: 'static,
     {
-        let call = self.call;
-        match (self.read)(call.codec, call.body, call.cx) {
+        let Self { call, payload } = self;
+        match payload {
             Ok(payload) => {
                 call.place.put(call.codec, method(call.service.clone(), call.cx.clone(), payload));
+                Step::Later
+            }
+            Err(e) => Step::Done(Err(e)),
+        }
+    }
+
+    /// [`later`](Self::later) for a method that borrows nothing: what surrounds the call is not kept for it.
+    #[inline]
+    pub fn alone<T, F>(self, method: impl FnOnce(Arc<S>, P) -> F) -> Step
+    where
+        F: Future<Output = Result<Answer<T>>> + Send + 'static,
+        T: 'static,
+    {
+        let Self { call, payload } = self;
+        match payload {
+            Ok(payload) => {
+                call.place.put(call.codec, method(call.service.clone(), payload));
                 Step::Later
             }
             Err(e) => Step::Done(Err(e)),

@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 #[derive(Default)]
 pub(super) struct Closed {
     reason: OnceLock<CloseReason>,
-    waiting: Mutex<Waiting>,
+    /// Most sessions are never waited for.
+    waiting: Mutex<Option<Box<Waiting>>>,
 }
 
 #[derive(Default)]
@@ -29,8 +30,8 @@ impl Closed {
     pub(super) fn set(&self, reason: CloseReason) -> bool {
         let first = self.reason.set(reason).is_ok();
         if first {
-            let waiting = std::mem::take(&mut self.waiting.lock().wakers);
-            waiting.into_values().for_each(Waker::wake);
+            let waiting = self.waiting.lock().take();
+            waiting.into_iter().flat_map(|waiting| waiting.wakers.into_values()).for_each(Waker::wake);
         }
         first
     }
@@ -60,11 +61,12 @@ impl<'a> Future for Wait<'a> {
         if let Some(reason) = closed.reason.get() {
             return Poll::Ready(reason);
         }
-        let place = *self.place.get_or_insert(waiting.next);
-        waiting.next = waiting.next.max(place + 1);
-        let old = match waiting.wakers.get_mut(&place) {
+        let list = waiting.get_or_insert_default();
+        let place = *self.place.get_or_insert(list.next);
+        list.next = list.next.max(place + 1);
+        let old = match list.wakers.get_mut(&place) {
             Some(waker) if waker.will_wake(cx.waker()) => None,
-            _ => waiting.wakers.insert(place, cx.waker().clone()),
+            _ => list.wakers.insert(place, cx.waker().clone()),
         };
         drop(waiting);
         // The last hold on a task may be its waker: what it owns is not dropped under the lock.
@@ -76,7 +78,7 @@ impl<'a> Future for Wait<'a> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            let waker = self.closed.waiting.lock().wakers.remove(&place);
+            let waker = self.closed.waiting.lock().as_mut().and_then(|waiting| waiting.wakers.remove(&place));
             drop(waker);
         }
     }
@@ -108,7 +110,7 @@ mod tests {
             assert!(stays.as_mut().poll(&mut Context::from_waker(&wakers[0])).is_pending());
             assert!(pin!(closed.wait()).poll(&mut Context::from_waker(&wakers[1])).is_pending());
         }
-        assert_eq!(closed.waiting.lock().wakers.len(), 1);
+        assert_eq!(closed.waiting.lock().as_ref().map(|waiting| waiting.wakers.len()), Some(1));
         assert!(closed.set(CloseReason::Server) && !closed.set(CloseReason::Client));
         assert_eq!(counts.map(|count| count.0.load(Relaxed)), [1, 0]);
         assert_eq!(stays.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(&CloseReason::Server));

@@ -24,9 +24,15 @@ pub struct SessionData(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Go's own value among them, which the app does not see: the index of one of [`IPS`].
+    ip: Option<u8>,
+    /// Nothing as long as nothing was stored or asked for: an idle session is small.
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
     values: Map<String, Value>,
-    /// Go's own value among them, which the app does not see.
-    ip: Option<&'static str>,
     /// The values as JSON, until the next change.
     encoded: Option<Bytes>,
     /// The same with Go's own value.
@@ -42,13 +48,21 @@ const IPS: [&str; 2] = ["ipv4", "ipv6"];
 const USUAL: [&[u8]; 3] = [br#"{"ipversion":"ipv4"}"#, br#"{"ipversion":"ipv6"}"#, b"{}"];
 
 impl Inner {
-    fn values(&mut self) -> &mut Map<String, Value> {
-        if let Some(unread) = self.unread.take() {
+    /// What is kept, after a look at what came from elsewhere.
+    fn read(&mut self) -> &mut Kept {
+        let kept = self.kept.get_or_insert_default();
+        if let Some(unread) = kept.unread.take() {
             // Checked when it came.
-            self.values = serde_json::from_slice(&unread).unwrap_or_default();
-            self.ip = take_ip(&mut self.values);
+            kept.values = serde_json::from_slice(&unread).unwrap_or_default();
+            self.ip = take_ip(&mut kept.values);
         }
-        &mut self.values
+        kept
+    }
+
+    /// The value under a key. Where nothing is kept, nothing is made to look at.
+    fn get(&mut self, key: &str) -> Option<&Value> {
+        self.kept.as_ref()?;
+        self.read().values.get(key)
     }
 }
 
@@ -68,7 +82,7 @@ impl SessionData {
     /// # Errors
     /// PIT-000 naming the key when the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let Some(value) = self.0.lock().values().get(key).cloned() else { return Ok(None) };
+        let Some(value) = self.0.lock().get(key).cloned() else { return Ok(None) };
         // Every number that a Go server has held is a float by then.
         let whole = value.as_f64().filter(|_| value.is_f64()).filter(|n| n.fract() == 0.0 && n.abs() < 2_f64.powi(63));
         serde_json::from_value(value)
@@ -80,7 +94,7 @@ impl SessionData {
     /// Whether there is a value under a key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.0.lock().values().contains_key(key)
+        self.0.lock().get(key).is_some()
     }
 
     /// Takes the value under a key away; false when there was none.
@@ -96,25 +110,22 @@ impl SessionData {
     /// A copy of everything.
     #[must_use]
     pub fn all(&self) -> Map<String, Value> {
-        self.0.lock().values().clone()
+        self.0.lock().read().values.clone()
     }
 
     /// Puts these values in place of all there were.
     pub fn replace(&self, values: Map<String, Value>) {
         let mut inner = self.0.lock();
-        inner.values();
         // The client's address is still of its kind.
-        *inner = Inner { values, ip: inner.ip, ..Inner::default() };
+        *inner.read() = Kept { values, ..Kept::default() };
     }
 
     /// The values as one JSON object, keys sorted. Encoded once per change.
     #[must_use]
     pub fn encoded(&self) -> Bytes {
         let mut inner = self.0.lock();
-        if inner.encoded.is_none() {
-            inner.encoded = Some(json(inner.values()));
-        }
-        inner.encoded.clone().unwrap_or_default()
+        let Kept { values, encoded, .. } = inner.read();
+        encoded.get_or_insert_with(|| json(values)).clone()
     }
 
     /// Replaces everything with the values of a JSON object.
@@ -156,8 +167,8 @@ impl SessionData {
                 Bytes::copy_from_slice(json)
             }
         };
-        let inner = Inner { wire: Some(json.clone()), unread: Some(json), ..Inner::default() };
-        Ok(Self(Mutex::new(inner)))
+        let kept = Kept { wire: Some(json.clone()), unread: Some(json), ..Kept::default() };
+        Ok(Self(Mutex::new(Inner { ip: None, kept: Some(Box::new(kept)) })))
     }
 
     /// These bytes, without holding what they came in, when they are what most sessions of a cluster have.
@@ -171,43 +182,43 @@ impl SessionData {
     #[must_use]
     pub fn to_wire(&self) -> Bytes {
         let mut inner = self.0.lock();
-        if let Some(wire) = &inner.wire {
+        if let Some(wire) = inner.kept.as_ref().and_then(|kept| kept.wire.as_ref()) {
             return wire.clone();
         }
-        let mut values = inner.values().clone();
-        values.extend(inner.ip.map(|ip| (IP_VERSION.to_owned(), ip.into())));
+        let mut values = inner.read().values.clone();
+        values.extend(inner.ip.map(|ip| (IP_VERSION.to_owned(), IPS[usize::from(ip)].into())));
         let wire = json(&values);
-        inner.wire = Some(wire.clone());
-        wire
+        inner.read().wire.insert(wire).clone()
     }
 
     /// Whether they are still what came as these bytes, or were sent as them.
     pub(crate) fn is_wire(&mut self, json: &[u8]) -> bool {
-        self.0.get_mut().wire.as_deref() == Some(json)
+        self.0.get_mut().kept.as_ref().and_then(|kept| kept.wire.as_deref()) == Some(json)
     }
 
     /// Notes the kind of the client's address, as Go does with the handshake.
     #[doc(hidden)]
     pub fn set_ip_version(&self, v4: bool) {
         let mut inner = self.0.lock();
-        inner.values();
-        inner.ip = Some(IPS[usize::from(!v4)]);
-        inner.wire = None;
+        if inner.kept.is_some() {
+            inner.read().wire = None;
+        }
+        inner.ip = Some(u8::from(!v4));
     }
 
     fn change<R>(&self, f: impl FnOnce(&mut Map<String, Value>) -> R) -> R {
         let mut inner = self.0.lock();
-        let done = f(inner.values());
-        (inner.encoded, inner.wire) = (None, None);
-        done
+        let kept = inner.read();
+        (kept.encoded, kept.wire) = (None, None);
+        f(&mut kept.values)
     }
 }
 
 /// Takes Go's own value out.
-fn take_ip(values: &mut Map<String, Value>) -> Option<&'static str> {
-    let ip = IPS.into_iter().find(|ip| values.get(IP_VERSION).is_some_and(|value| value == ip))?;
+fn take_ip(values: &mut Map<String, Value>) -> Option<u8> {
+    let ip = IPS.iter().position(|ip| values.get(IP_VERSION).is_some_and(|value| value == ip))?;
     values.remove(IP_VERSION);
-    Some(ip)
+    Some(ip as u8)
 }
 
 /// A map of strings to JSON values always has a JSON form.

@@ -50,7 +50,7 @@ struct Inner {
     link: Arc<dyn Link>,
     uid: Mutex<Uid>,
     data: SessionData,
-    handshake: OnceLock<Box<HandshakeData>>,
+    handshake: OnceLock<Arc<HandshakeData>>,
     closed: Closed,
     on_close: Mutex<Vec<OnClose>>,
 }
@@ -166,10 +166,10 @@ impl Session {
         self.0.handshake.get().map(|data| &**data)
     }
 
-    /// Keeps what the client said. The first call counts.
-    pub fn set_handshake(&self, data: HandshakeData) {
+    /// Keeps what the client said, which many clients may share. The first call counts.
+    pub fn set_handshake(&self, data: impl Into<Arc<HandshakeData>>) {
         // A client may shake hands again until it acknowledges; its first words stand.
-        let _ = self.0.handshake.set(Box::new(data));
+        let _ = self.0.handshake.set(data.into());
     }
 
     /// Sends a message in JSON: [`push_as`](Self::push_as) with the JSON codec.

@@ -125,6 +125,14 @@ impl Machine {
     /// A [`Violation`]: the machine is closed, and so must the connection be.
     #[inline]
     pub fn packet(&mut self, kind: PacketKind) -> Result<Event, Violation> {
+        if kind == PacketKind::Data && self.phase == Phase::Working {
+            return Ok(Event::Message);
+        }
+        self.other_packet(kind)
+    }
+
+    /// Every packet but a message in its time.
+    fn other_packet(&mut self, kind: PacketKind) -> Result<Event, Violation> {
         let violation = match (self.phase, kind) {
             (Phase::Closed, _) => Violation::Closed,
             (Phase::Working, PacketKind::Data) => return Ok(Event::Message),

@@ -284,7 +284,7 @@ impl<'a> Message<'a> {
 ///
 /// To compress that body, note where it starts, call [`compress_tail`](super::compress_tail) and, when that says so,
 /// set [`COMPRESSED`] in the flags, which are the first byte written here.
-#[inline]
+#[inline(always)]
 pub fn response_head(out: &mut Vec<u8>, id: u64, error: bool) {
     out.push(MessageKind::Response.flags() | if error { ERROR } else { 0 });
     varint::encode(id, out);

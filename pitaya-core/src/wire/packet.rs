@@ -144,7 +144,7 @@ pub fn encode(kind: PacketKind, body: &[u8], out: &mut Vec<u8>) -> Result<(), Pa
 /// assert_eq!(out, [4, 0, 0, 5, 0x04, 0xac, 0x02, b'{', b'}']);
 /// # Ok::<(), pitaya_core::wire::PacketError>(())
 /// ```
-#[inline]
+#[inline(always)]
 pub fn open(out: &mut Vec<u8>, kind: PacketKind) -> usize {
     let at = out.len();
     out.extend_from_slice(&[kind as u8, 0, 0, 0]);

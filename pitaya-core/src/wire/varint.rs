@@ -28,6 +28,16 @@ pub enum VarintError {
 /// ```
 #[inline]
 pub fn decode(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
+    // The ids of a client that counts its requests.
+    match *bytes {
+        [low, ..] if low < 0x80 => Ok((low.into(), 1)),
+        [low, high, ..] if high < 0x80 => Ok((u64::from(low & 0x7f) | u64::from(high) << 7, 2)),
+        _ => decode_long(bytes),
+    }
+}
+
+#[inline(never)]
+fn decode_long(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(MAX_BYTES).enumerate() {
         // Nine bytes hold 63 bits: the tenth may add one.
@@ -43,8 +53,18 @@ pub fn decode(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
 }
 
 /// Appends `value` to `out` in as few bytes as it takes.
-#[inline]
-pub fn encode(mut value: u64, out: &mut Vec<u8>) {
+#[inline(always)]
+pub fn encode(value: u64, out: &mut Vec<u8>) {
+    match value {
+        0..0x80 => out.push(value as u8),
+        // At once: each push looks whether there is room.
+        0x80..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        _ => encode_long(value, out),
+    }
+}
+
+#[inline(never)]
+fn encode_long(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -20,7 +20,10 @@ pub(super) fn row(owner: &TokenStream, route: &Route) -> TokenStream {
     let (name, cx) = (at(method.ident.span()), context(method));
     let run = if method.is_async {
         let body = body(owner, method, quote!(&__this), &hand_over);
-        quote_spanned!(name=> later(|__this, #cx, #payload| async move { #body }))
+        match method.borrows() {
+            true => quote_spanned!(name=> later(|__this, #cx, #payload| async move { #body })),
+            false => quote_spanned!(name=> alone(|__this, #payload| async move { #body })),
+        }
     } else {
         let body = body(owner, method, quote!(__this), &hand_over);
         quote_spanned!(name=> sync(|__this, #cx, #payload| { #body }))

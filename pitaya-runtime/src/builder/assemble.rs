@@ -148,6 +148,7 @@ impl Builder {
             dictionary,
             welcome,
             validators: self.validators,
+            greetings: Default::default(),
             limits: message_limits,
             callbacks: self.callbacks,
             sessions,

@@ -46,6 +46,7 @@ struct Last {
 }
 
 /// What became of a message for another server.
+#[derive(Clone, Copy)]
 pub(super) enum Sent {
     /// It is on its way, or answered with an error.
     Done,

@@ -4,7 +4,9 @@
 //! runs the messages in order, takes the pushes that came from elsewhere, and writes everything at once. Handlers are
 //! polled in place; nothing is spawned for a message, and nothing is allocated while a client is idle.
 
+mod alike;
 mod backlog;
+mod calls;
 mod closing;
 mod elsewhere;
 mod forwarding;
@@ -23,6 +25,7 @@ use crate::agent::Agent;
 use crate::counters::count;
 use crate::limits::Spending;
 use crate::server::Server;
+use alike::Last;
 use backlog::Backlog;
 use closing::Closing;
 use forwarding::Forwarding;
@@ -61,8 +64,8 @@ pub(crate) struct Connection<S, F> {
     machine: Machine,
     /// Armed for the next beat, deadline or limit; never for a message.
     timer: Pin<Box<Sleep>>,
-    /// The last route and its entry: most clients repeat themselves. Empty before the first.
-    last: (Vec<u8>, u32),
+    /// The last route: most clients repeat themselves.
+    last: Option<Box<Last>>,
     /// The call or the handshake in progress: nothing else runs meanwhile.
     turn: Option<Turn>,
     /// What was read and has not run.
@@ -125,7 +128,7 @@ where
             stream,
             framing,
             machine,
-            last: (Vec::new(), 0),
+            last: None,
             turn: None,
             backlog: Backlog::default(),
             waiting: None,

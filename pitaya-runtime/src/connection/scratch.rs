@@ -28,7 +28,7 @@ pub(super) struct Work {
     pub(super) body: Vec<u8>,
     /// What became of messages, for the metrics.
     pub(super) tally: Tally,
-    places: Vec<Place>,
+    places: Box<[Place; PLACES]>,
 }
 
 impl Work {
@@ -50,7 +50,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
             wire: Vec::new(),
             body: Vec::new(),
             tally: Tally::default(),
-            places: (0..PLACES).map(|_| Place::default()).collect(),
+            places: Box::new(std::array::from_fn(|_| Place::default())),
         };
         Box::new(Scratch { read: vec![0; READ].into_boxed_slice(), packets: Vec::new(), work })
     });

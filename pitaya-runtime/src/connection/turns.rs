@@ -7,7 +7,7 @@ use crate::accept::Framing;
 use crate::call::{after, overdue, panicked};
 use crate::counters::count;
 use crate::handshake::Refusal;
-use crate::server::answer_overhead;
+use crate::server::{answer_overhead, seal_short};
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -56,7 +56,6 @@ where
     }
 
     /// Completes the answer that begins at `at`, behind what the handler pushed meanwhile.
-    #[inline]
     pub(super) fn finish(
         &mut self,
         work: &mut Work,
@@ -65,6 +64,16 @@ where
         outcome: Result<()>,
         context: Option<&Context>,
     ) -> Result<(), CloseReason> {
+        let plain = outcome.is_ok() && head.answers && !work.tally.is_on() && !self.server.pipeline.has_after();
+        if !plain || !seal_short(&mut work.out, at) {
+            self.finish_any(work, at, head, outcome, context);
+        }
+        if self.agent.outbox.is_dirty() { self.pushes_first(work, at) } else { Ok(()) }
+    }
+
+    /// The same for every outcome: steps after the call, errors, long answers, none at all.
+    #[inline(never)]
+    fn finish_any(&self, work: &mut Work, at: usize, head: Head, outcome: Result<()>, context: Option<&Context>) {
         let server = &*self.server;
         let pipeline = &server.pipeline;
         let outcome = if pipeline.has_after() && !pipeline.has_raw() && head.is_here() {
@@ -85,7 +94,6 @@ where
                 unheard(&self.agent, head.route, &error);
             }
         }
-        if self.agent.outbox.is_dirty() { self.pushes_first(work, at) } else { Ok(()) }
     }
 
     /// The outcome of a message, for the metrics.
@@ -97,7 +105,7 @@ where
         let since = work.tally.take_resumed();
         let tags = if meter.has_tags() { context.unwrap_or(&self.context).metric_tags() } else { None };
         if error.is_none() && since.is_none() && tags.is_none() {
-            work.tally.answered(head.route);
+            work.tally.answered(head.route, 1);
         } else {
             work.tally.special(meter, head.route, since, error, tags);
         }

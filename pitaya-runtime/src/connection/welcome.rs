@@ -34,7 +34,7 @@ where
             // This client cannot inflate.
             self.agent.compress.store(false, Relaxed);
         }
-        self.session.set_handshake(data);
+        self.session.set_handshake(self.server.greetings.share(data));
         if self.server.validators.is_empty() {
             return self.judged(Ok(()), work);
         }

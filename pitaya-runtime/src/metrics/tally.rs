@@ -70,21 +70,25 @@ impl Tally {
         self.runs.last_mut()
     }
 
-    /// A handler is called.
+    /// Handlers are called.
     #[inline]
-    pub(crate) fn began(&mut self, route: u32) {
+    pub(crate) fn began(&mut self, route: u32, calls: usize) {
         if self.is_on()
+            && calls > 0
             && let Some(run) = self.run(route)
         {
-            run.began += 1;
+            run.began += calls;
         }
     }
 
-    /// A message that came in this poll was answered well, by the last handler that was called.
+    /// Messages that came in this poll were answered well, by the last handlers that were called.
     #[inline]
-    pub(crate) fn answered(&mut self, route: u32) {
-        if let Some(run) = self.run(route) {
-            run.answered += 1;
+    pub(crate) fn answered(&mut self, route: u32, calls: usize) {
+        if self.is_on()
+            && calls > 0
+            && let Some(run) = self.run(route)
+        {
+            run.answered += calls;
         }
     }
 

@@ -65,6 +65,12 @@ impl Tracer {
         })))
     }
 
+    /// Whether any span may begin.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// A client's message that goes to a handler, here or elsewhere: a trace begins.
     #[inline]
     pub(crate) fn received(&self, session: &Session, route: &str, request: bool) -> Option<Span> {

@@ -13,6 +13,8 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
+/// A payload is unmasked in blocks of so many bytes.
+const BLOCK: usize = size_of::<u128>();
 /// The longest payload of a control frame.
 const CONTROL: usize = 125;
 
@@ -149,19 +151,19 @@ impl Head {
     }
 }
 
-/// Appends the payload in the clear, eight bytes at a time.
+/// Appends the payload in the clear.
 fn unmask(payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
-    let at = out.len();
+    let (at, end) = (out.len(), out.len() + payload.len());
     out.extend_from_slice(payload);
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (words, tail) = out[at..].as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    // No rest to be done byte by byte.
+    out.resize(at + payload.len().next_multiple_of(BLOCK), 0);
+    // The mask four times.
+    let wide = u128::from(u32::from_ne_bytes(mask)) * (u128::MAX / u128::from(u32::MAX));
+    let (blocks, _) = out[at..].as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        *block = (u128::from_ne_bytes(*block) ^ wide).to_ne_bytes();
     }
-    for (byte, mask) in tail.iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= mask;
-    }
+    out.truncate(end);
 }
 
 /// A message has whole packets in it, one or more: never a part of one.
@@ -189,16 +191,16 @@ fn check_close(payload: &[u8]) -> Result<(), CloseReason> {
     std::str::from_utf8(text).map(drop).map_err(|_| wrong("the reason of a close is not UTF-8"))
 }
 
+#[inline]
 fn head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {
-    out.push(FIN | opcode);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short), _) if short < 126 => out.push(short),
-        (_, Ok(length)) => {
-            out.push(126);
+    match u16::try_from(length) {
+        Ok(short @ 0..126) => out.extend_from_slice(&[FIN | opcode, short as u8]),
+        Ok(length) => {
+            out.extend_from_slice(&[FIN | opcode, 126]);
             out.extend_from_slice(&length.to_be_bytes());
         }
-        _ => {
-            out.push(127);
+        Err(_) => {
+            out.extend_from_slice(&[FIN | opcode, 127]);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

@@ -1,0 +1,158 @@
+//! Requests like the one before: most clients repeat themselves, and for a request that is like the last one nothing has
+//! to be looked up or decided again.
+//!
+//! What is done here is what [`message`](super::messages) and [`call`](super::calls) do, for a run of requests at once.
+//! Whatever is not quite such a request is left to them.
+
+use super::messages::Next;
+use super::turn::Head;
+use super::{Connection, FLUSH, Work};
+use crate::accept::Framing;
+use crate::agent::answer_head;
+use crate::server::{Server, seal_short};
+use pitaya_core::CloseReason;
+use pitaya_core::handler::{Kind, Route, Step};
+use pitaya_core::wire::packet::{HEADER, PacketKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{self, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The last message's route.
+pub(super) struct Last {
+    /// As the client writes it, behind its length.
+    wire: Box<[u8]>,
+    pub(super) number: u32,
+    pub(super) route: &'static Route,
+}
+
+impl Last {
+    pub(super) fn find(server: &Server, name: &[u8]) -> Option<Box<Self>> {
+        let number = server.registry.find(name)?;
+        let route = server.registry.entry(number)?.route();
+        // No route that can be found is longer than the wire can say.
+        let length = u8::try_from(name.len()).ok()?;
+        Some(Box::new(Self { wire: [&[length], name].concat().into(), number, route }))
+    }
+
+    #[inline]
+    pub(super) fn is(&self, name: &[u8]) -> bool {
+        self.wire.get(1..).is_some_and(|last| last == name)
+    }
+
+    /// Reads the packet at the start of `bytes` if it is a whole and plain request for this route, with an id of one or two
+    /// bytes: the id, the body, and the length of the packet.
+    #[inline]
+    fn read<'a>(&self, bytes: &'a [u8], limit: usize) -> Option<(u64, &'a [u8], usize)> {
+        const DATA: u8 = PacketKind::Data as u8;
+        let &[DATA, high, middle, low, 0, ..] = bytes else { return None };
+        let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+        if length > limit {
+            return None;
+        }
+        let (id, rest) = match bytes.get(HEADER + 1..HEADER + length)? {
+            [low @ 1..0x80, rest @ ..] => (u64::from(*low), rest),
+            [low, high @ 1..0x80, rest @ ..] => (u64::from(low & 0x7f) | u64::from(*high) << 7, rest),
+            _ => return None,
+        };
+        Some((id, rest.strip_prefix(&*self.wire)?, HEADER + length))
+    }
+}
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    /// Runs requests like the last one, as many as lie at the start of `bytes`. Returns how many bytes are done with, and
+    /// what becomes of the message behind them.
+    pub(super) fn run_alike(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        bytes: &[u8],
+        work: &mut Work,
+        messages: &mut u64,
+    ) -> Result<(usize, Next), CloseReason> {
+        let limit = self.packet_limit();
+        let (server, outbox) = (&*self.server, &self.agent.outbox);
+        // Nobody looks at single messages, and they all stay here.
+        let unseen = !F::GATED && self.spending.is_none() && !server.pipeline.is_staged() && !server.tracer.is_on();
+        let unmarked = server.meter.as_ref().is_none_or(|meter| !meter.has_tags());
+        let plain = unseen && unmarked && self.machine.working() && self.forwarding.is_none();
+        let Some(last) = self.last.as_ref().filter(|_| plain) else { return Ok((0, Next::Runs)) };
+        let Some(entry) = server.registry.entry(last.number) else { return Ok((0, Next::Runs)) };
+        if last.route.internal || last.route.kind == Kind::Notify {
+            return Ok((0, Next::Runs));
+        }
+        let context = &mut self.context;
+        let (out, place, tally) = work.parts(last.number);
+        let (mut used, mut answered) = (0, 0);
+        while self.budget > 0 && out.len() < FLUSH {
+            let Some((id, body, length)) = bytes.get(used..).and_then(|bytes| last.read(bytes, limit)) else { break };
+            self.budget -= 1;
+            *messages += 1;
+            used += length;
+            let at = answer_head(out, id);
+            context.enter(last.number, id);
+            let step = catch_unwind(AssertUnwindSafe(|| match entry.call(context, body, out, place) {
+                Step::Done(outcome) => Poll::Ready(outcome),
+                Step::Later => place.poll(cx, out),
+            }));
+            match step {
+                Ok(Poll::Ready(Ok(()))) if !outbox.is_dirty() && seal_short(out, at) => answered += 1,
+                step => {
+                    tally.began(last.number, answered + 1);
+                    tally.answered(last.number, answered);
+                    let (head, route) = (Head { id, route: last.number, answers: true }, last.route);
+                    let next = self.came_to(head, route, at, step, None, work)?;
+                    return Ok((used, next));
+                }
+            }
+        }
+        tally.began(last.number, answered);
+        tally.answered(last.number, answered);
+        Ok((used, Next::Runs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ROUTE: Route = Route::request("echo", 0);
+
+    fn last() -> Last {
+        Last { wire: Box::from(&b"\x03a.b"[..]), number: 0, route: &ROUTE }
+    }
+
+    #[test]
+    fn a_plain_request_for_the_same_route_is_read() {
+        assert_eq!(last().read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", 100), Some((7, &b"xy"[..], 12)));
+        assert_eq!(last().read(b"\x04\0\0\x08\0\x90\x4e\x03a.bx", 8), Some((10_000, &b"x"[..], 12)));
+        assert!(last().is(b"a.b") && !last().is(b"\x03a.b") && !last().is(b""));
+    }
+
+    #[test]
+    fn everything_else_is_not() {
+        for other in [
+            &b""[..],
+            b"\x04",
+            b"\x04\0\0\0",
+            b"\x04\0\0\0\0\x07\x03a.b",
+            b"\x04\0\0\x01\0\x07\x03a.b",
+            b"\x04\0\0\x06\0\x07\x03a.",
+            b"\x03\0\0\x06\0\x07\x03a.b",
+            // A notify, a code, a compressed body; id 0, id 0 in two bytes, a long id; another route, a longer one.
+            b"\x04\0\0\x06\x02\x07\x03a.b",
+            b"\x04\0\0\x06\x01\x07\x03a.b",
+            b"\x04\0\0\x06\x10\x07\x03a.b",
+            b"\x04\0\0\x06\0\0\x03a.b",
+            b"\x04\0\0\x07\0\x80\0\x03a.b",
+            b"\x04\0\0\x08\0\x80\x80\x01\x03a.b",
+            b"\x04\0\0\x06\0\x07\x03a.c",
+            b"\x04\0\0\x07\0\x07\x04a.bc",
+        ] {
+            assert_eq!(last().read(other, 100), None, "{other:?}");
+        }
+        assert_eq!(last().read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", 7), None, "longer than allowed");
+    }
+}
