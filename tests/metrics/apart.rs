@@ -10,9 +10,9 @@ async fn two_apps() {
     let two = serve(measured(Builder::new("lobby").handlers(Room).warn_unmounted(false))).await;
     let (first, second) = (connect(&one).await, connect(&two).await);
     for _ in 0..3 {
-        first.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+        first.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     }
-    second.request_raw("lobby.room.echo", &b"{}"[..]).await.unwrap();
+    second.request_raw("lobby.room.echo", &b"{}"[..]).await.expect("it works");
     for (app, kind, count) in [(&one, "game", 3.0), (&two, "lobby", 1.0)] {
         let scrape = Scrape::of(app);
         assert_eq!(scrape.values("serverType"), [kind]);

@@ -14,7 +14,7 @@ async fn ask(client: Client, route: impl Fn(usize) -> String) {
     for chunk in (0..MANY).collect::<Vec<_>>().chunks(50) {
         let asked = chunk.iter().map(|number| {
             let (client, route) = (client.clone(), route(*number));
-            async move { client.request_raw(&route, &b"{}"[..]).await.unwrap_err() }
+            async move { client.request_raw(&route, &b"{}"[..]).await.expect_err("refused") }
         });
         futures_util::future::join_all(asked).await;
     }
@@ -33,11 +33,11 @@ async fn routes_that_clients_invent_are_one() {
 async fn routes_that_clients_invent_of_other_servers_are_one() {
     let cluster = LocalCluster::default();
     let back = measured(Builder::new("back").local_cluster(&cluster).handlers(Room).warn_unmounted(false));
-    let back = back.build().unwrap();
-    back.start().await.unwrap();
+    let back = back.build().expect("it works");
+    back.start().await.expect("it works");
     let front = serve(measured(Builder::new("front").local_cluster(&cluster).warn_unmounted(false))).await;
     let client = connect(&front).await;
-    client.request_raw("back.room.echo", &b"{}"[..]).await.unwrap();
+    client.request_raw("back.room.echo", &b"{}"[..]).await.expect("it works");
     ask(client, |number| format!("back.made{number}.up")).await;
     let (front_saw, back_saw) = (Scrape::of(&front), Scrape::of(&back));
     assert_eq!(front_saw.values("route"), ["back.room.echo", "other"]);
@@ -54,7 +54,7 @@ async fn codes_beyond_the_bound_are_one() {
     let app = serve(game()).await;
     let client = connect(&app).await;
     for number in 0..100 {
-        client.request_json::<u8>("game.room.fail", &format!("GAME-{number}")).await.unwrap_err();
+        client.request_json::<u8>("game.room.fail", &format!("GAME-{number}")).await.expect_err("refused");
     }
     let scrape = eventually("all are reported", || {
         let scrape = Scrape::of(&app);

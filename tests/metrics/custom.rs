@@ -21,23 +21,23 @@ fn announced(builder: Builder) -> Builder {
 
 #[tokio::test]
 async fn all_four_are_shown() {
-    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().unwrap();
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
     let metrics = app.metrics();
-    metrics.count("sold", &[("thing", "hat"), ("kind", "red")], 2).unwrap();
-    metrics.count("sold", &[("kind", "red"), ("thing", "hat")], 1).unwrap();
-    metrics.gauge("stock", &[], 7.5).unwrap();
+    metrics.count("sold", &[("thing", "hat"), ("kind", "red")], 2).expect("it works");
+    metrics.count("sold", &[("kind", "red"), ("thing", "hat")], 1).expect("it works");
+    metrics.gauge("stock", &[], 7.5).expect("it works");
     for price in 1..=100 {
-        metrics.observe("price", &[], f64::from(price)).unwrap();
+        metrics.observe("price", &[], f64::from(price)).expect("it works");
     }
-    metrics.observe("visit", &[("who", "guest")], 3.0).unwrap();
-    metrics.observe("visit", &[("who", "guest")], 30.0).unwrap();
+    metrics.observe("visit", &[("who", "guest")], 3.0).expect("it works");
+    metrics.observe("visit", &[("who", "guest")], 30.0).expect("it works");
     let text = metrics.render();
     assert!(text.contains("# HELP pitaya_shop_sold sold things\n# TYPE pitaya_shop_sold counter\n"), "{text}");
     assert!(text.contains("# TYPE pitaya_shop_price summary\n") && text.contains("# TYPE pitaya_visit histogram\n"));
     let scrape = Scrape::parse(&text);
     assert_eq!(scrape.one("pitaya_shop_sold", &[("thing", "hat"), ("kind", "red")]), Some(3.0));
     assert_eq!(scrape.one("pitaya_shop_stock", &[]), Some(7.5));
-    let median = scrape.one("pitaya_shop_price", &[("quantile", "0.5")]).unwrap();
+    let median = scrape.one("pitaya_shop_price", &[("quantile", "0.5")]).expect("it works");
     assert!((median / 50.0 - 1.0).abs() < 0.01, "{median}");
     assert!(scrape.one("pitaya_shop_price", &[("quantile", "0.9")]).is_some());
     assert_eq!(scrape.one("pitaya_visit_bucket", &[("le", "1")]), Some(0.0));
@@ -49,9 +49,9 @@ async fn all_four_are_shown() {
 #[tokio::test]
 async fn what_was_not_announced_is_an_error() {
     // Also when nobody listens: a mistake shows in development.
-    let app = announced(Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0"))).build().unwrap();
+    let app = announced(Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0"))).build().expect("it works");
     let metrics = app.metrics();
-    let unknown = metrics.count("slod", &[], 1).unwrap_err();
+    let unknown = metrics.count("slod", &[], 1).expect_err("refused");
     assert_eq!(unknown, MetricError::Unknown("slod".to_owned()));
     assert_eq!(unknown.to_string(), "there is no metric `slod`: announce it under pitaya.metrics.custom");
     assert!(matches!(metrics.gauge("price", &[], 1.0), Err(MetricError::Kind { .. })));
@@ -64,9 +64,9 @@ async fn what_was_not_announced_is_an_error() {
 
 #[tokio::test]
 async fn label_values_are_bounded() {
-    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().unwrap();
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
     for number in 0..5_000 {
-        app.metrics().observe("visit", &[("who", &format!("player-{number}"))], 1.0).unwrap();
+        app.metrics().observe("visit", &[("who", &format!("player-{number}"))], 1.0).expect("it works");
     }
     let scrape = Scrape::of(&app);
     assert_eq!(scrape.all("pitaya_visit_count", &[]).len(), 1025);
@@ -78,7 +78,7 @@ fn names_that_cannot_be_are_told() {
     let problem = |metrics: serde_json::Value| {
         let keys = keys(&metrics);
         let built = measured(Builder::new("game")).acceptor(Tcp::bind("127.0.0.1:0"));
-        let error = built.configure(|c| c.metrics = keys).build().unwrap_err();
+        let error = built.configure(|c| c.metrics = keys).build().expect_err("refused");
         error.to_string()
     };
     let custom = |metric: serde_json::Value| problem(json!({ "custom": { "gauges": [metric] } }));
@@ -130,7 +130,7 @@ async fn several_recorders_hear_the_same() {
     let heard = [first.values.clone(), second.values.clone()];
     let app = serve(game().recorder(first).recorder(second)).await;
     let client = connect(&app).await;
-    client.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+    client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     for heard in heard {
         let key = eventually("it is recorded", || {
             let heard = heard.lock();

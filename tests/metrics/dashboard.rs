@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/metrics/");
 
 fn dashboard() -> Value {
-    let text = std::fs::read_to_string(format!("{FOLDER}dashboard.json")).unwrap();
+    let text = std::fs::read_to_string(format!("{FOLDER}dashboard.json")).expect("it works");
     serde_json::from_str(&text).expect("it is JSON")
 }
 
@@ -29,8 +29,9 @@ fn asked(query: &str) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn its_queries_name_families_and_labels_that_exist() {
-    let config = Config::load(format!("{FOLDER}config.toml")).unwrap().config;
-    let app = game().configure(|c| c.metrics = config.metrics).acceptor(Tcp::bind("127.0.0.1:0")).build().unwrap();
+    let config = Config::load(format!("{FOLDER}config.toml")).expect("it works").config;
+    let app =
+        game().configure(|c| c.metrics = config.metrics).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
     let mut known = HashMap::new();
     for family in app.metrics().families() {
         let suffixes: &[&str] = match family.kind {
@@ -44,9 +45,9 @@ fn its_queries_name_families_and_labels_that_exist() {
     }
     let dashboard = dashboard();
     let mut names = BTreeSet::new();
-    for panel in dashboard["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().unwrap() {
-            let query = target["expr"].as_str().unwrap();
+    for panel in dashboard["panels"].as_array().expect("it works") {
+        for target in panel["targets"].as_array().expect("it works") {
+            let query = target["expr"].as_str().expect("it works");
             let asked = asked(query);
             assert!(!asked.is_empty(), "{query}");
             for (name, labels) in asked {
@@ -65,15 +66,15 @@ fn its_queries_name_families_and_labels_that_exist() {
 #[test]
 fn it_loads_without_edits() {
     let dashboard = dashboard();
-    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let variables = dashboard["templating"]["list"].as_array().expect("it works");
     assert!(
         variables.iter().any(|v| v["type"] == "datasource" && v["name"] == "datasource" && v["query"] == "prometheus")
     );
     assert!(dashboard.get("__inputs").is_none(), "nothing to be filled in");
     let mut ids = BTreeSet::new();
-    for panel in dashboard["panels"].as_array().unwrap() {
-        assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels with one id");
-        let targets = panel["targets"].as_array().unwrap().iter();
+    for panel in dashboard["panels"].as_array().expect("it works") {
+        assert!(ids.insert(panel["id"].as_u64().expect("it works")), "two panels with one id");
+        let targets = panel["targets"].as_array().expect("it works").iter();
         for source in targets.chain([panel]).map(|asks| &asks["datasource"]["uid"]) {
             assert_eq!(source, "${datasource}");
         }
@@ -83,7 +84,7 @@ fn it_loads_without_edits() {
 #[test]
 fn the_configuration_of_the_example_is_one() {
     // As `keys` reads files too: both know the same names.
-    let config = Config::load(format!("{FOLDER}config.toml")).unwrap();
+    let config = Config::load(format!("{FOLDER}config.toml")).expect("it works");
     assert!(config.warnings.is_empty() && config.config.metrics.prometheus.enabled);
     assert_ne!(config.config.metrics, keys(&serde_json::json!({})));
 }

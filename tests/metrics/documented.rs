@@ -17,7 +17,7 @@ fn row(family: &Family) -> String {
 #[test]
 fn all_metrics_are_listed() {
     // With brokers, whose transport counts too. Nothing is connected before the start.
-    let app = Builder::new("game").clustered().acceptor(Tcp::bind("127.0.0.1:0")).build().unwrap();
+    let app = Builder::new("game").clustered().acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
     let mut table = String::from("| Prometheus | type | labels | StatsD | meaning |\n|---|---|---|---|---|\n");
     for family in app.metrics().families() {
         let _ = write!(table, "{}", row(family));
@@ -27,7 +27,7 @@ fn all_metrics_are_listed() {
     let (_, after) = rest.split_once(END).expect("the end of the table");
     let expected = format!("{before}{BEGIN}\n{table}\n{END}{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PATH, expected).unwrap();
+        std::fs::write(PATH, expected).expect("it works");
     } else {
         assert!(text == expected, "docs/metrics.md is not up to date: run this test with UPDATE_DOCS=1");
     }

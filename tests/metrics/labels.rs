@@ -46,13 +46,13 @@ fn phone(cx: &mut Context, _: &mut (dyn Any + Send)) -> Result<()> {
 #[tokio::test]
 async fn what_a_request_sets_travels_with_its_calls() {
     let cluster = LocalCluster::default();
-    let bank = labelled(Builder::new("bank").local_cluster(&cluster).remotes(Bank)).build().unwrap();
-    bank.start().await.unwrap();
+    let bank = labelled(Builder::new("bank").local_cluster(&cluster).remotes(Bank)).build().expect("it works");
+    bank.start().await.expect("it works");
     let shop = labelled(Builder::new("shop").local_cluster(&cluster).handlers(Shop).handlers(Room).before(phone));
     let shop = serve(shop).await;
     let client = connect(&shop).await;
-    client.request_json::<u32>("shop.shop.buy", &7).await.unwrap();
-    client.request_raw("shop.nothing.here", &b"{}"[..]).await.unwrap_err();
+    client.request_json::<u32>("shop.shop.buy", &7).await.expect("it works");
+    client.request_raw("shop.nothing.here", &b"{}"[..]).await.expect_err("refused");
 
     let scrape = Scrape::of(&shop);
     let set = [("platform", "phone"), ("build", "0"), ("game", "chess"), ("zone", "eu"), ("status", "ok")];

@@ -44,13 +44,13 @@ fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 #[tokio::test]
 async fn it_scrapes_and_answers_a_query() {
     let (_example, target) = example();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it works");
     let config = folder.path().join("prometheus.yml");
     let text = format!(
         "scrape_configs:\n  - job_name: pitaya\n    scrape_interval: 250ms\n    scrape_timeout: 250ms\n    static_configs: [{{ targets: [\"{target}\"] }}]\n"
     );
-    std::fs::write(&config, text).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    std::fs::write(&config, text).expect("it works");
+    let port = TcpListener::bind("127.0.0.1:0").expect("it works").local_addr().expect("it works");
     let mut command = Command::new("prometheus");
     command.arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
@@ -75,7 +75,7 @@ async fn it_scrapes_and_answers_a_query() {
     ] {
         assert_eq!(metric[label], value, "{metric}");
     }
-    let value: f64 = result[0]["value"][1].as_str().unwrap().parse().unwrap();
+    let value: f64 = result[0]["value"][1].as_str().expect("it works").parse().expect("it works");
     assert!(value > 100.0, "{value} ns");
     eventually("and the example's own", || ask("pitaya_arena_shots_bucket")).await;
 }
@@ -108,9 +108,10 @@ async fn its_linter_complains_of_gos_names_alone() {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("promtool is installed: tests/run does it");
-    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it works");
+    let output = child.wait_with_output().expect("it works");
+    let said =
+        String::from_utf8(output.stderr).expect("it works") + &String::from_utf8(output.stdout).expect("it works");
     // 3 says that it read everything and has advice; a text that it cannot read is 1.
     assert!([Some(0), Some(3)].contains(&output.status.code()), "{said}\n{text}");
     let others: Vec<_> = said.lines().filter(|line| !is_of_go(line)).collect();

@@ -13,14 +13,14 @@ async fn a_forwarded_message_is_measured_at_both_ends() {
     let cluster = LocalCluster::default();
     let gate = Arc::new(Notify::new());
     let back = Builder::new("back").local_cluster(&cluster).handlers(Room).state(Gate(gate.clone()));
-    let back = measured(back.warn_unmounted(false).configure(|c| c.limits.calls = 77)).build().unwrap();
-    back.start().await.unwrap();
+    let back = measured(back.warn_unmounted(false).configure(|c| c.limits.calls = 77)).build().expect("it works");
+    back.start().await.expect("it works");
     let front = serve(measured(Builder::new("front").local_cluster(&cluster).warn_unmounted(false))).await;
     let client = Arc::new(connect(&front).await);
     for _ in 0..5 {
-        client.request_raw("back.room.echo", &b"{}"[..]).await.unwrap();
+        client.request_raw("back.room.echo", &b"{}"[..]).await.expect("it works");
     }
-    client.request_json::<u8>("back.room.fail", "GAME-1").await.unwrap_err();
+    client.request_json::<u8>("back.room.fail", "GAME-1").await.expect_err("refused");
 
     let ok = [("route", "back.room.echo"), ("status", "ok"), ("code", "")];
     let front_saw = Scrape::of(&front);
@@ -38,7 +38,8 @@ async fn a_forwarded_message_is_measured_at_both_ends() {
     assert_eq!(front_saw.one("pitaya_acceptor_connected_clients", &[]), Some(1.0));
     let pool = |name, pool| back_saw.one(name, &[("pool", pool)]);
     assert_eq!(pool("pitaya_worker_pool_total_workers", "rpc_server_remote"), Some(77.0));
-    let free = back_saw.one("pitaya_channel_channel_capacity_sum", &[("channel", "rpc_server_calls")]).unwrap();
+    let free =
+        back_saw.one("pitaya_channel_channel_capacity_sum", &[("channel", "rpc_server_calls")]).expect("it works");
     assert!(free >= 77.0 && free % 77.0 == 0.0, "{free}");
 
     // A turn in progress is a busy worker.
@@ -50,7 +51,7 @@ async fn a_forwarded_message_is_measured_at_both_ends() {
     })
     .await;
     gate.notify_one();
-    waits.await.unwrap().unwrap();
+    waits.await.expect("it works").expect("it works");
     back.shutdown().await;
     let gone = || Scrape::of(&front).one("pitaya_service_discovery_count_servers", &[("type", "back")]) == Some(0.0);
     eventually("nobody of the type is left", || gone().then_some(())).await;

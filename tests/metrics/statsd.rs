@@ -7,8 +7,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 async fn listen(rate: f64) -> (Lines, Builder) {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let host = socket.local_addr().unwrap().to_string();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("it works");
+    let host = socket.local_addr().expect("it works").to_string();
     let keys = keys(&json!({
         "period": "50ms",
         "constlabels": { "zone": "e|u" },
@@ -36,7 +36,7 @@ impl Lines {
             let Ok(length) = timeout_at(end, self.socket.recv(&mut buffer)).await else {
                 panic!("no such line among {:#?}", self.seen);
             };
-            let text = std::str::from_utf8(&buffer[..length.unwrap()]).unwrap();
+            let text = std::str::from_utf8(&buffer[..length.expect("it works")]).expect("it works");
             assert!(text.len() <= 1432, "a datagram fits a frame: {}", text.len());
             self.seen.extend(text.lines().map(str::to_owned));
         }
@@ -50,12 +50,12 @@ async fn every_kind_of_line() {
     let gauge = socket.line(|line| line.starts_with("my.connected_clients:")).await;
     assert_eq!(gauge, "my.connected_clients:0|g|#serverType:game,zone:e_u");
     let client = connect(&app).await;
-    client.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+    client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     let time = socket.line(|line| line.starts_with("my.response_time_ns:")).await;
-    let (value, rest) = time["my.response_time_ns:".len()..].split_once('|').unwrap();
-    assert!((100.0..10e9).contains(&value.parse::<f64>().unwrap()), "nanoseconds, as from Go: {time}");
+    let (value, rest) = time["my.response_time_ns:".len()..].split_once('|').expect("it works");
+    assert!((100.0..10e9).contains(&value.parse::<f64>().expect("it works")), "nanoseconds, as from Go: {time}");
     assert_eq!(rest, "ms|#serverType:game,zone:e_u,route:game.room.echo,status:ok,type:handler");
-    app.metrics().count("sold", &[("thing", "a|b#c")], 3).unwrap();
+    app.metrics().count("sold", &[("thing", "a|b#c")], 3).expect("it works");
     let count = socket.line(|line| line.starts_with("my.sold:")).await;
     assert_eq!(count, "my.sold:3|c|#serverType:game,zone:e_u,thing:a_b_c");
     let own = socket.line(|line| line.starts_with("my.server_messages_total:")).await;
@@ -71,9 +71,9 @@ async fn a_share_of_the_values_says_so() {
     let (mut socket, builder) = listen(0.5).await;
     let app = serve(builder).await;
     for _ in 0..64 {
-        app.metrics().count("sold", &[("thing", "hat")], 1).unwrap();
+        app.metrics().count("sold", &[("thing", "hat")], 1).expect("it works");
     }
-    app.metrics().count("sold", &[("thing", "end")], 1).unwrap();
+    app.metrics().count("sold", &[("thing", "end")], 1).expect("it works");
     let sold = socket.line(|line| line.starts_with("my.sold:1|c|@0.5|#")).await;
     assert!(sold.ends_with("thing:hat") || sold.ends_with("thing:end"));
 }
@@ -90,7 +90,7 @@ async fn nobody_there_is_no_harm() {
     .await;
     let client = connect(&app).await;
     for _ in 0..100 {
-        client.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+        client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     }
     let dropped = || crate::text::Scrape::of(&app).one("pitaya_statsd_dropped_bytes_total", &[]).unwrap_or(0.0) > 0.0;
     crate::game::eventually("what was not sent is counted", || dropped().then_some(())).await;

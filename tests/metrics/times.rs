@@ -14,13 +14,13 @@ async fn each_message_is_counted_by_route_and_outcome() {
     let app = serve(game().configure(|c| c.metrics.histograms = true)).await;
     let client = connect(&app).await;
     for _ in 0..20 {
-        client.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+        client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     }
     for code in ["GAME-1", "GAME-1", "PIT-400"] {
-        client.request_json::<u8>("game.room.fail", code).await.unwrap_err();
+        client.request_json::<u8>("game.room.fail", code).await.expect_err("refused");
     }
-    client.request_raw("game.nowhere.at", &b"{}"[..]).await.unwrap_err();
-    client.notify_raw("game.room.note", &b"{}"[..]).await.unwrap();
+    client.request_raw("game.nowhere.at", &b"{}"[..]).await.expect_err("refused");
+    client.notify_raw("game.room.note", &b"{}"[..]).await.expect("it works");
     let note = |scrape: &Scrape| scrape.one(COUNT, &[("route", "game.room.note")]) == Some(1.0);
     let scrape = eventually("the notify", || Some(Scrape::of(&app)).filter(note)).await;
 
@@ -37,10 +37,11 @@ async fn each_message_is_counted_by_route_and_outcome() {
     assert_eq!(scrape.one(delays, &[("route", "game.room.echo"), ("type", "local")]), Some(20.0));
     // A quantile lies within what one request can have taken.
     let echo = [("route", "game.room.echo"), ("status", "ok")];
-    let quantile = scrape.one("pitaya_handler_response_time_ns", &[echo[0], echo[1], ("quantile", "0.99")]).unwrap();
+    let quantile =
+        scrape.one("pitaya_handler_response_time_ns", &[echo[0], echo[1], ("quantile", "0.99")]).expect("it works");
     assert!((100.0..1e9).contains(&quantile), "{quantile}");
     assert_eq!(scrape.one("pitaya_acceptor_connected_clients", &[]), Some(1.0));
-    assert!(scrape.one("pitaya_server_messages_total", &[]).unwrap() >= 24.0);
+    assert!(scrape.one("pitaya_server_messages_total", &[]).expect("it works") >= 24.0);
     app.shutdown().await;
     let end = Scrape::of(&app);
     assert_eq!(end.one("pitaya_server_closed_total", &[("reason", "shutdown")]), Some(1.0));
@@ -59,8 +60,8 @@ async fn a_turn_that_waits_takes_its_time_and_delays_the_next() {
     // The one behind is read and waits; there is no event for it, so it gets the time.
     tokio::time::sleep(Duration::from_millis(60)).await;
     gate.notify_one();
-    waits.await.unwrap().unwrap();
-    behind.await.unwrap().unwrap();
+    waits.await.expect("it works").expect("it works");
+    behind.await.expect("it works").expect("it works");
     let most = begun.elapsed().as_nanos() as f64;
     let found = eventually("both are reported", || {
         let scrape = Scrape::of(&app);
@@ -77,7 +78,7 @@ async fn a_turn_that_waits_takes_its_time_and_delays_the_next() {
 async fn nothing_is_shown_unless_it_is_asked_for() {
     let app = serve(Builder::new("game").handlers(crate::game::Room).warn_unmounted(false)).await;
     let client = connect(&app).await;
-    client.request_raw("game.room.echo", &b"{}"[..]).await.unwrap();
+    client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     assert_eq!(app.metrics().render(), "");
     assert!(app.admin_address().is_none());
 }

@@ -80,7 +80,7 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
         Ok(RpcType::Sys) => {
             let kind = metadata::text(&metadata, metadata::PEER_SERVICE).unwrap_or_default();
             let frontend = Arc::new(Peer { id: request.frontend_id.into(), kind: kind.into() });
-            own.callee.messages(forwarded(hub, request.session, msg, frontend, metadata, reply, deadline));
+            own.callee.messages(forwarded(hub, request.session, &msg, frontend, metadata, reply, deadline));
         }
         Err(_) => return Err(Error::bad_request("invalid rpc type").with("route", msg.route)),
     }
@@ -95,7 +95,7 @@ fn caller(metadata: &Metadata) -> Option<Peer> {
 fn forwarded(
     hub: &Arc<Hub>,
     session: Option<Session>,
-    msg: Msg,
+    msg: &Msg,
     frontend: Arc<Peer>,
     metadata: Metadata,
     reply: Option<Subject>,
