@@ -125,8 +125,8 @@ impl Work {
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         self.shard.waker.register(cx.waker());
         self.work(cx);
-        self.outlets.flush();
         self.server.counters.received.fetch_add(std::mem::take(&mut self.begun) as u64, Relaxed);
+        self.outlets.flush();
         self.load.fetch_sub(std::mem::take(&mut self.done), Relaxed);
         if self.arrived.is_empty() && self.pending.is_empty() {
             self.token = None;
