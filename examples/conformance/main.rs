@@ -60,10 +60,11 @@ fn accept(builder: Builder, way: &str, address: String, flags: &Flags) -> Result
     };
     Ok(match way {
         "tcp" => builder.acceptor(tcp),
+        "proxy" => builder.acceptor(tcp.proxy_protocol(true)),
         "tls" => builder.acceptor(tls(tcp)),
         "ws" => builder.acceptor(WebSocket::over(tcp)),
         "wss" => builder.acceptor(WebSocket::over(tls(tcp))),
-        other => return Err(format!("-ways {other}: tcp, tls, ws or wss")),
+        other => return Err(format!("-ways {other}: tcp, proxy, tls, ws or wss")),
     })
 }
 

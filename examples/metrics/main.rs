@@ -36,11 +36,11 @@ impl Arena {
     /// Counts a round. The names are those of `config.toml`.
     pub async fn play(&self, metrics: &Metrics, round: Round) -> Result<u32> {
         if round.hits > round.shots {
-            metrics.count("rounds", &[("outcome", "refused")], 1)?;
+            metrics.count("rounds_total", &[("outcome", "refused")], 1)?;
             return Err(Error::new("ARENA-1", "more hits than shots"));
         }
         let points = round.hits * 10;
-        metrics.count("rounds", &[("outcome", if points > 0 { "hit" } else { "missed" })], 1)?;
+        metrics.count("rounds_total", &[("outcome", if points > 0 { "hit" } else { "missed" })], 1)?;
         metrics.observe("points", &[], f64::from(points))?;
         metrics.observe("shots", &[], f64::from(round.shots))?;
         let mut record = self.record.lock();

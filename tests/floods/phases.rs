@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep_until};
 pub const TCP: usize = 0;
 pub const TLS: usize = 1;
 pub const WS: usize = 2;
-pub const WAYS: &str = "tcp,tls,ws";
+pub const PROXIED: usize = 3;
+pub const WAYS: &str = "tcp,tls,ws,proxy";
 
 /// One phase.
 pub struct Phase {
@@ -51,6 +52,8 @@ pub fn phases() -> Vec<Phase> {
     };
     vec![
         phase("TCP, nothing sent", TCP, b"", false, &handshake, 4.0),
+        phase("PROXY header, nothing sent", PROXIED, b"", false, b"PROXY TCP4 203.0.113.7", 4.0),
+        phase("PROXY header, half of it", PROXIED, b"PROXY TCP4 203.0.", false, b"113.7 192.0.2.1 56", 4.0),
         phase("TLS, nothing sent", TLS, b"", false, &hello, 24.0),
         phase("TLS, half a hello", TLS, first, false, rest, 24.0),
         phase(
@@ -96,6 +99,7 @@ pub fn serve(env: &[(&str, &str)]) -> Server {
     let (certificate, key) = pitaya_tests::certificates::Pair::localhost().write(folder.path());
     let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
     let mut all = vec![("PITAYA_ACCEPTOR_TLS_CERTIFICATE", &*certificate), ("PITAYA_ACCEPTOR_TLS_KEY", &*key)];
+    all.push(("PITAYA_ACCEPTOR_TRUSTEDPROXIES", "127.0.0.0/8"));
     all.extend(env);
     Server { process: Conformance::start(&["-ways", WAYS], &all), _folder: folder }
 }
