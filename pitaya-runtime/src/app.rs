@@ -1,6 +1,7 @@
 //! A running app, and the handle to it.
 
 mod health;
+mod push;
 mod reload;
 mod stop;
 
@@ -12,17 +13,14 @@ use crate::counters::Counts;
 use crate::groups::Groups;
 use crate::metrics::Metrics;
 use crate::modules::{Module, Modules};
-use crate::push::PushError;
 use crate::server::Server;
 use crate::sessions::Sessions;
 use crate::timers::Timers;
 use crate::users::Users;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Callee, DiscoveryError, ServerInfo};
-use pitaya_core::codec::Writes;
 use pitaya_core::describe::Description;
 use pitaya_core::registry::{Moment, Registry};
-use pitaya_core::session::Push;
 use pitaya_core::wire::Dictionary;
 use pitaya_core::{AppEvent, BoxFuture, Error, Result, Rpc, State};
 use std::io;
@@ -349,54 +347,6 @@ impl App {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
-    }
-
-    /// Pushes a message in JSON to these users, if they are here: [`push_as`](Self::push_as). [`users`](Self::users)
-    /// reaches those of other servers.
-    ///
-    /// # Errors
-    /// As for [`push_as`](Self::push_as).
-    pub fn push<T: ?Sized>(&self, route: &str, message: &T, uids: &[impl AsRef<str>]) -> Result<(), PushError>
-    where
-        (pitaya_core::Json,): Writes<T>,
-    {
-        self.push_as::<(pitaya_core::Json,), T>(route, message, uids)
-    }
-
-    /// Encodes a message once, with the one of these codecs that the app speaks, and pushes it to these users.
-    ///
-    /// # Errors
-    /// [`PushError`] when the message cannot be written, or with the uids that are not here or too slow.
-    pub fn push_as<Cs: Writes<T>, T: ?Sized>(
-        &self,
-        route: &str,
-        message: &T,
-        uids: &[impl AsRef<str>],
-    ) -> Result<(), PushError> {
-        let push = Push::new::<Cs, T>(self.0.server.serializer.name(), route, message)?;
-        self.push_encoded(&push, uids)
-    }
-
-    /// Pushes an encoded message to these users.
-    ///
-    /// # Errors
-    /// With the uids that are not here or too slow.
-    pub fn push_encoded(&self, push: &Push, uids: &[impl AsRef<str>]) -> Result<(), PushError> {
-        self.each(uids, |session| session.send(push).is_ok())
-    }
-
-    /// Kicks these users.
-    ///
-    /// # Errors
-    /// With the uids that are not here.
-    pub fn kick(&self, uids: &[impl AsRef<str>]) -> Result<(), PushError> {
-        self.each(uids, |session| session.kick().is_ok())
-    }
-
-    fn each(&self, uids: &[impl AsRef<str>], reached: impl Fn(&pitaya_core::Session) -> bool) -> Result<(), PushError> {
-        let missed = |uid: &&str| !self.sessions().by_uid(uid).is_some_and(|session| reached(&session));
-        let failed: Vec<String> = uids.iter().map(AsRef::as_ref).filter(missed).map(str::to_owned).collect();
-        if failed.is_empty() { Ok(()) } else { Err(PushError::Unreached(failed)) }
     }
 }
 
