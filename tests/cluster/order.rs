@@ -99,6 +99,41 @@ async fn pushes_come_before_answers(world: World, sessions: u64, requests: u64) 
     tasks.join_all().await;
 }
 
+/// Takes its time, and the thread's.
+struct Busy {
+    begun: AtomicU64,
+}
+
+#[handler]
+impl Busy {
+    pub fn work(&self, raw: Raw) -> Raw {
+        self.begun.fetch_add(1, Relaxed);
+        std::thread::sleep(Duration::from_millis(5));
+        raw
+    }
+}
+
+/// Answers go out together, but not when that would make somebody wait for what others take.
+async fn an_answer_does_not_wait_for_long_handlers_behind_it(world: World) {
+    const REQUESTS: u64 = 48;
+    let busy = Arc::new(Busy { begun: AtomicU64::new(0) });
+    let back = world.backend("game", "back", |b| b.shared_handlers(busy.clone())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let client = connect(&front).await;
+    let requests = (1..=REQUESTS).map(|number| {
+        let (client, busy) = (&client, &busy);
+        async move {
+            client.request_raw("game.busy.work", number.to_string()).await.expect("answered");
+            (number, busy.begun.load(Relaxed))
+        }
+    });
+    let seen = futures_util::future::join_all(requests).await;
+    // Each of them has a way to go, with others on the same threads.
+    let late = seen.iter().filter(|(number, begun)| (20..28).contains(number) && *begun == REQUESTS);
+    assert_eq!(late.count(), 0, "{seen:?}");
+}
+
 async fn numbers_rise_strictly(world: World) {
     numbers_rise(world, 100, if long() { 10_000 } else { 1_000 }).await;
 }
@@ -145,6 +180,7 @@ async fn requests_of_a_session_are_pipelined(world: World) {
 
 crate::world::in_every_world! {
     requests_of_a_session_are_pipelined,
+    an_answer_does_not_wait_for_long_handlers_behind_it,
     numbers_rise_strictly,
     pushes_come_before_their_answer,
 }

@@ -27,8 +27,11 @@ pub(super) type Key = (u64, i64);
 /// So many messages begin in one poll: other tasks have their turn too.
 const BATCH: usize = 256;
 
-/// So many messages begin between two looks at the clock.
+/// So many messages begin between two looks at the clock, and their answers go out together.
 const CLOCK: usize = 16;
+
+/// What takes longer than this between two looks is slow: the next ones begin in polls of their own.
+const LONG: Duration = Duration::from_micros(300);
 
 /// How often messages that nobody waits for any more are looked for behind turns that take long.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -87,6 +90,7 @@ impl Shard {
             outlets: Outlets::default(),
             begun: 0,
             done: 0,
+            slow: false,
             now: now(),
             token: None,
             sweep: interval_at(Instant::now() + SWEEP, SWEEP),
@@ -116,6 +120,8 @@ struct Work {
     begun: usize,
     done: usize,
     now: std::time::Instant,
+    /// Whether the last of them took long.
+    slow: bool,
     /// Held while there is something to do: the app waits for it when it stops.
     token: Option<TaskTrackerToken>,
     sweep: Interval,
@@ -183,8 +189,19 @@ impl Work {
             } else if let Some(ended) = self.run(cx, key, &from, &letter) {
                 self.workplace.keep(ended);
             }
+            if self.slow {
+                // Others on this thread have their turn, whoever carries the answer among them.
+                *budget = 0;
+            }
         }
         true
+    }
+
+    /// Looks at the clock, and sends what is answered. The first look of a poll says nothing of the time between two.
+    fn look(&mut self) {
+        let before = std::mem::replace(&mut self.now, now());
+        self.slow = self.begun > 0 && self.now - before > LONG;
+        self.outlets.flush();
     }
 
     /// Takes over what has arrived.
@@ -237,8 +254,8 @@ impl Work {
         from: &Arc<Source>,
         letter: &Letter<&[u8]>,
     ) -> Option<Ended> {
-        if self.begun.is_multiple_of(CLOCK) {
-            self.now = now();
+        if self.begun < 2 || self.begun.is_multiple_of(CLOCK) {
+            self.look();
         }
         self.begun += 1;
         match begin(&self.server, &mut self.workplace, cx, from, letter, self.now) {
