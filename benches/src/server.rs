@@ -78,7 +78,7 @@ impl Bench {
     pub fn path(&self, program: Program) -> PathBuf {
         match program {
             Program::Bare(_) => self.bin.join("baseline"),
-            Program::Project => self.bin.join("examples/conformance"),
+            Program::Project | Program::Metered => self.bin.join("examples/conformance"),
         }
     }
 
@@ -103,7 +103,11 @@ impl Bench {
         command.arg(self.path(program));
         match program {
             Program::Bare(mode) => command.arg(mode).arg(addr.to_string()),
-            Program::Project => {
+            Program::Project | Program::Metered => {
+                if program == Program::Metered {
+                    command.env("PITAYA_METRICS_PROMETHEUS_ENABLED", "true");
+                    command.env("PITAYA_METRICS_PROMETHEUS_PORT", free_port()?.port().to_string());
+                }
                 command.args(["-standalone", "-type", "connector", "-frontend=true", "-serializer", "json"]);
                 command.args(web_socket.then_some("-ws")).args(["-addr", &addr.to_string()])
             }

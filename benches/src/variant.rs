@@ -16,6 +16,8 @@ pub enum Program {
     Bare(&'static str),
     /// The conformance example: the framework with everything on.
     Project,
+    /// The same with Prometheus switched on.
+    Metered,
 }
 
 /// One row of the table.
@@ -46,6 +48,10 @@ pub const VARIANTS: &[Variant] = &[
     bare("echo",    "bare tokio echo",              "raw",  false, None),
     bare("lean",    "the same, no buffers held",    "raw",  false, Some("echo")),
     ours("sync",    "sync raw handler",             "connector.room.join", "raw",  false, "echo", Some(1.2)),
+    Variant {
+        program: Program::Metered,
+        ..ours("metered", "the same, Prometheus on", "connector.room.join", "raw", false, "sync", Some(1.08))
+    },
     ours("async",   "async raw handler",            "connector.room.echo", "raw",  false, "echo", Some(1.45)),
     bare("json",    "bare tokio + serde_json echo", "json", false, None),
     ours("typed",   "async typed JSON handler",     "connector.room.move", "json", false, "json", Some(1.3)),

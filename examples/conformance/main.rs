@@ -17,9 +17,8 @@ use pitaya_runtime::prelude::*;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
+fn main() -> ExitCode {
+    match pitaya_runtime::runtime().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("conformance: {e}");

@@ -56,6 +56,7 @@ mod modules;
 mod outbox;
 mod push;
 mod quota;
+mod runtime;
 mod server;
 mod sessions;
 mod settings;
@@ -80,6 +81,7 @@ pub use modules::Module;
 pub use pitaya_core::*;
 pub use pitaya_macros::{handler, remote};
 pub use push::PushError;
+pub use runtime::runtime;
 pub use sessions::Sessions;
 pub use users::Users;
 

@@ -11,6 +11,7 @@ mod compression;
 mod dictionary;
 mod docs;
 mod drain;
+mod fairness;
 mod groups;
 mod handshake;
 mod isolation;

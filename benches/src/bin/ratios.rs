@@ -196,7 +196,7 @@ impl Session {
             drop(server);
             let calls = wait_for_summary(&summary)?;
             let per_msg = calls as f64 / report.answers.max(1) as f64;
-            let ours = variant.program == Program::Project;
+            let ours = !matches!(variant.program, Program::Bare(_));
             let bound = (ours && (self.conns, self.depth) == (CONNS, DEPTH)).then_some(MAX_SYSCALLS);
             if report.errors > 0 {
                 self.broken.push(format!("{}: {} failures under strace", variant.name, report.errors));
