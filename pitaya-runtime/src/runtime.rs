@@ -11,7 +11,8 @@ const SHARED: u32 = 2;
 /// A worker of tokio's has 256 places for tasks that are ready; what exceeds them goes to a queue of all workers, of which
 /// a busy worker takes one task in about ten. With more ready clients than places, most wait there while the others are
 /// served again and again: the median is as good as ever, and the slowest per cent waits ten times as long. Here a worker
-/// takes from either queue in turn. What it costs lies within a few per cent, and only while that queue is not empty.
+/// takes from either queue in turn. It costs up to a tenth of the CPU, and only while that queue is not empty: with so many
+/// clients served at once that each of them finds caches cold.
 ///
 /// Workers are as many as the machine has cores, or `TOKIO_WORKER_THREADS`. Whatever else is to be set can be set.
 ///
