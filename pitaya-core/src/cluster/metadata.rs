@@ -28,6 +28,19 @@ pub fn encode(values: &Metadata, id: &str, kind: &str, timeout: Duration) -> Vec
     serde_json::to_vec(&all).unwrap_or_else(|_| b"{}".to_vec())
 }
 
+/// The bytes of what one call says beside what all calls of its sender do: no more than these constants, and who sends it
+/// and how long that waits. `None` where there is nothing.
+#[must_use]
+pub fn beside(values: &Metadata, constant: &Metadata) -> Option<Vec<u8>> {
+    let own = |key: &str, value: &Value| {
+        !matches!(key, PEER_ID | PEER_SERVICE | REQUEST_TIMEOUT) && constant.get(key) != Some(value)
+    };
+    let mut rest = values.iter().filter(|(key, value)| own(key, value)).peekable();
+    rest.peek()?;
+    let rest: Metadata = rest.map(|(key, value)| (key.clone(), value.clone())).collect();
+    serde_json::to_vec(&rest).ok()
+}
+
 /// Reads what a sender wrote.
 ///
 /// # Errors
