@@ -17,15 +17,15 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
 /// Runs the remote, at most until the deadline: then it is dropped where it stands, and there is no answer.
-pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<Bytes>, Elapsed> {
-    let (route, deadline, metadata) = (call.route.clone(), call.deadline, call.metadata.clone());
-    let since = now();
+pub(crate) async fn serve(server: &Server, mut call: IncomingCall) -> Result<Result<Bytes>, Elapsed> {
+    let (route, deadline) = (std::mem::take(&mut call.route), call.deadline);
+    let measured = server.meter.as_ref().map(|meter| (meter, now(), call.metadata.clone()));
     let measure = |error: Option<&Error>| {
-        if let Some(meter) = &server.meter {
-            meter.served(server.registry.remotes().find(route.as_bytes()), since, error, &metadata);
+        if let Some((meter, since, metadata)) = &measured {
+            meter.served(server.registry.remotes().find(route.as_bytes()), *since, error, metadata);
         }
     };
-    let answer = timeout_at(deadline.into(), run(server, call)).await.inspect_err(|_| {
+    let answer = timeout_at(deadline.into(), run(server, &route, call)).await.inspect_err(|_| {
         count(&server.counters.overdue_calls);
         measure(Some(&Error::rpc_timeout(&route)));
         tracing::debug!(route = &*route, "a remote was dropped at its deadline");
@@ -36,10 +36,10 @@ pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<
     }))
 }
 
-async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {
+async fn run(server: &Server, route: &str, call: IncomingCall) -> Result<Bytes> {
     let remotes = server.registry.remotes();
-    let entry = remotes.find(call.route.as_bytes()).and_then(|number| remotes.entry(number));
-    let entry = entry.ok_or_else(|| Error::remote_not_found(&call.route))?;
+    let entry = remotes.find(route.as_bytes()).and_then(|number| remotes.entry(number));
+    let entry = entry.ok_or_else(|| Error::remote_not_found(route))?;
     count(&server.counters.calls);
     let state = server.state();
     // Nobody waits longer for other servers than for the remote itself.
