@@ -14,7 +14,7 @@ use pitaya_core::{CloseReason, Error, Result, codes};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use tokio::sync::OwnedSemaphorePermit;
@@ -39,21 +39,22 @@ impl Calls {
 async fn work(server: Arc<Server>, mut call: IncomingCall) -> Option<Result<Bytes>> {
     let span = server.tracer.served(&call.route, &call.metadata, call.caller.as_ref(), None);
     // Whatever type a caller writes in front, it has come to this server.
-    if call.route.matches('.').count() == 2
-        && let Some(dot) = call.route.find('.')
+    if let Some((kind, rest)) = call.route.split_once('.')
+        && rest.bytes().filter(|byte| *byte == b'.').count() == 1
     {
+        let dot = kind.len();
         match &mut call.route {
             Cow::Borrowed(route) => *route = &route[dot + 1..],
             Cow::Owned(route) => drop(route.drain(..=dot)),
         }
     }
-    let work = async {
+    let work = pin!(async {
         match sys::find(&call.route) {
             // It may wait for callbacks of the app.
             Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
-            None => serve(&server, call).await,
+            None => serve(&server, &mut call).await,
         }
-    };
+    });
     let answer = trace::around(span.as_ref(), work).await.ok()?;
     // One that was dropped at its deadline says so by itself.
     trace::end(span, answer.as_ref().map(drop));
