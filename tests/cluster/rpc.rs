@@ -37,6 +37,12 @@ impl Hall {
         std::future::pending().await
     }
 
+    /// Computes for a while.
+    pub async fn heavy(&self) -> Result<Text> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(text("done"))
+    }
+
     pub async fn panics(&self) -> Result<Text> {
         panic!("on purpose")
     }
@@ -150,6 +156,19 @@ async fn calls_that_come_together_are_apart(world: World) {
     assert!(given_up.is_err());
 }
 
+/// Who is answered first hears it while the others run.
+async fn an_answer_goes_out_before_all_have_run(world: World) {
+    use futures_util::{StreamExt, stream::FuturesUnordered};
+    const CALLS: u32 = 16;
+    let t = trio(&world).await;
+    let hall = HallClient::new(t.front.rpc(), "hall").on("one");
+    let start = std::time::Instant::now();
+    let mut all: FuturesUnordered<_> = (0..CALLS).map(|_| hall.heavy()).collect();
+    assert_eq!(all.next().await, Some(Ok(text("done"))));
+    assert!(start.elapsed() < Duration::from_millis(20) * CALLS / 2, "{:?}", start.elapsed());
+    assert!(all.all(|answer| async move { answer.is_ok() }).await);
+}
+
 async fn deadlines_and_metadata_travel(world: World) {
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall").within(Duration::from_secs(1));
@@ -174,6 +193,7 @@ crate::world::in_every_world! {
     any_server_of_a_type_or_one_by_id_is_called,
     errors_keep_code_text_and_metadata,
     calls_that_come_together_are_apart,
+    an_answer_goes_out_before_all_have_run,
     deadlines_and_metadata_travel,
     a_forwarded_message_calls_on,
 }

@@ -1,6 +1,7 @@
 //! This server, as the transport sees it that calls come in by.
 
 use super::backend::Backend;
+use super::now;
 use super::serve::serve;
 use super::servers::SET_ASIDE;
 use super::sys;
@@ -17,11 +18,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Duration;
+use std::vec;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
 /// So many calls that came together share a task: a method that computes for long holds up no more than these.
 const TOGETHER: usize = 32;
+/// So many of them begin between two looks at the clock, the first alone.
+const CLOCK: usize = 4;
+/// When they took longer than this, the next ones begin in another poll.
+const LONG: Duration = Duration::from_micros(300);
 
 /// Takes the calls and messages of other servers. Kept by the app while it runs.
 pub(crate) struct Calls {
@@ -66,17 +73,17 @@ type Work = Pin<Box<dyn Future<Output = Option<Result<Bytes>>> + Send>>;
 /// Calls that came together: each is polled where it is, and only what is pending becomes a task of its own.
 struct Batch {
     server: Arc<Server>,
-    calls: Vec<(u64, IncomingCall)>,
+    calls: vec::IntoIter<(u64, IncomingCall)>,
     back: Arc<dyn Back>,
     /// As many as there are calls.
     places: OwnedSemaphorePermit,
 }
 
 impl Batch {
-    fn poll(&mut self, cx: &mut task::Context<'_>) {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         let branch = self.back.branch();
-        let near = branch.as_deref().unwrap_or(&*self.back);
-        for (ticket, call) in self.calls.drain(..) {
+        let (near, began) = (branch.as_deref().unwrap_or(&*self.back), now());
+        for (number, (ticket, call)) in self.calls.by_ref().enumerate() {
             let mut work: Work = Box::pin(work(self.server.clone(), call));
             // Methods are guarded by themselves: this is for the others in the batch.
             let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
@@ -94,8 +101,15 @@ impl Batch {
                     });
                 }
             }
+            if number % CLOCK == 0 && now() - began > LONG {
+                // Others on this thread have their turn, whoever carries the answers among them.
+                near.flush();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         near.flush();
+        Poll::Ready(())
     }
 }
 
@@ -140,13 +154,10 @@ impl Callee for Calls {
                 return calls.for_each(|(ticket, _)| back.answer(ticket, Err(&self.refused())));
             };
             let (server, back) = (self.server.clone(), back.clone());
-            let calls = calls.by_ref().take(places.num_permits()).collect();
+            let calls = calls.by_ref().take(places.num_permits()).collect::<Vec<_>>().into_iter();
             let mut batch = Batch { server, calls, back, places };
             // A task of its own: what a method does here and now holds up the others of its batch, and nobody else.
-            self.server.tasks.spawn(poll_fn(move |cx| {
-                batch.poll(cx);
-                Poll::Ready(())
-            }));
+            self.server.tasks.spawn(poll_fn(move |cx| batch.poll(cx)));
         }
     }
 
