@@ -21,13 +21,14 @@ use std::task::{self, Poll};
 use std::time::Duration;
 use std::vec;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
 /// So many calls that came together share a task: a method that computes for long holds up no more than these.
 const TOGETHER: usize = 32;
 /// So many of them begin between two looks at the clock, the first alone.
 const CLOCK: usize = 4;
-/// When they took longer than this, the next ones begin in another poll.
+/// When they took longer than this, others on the thread have their turn before the next ones begin.
 const LONG: Duration = Duration::from_micros(300);
 
 /// Takes the calls and messages of other servers. Kept by the app while it runs.
@@ -80,7 +81,15 @@ struct Batch {
 }
 
 impl Batch {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+    async fn run(mut self) {
+        while !poll_fn(|cx| Poll::Ready(self.begin(cx))).await {
+            // Behind whoever carries the answers, and a look at the sockets.
+            yield_now().await;
+        }
+    }
+
+    /// Begins the next ones, until one of them took long. Whether that were all.
+    fn begin(&mut self, cx: &mut task::Context<'_>) -> bool {
         let branch = self.back.branch();
         let (near, began) = (branch.as_deref().unwrap_or(&*self.back), now());
         for (number, (ticket, call)) in self.calls.by_ref().enumerate() {
@@ -102,14 +111,11 @@ impl Batch {
                 }
             }
             if number % CLOCK == 0 && now() - began > LONG {
-                // Others on this thread have their turn, whoever carries the answers among them.
-                near.flush();
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                break;
             }
         }
         near.flush();
-        Poll::Ready(())
+        self.calls.len() == 0
     }
 }
 
@@ -155,9 +161,9 @@ impl Callee for Calls {
             };
             let (server, back) = (self.server.clone(), back.clone());
             let calls = calls.by_ref().take(places.num_permits()).collect::<Vec<_>>().into_iter();
-            let mut batch = Batch { server, calls, back, places };
+            let batch = Batch { server, calls, back, places };
             // A task of its own: what a method does here and now holds up the others of its batch, and nobody else.
-            self.server.tasks.spawn(poll_fn(move |cx| batch.poll(cx)));
+            self.server.tasks.spawn(batch.run());
         }
     }
 
