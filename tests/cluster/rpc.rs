@@ -37,6 +37,16 @@ impl Hall {
         std::future::pending().await
     }
 
+    /// Computes for a while.
+    pub async fn heavy(&self) -> Result<Text> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(text("done"))
+    }
+
+    pub async fn panics(&self) -> Result<Text> {
+        panic!("on purpose")
+    }
+
     /// How much time is left, when it was called with a second.
     pub async fn left(&self, cx: &RemoteContext) -> Result<Text> {
         let left = cx.deadline().map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
@@ -120,6 +130,45 @@ async fn errors_keep_code_text_and_metadata(world: World) {
     assert_eq!(t.front.rpc().call(handler).await.expect_err("not a remote").code(), "PIT-404");
 }
 
+/// Calls that come together: one that is stuck, one that panics, and one that nobody waits for are none of the others'
+/// business.
+async fn calls_that_come_together_are_apart(world: World) {
+    let t = trio(&world).await;
+    let hall = HallClient::new(t.front.rpc(), "hall").on("one").within(Duration::from_secs(2));
+    let given_up = tokio::time::timeout(Duration::from_millis(20), hall.stuck());
+    let start = std::time::Instant::now();
+    let others = futures_util::future::join_all((0..200).map(|n: u32| {
+        let hall = &hall;
+        async move {
+            match n % 10 {
+                0 => assert_eq!(shown(hall.panics().await), "PIT-500: internal error"),
+                _ => assert_eq!(hall.upper(&text(format!("a{n}"))).await, Ok(text(format!("A{n}")))),
+            }
+        }
+    }));
+    let others = async {
+        others.await;
+        start.elapsed()
+    };
+    let (stuck, given_up, took) = tokio::join!(hall.stuck(), given_up, others);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(shown(stuck).starts_with("PIT-408"));
+    assert!(given_up.is_err());
+}
+
+/// Who is answered first hears it while the others run.
+async fn an_answer_goes_out_before_all_have_run(world: World) {
+    use futures_util::{StreamExt, stream::FuturesUnordered};
+    const CALLS: u32 = 16;
+    let t = trio(&world).await;
+    let hall = HallClient::new(t.front.rpc(), "hall").on("one");
+    let start = std::time::Instant::now();
+    let mut all: FuturesUnordered<_> = (0..CALLS).map(|_| hall.heavy()).collect();
+    assert_eq!(all.next().await, Some(Ok(text("done"))));
+    assert!(start.elapsed() < Duration::from_millis(20) * CALLS / 2, "{:?}", start.elapsed());
+    assert!(all.all(|answer| async move { answer.is_ok() }).await);
+}
+
 async fn deadlines_and_metadata_travel(world: World) {
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall").within(Duration::from_secs(1));
@@ -143,6 +192,8 @@ async fn a_forwarded_message_calls_on(world: World) {
 crate::world::in_every_world! {
     any_server_of_a_type_or_one_by_id_is_called,
     errors_keep_code_text_and_metadata,
+    calls_that_come_together_are_apart,
+    an_answer_goes_out_before_all_have_run,
     deadlines_and_metadata_travel,
     a_forwarded_message_calls_on,
 }

@@ -1,6 +1,7 @@
 //! The transport over NATS, against a real broker.
 
 mod bus;
+mod calls;
 mod lane;
 mod outages;
 mod plain;

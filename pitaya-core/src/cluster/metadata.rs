@@ -17,15 +17,44 @@ pub const REQUEST_ID: &str = "request.id";
 /// `SpanPropagateCtxKey`).
 pub const SPAN: &str = "otel-span";
 
+/// Who sends, and how long that waits.
+#[derive(serde::Serialize)]
+struct Sender<'a> {
+    #[serde(rename = "peer.id")]
+    id: &'a str,
+    #[serde(rename = "peer.service")]
+    kind: &'a str,
+    #[serde(rename = "reqTimeout")]
+    timeout: String,
+}
+
 /// The bytes for a receiver: these values, with the sender and its time-out in place of those that came with them.
 #[must_use]
 pub fn encode(values: &Metadata, id: &str, kind: &str, timeout: Duration) -> Vec<u8> {
+    if values.is_empty() {
+        // Most calls bring nothing: no map is made for these.
+        let sender = Sender { id, kind, timeout: duration::format(timeout) };
+        return serde_json::to_vec(&sender).unwrap_or_else(|_| b"{}".to_vec());
+    }
     let mut all = values.clone();
     all.insert(PEER_ID.to_owned(), id.into());
     all.insert(PEER_SERVICE.to_owned(), kind.into());
     // Never "0s": what has no time left is not sent.
     all.insert(REQUEST_TIMEOUT.to_owned(), duration::format(timeout).into());
     serde_json::to_vec(&all).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// The bytes of what one call says beside what all calls of its sender do: no more than these constants, and who sends it
+/// and how long that waits. `None` where there is nothing.
+#[must_use]
+pub fn beside(values: &Metadata, constant: &Metadata) -> Option<Vec<u8>> {
+    let own = |key: &str, value: &Value| {
+        !matches!(key, PEER_ID | PEER_SERVICE | REQUEST_TIMEOUT) && constant.get(key) != Some(value)
+    };
+    let mut rest = values.iter().filter(|(key, value)| own(key, value)).peekable();
+    rest.peek()?;
+    let rest: Metadata = rest.map(|(key, value)| (key.clone(), value.clone())).collect();
+    serde_json::to_vec(&rest).ok()
 }
 
 /// Reads what a sender wrote.
@@ -49,4 +78,33 @@ pub fn timeout(values: &Metadata) -> Option<Duration> {
 #[must_use]
 pub fn text<'a>(values: &'a Metadata, key: &str) -> Option<&'a str> {
     values.get(key).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: &Value) -> Metadata {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_sender_is_written_the_same_with_and_without_values() {
+        let (id, timeout) = ("a\"1", Duration::from_millis(1500));
+        let none = decode(&encode(&Metadata::new(), id, "room", timeout)).expect("an object");
+        let mut some = decode(&encode(&map(&json!({ "k": "v" })), id, "room", timeout)).expect("an object");
+        assert_eq!(some.remove("k"), Some("v".into()));
+        assert_eq!(none, some);
+        assert_eq!(none, map(&json!({ "peer.id": id, "peer.service": "room", "reqTimeout": "1.5s" })));
+    }
+
+    #[test]
+    fn beside_the_constants_nothing_is_said_twice() {
+        let constant = map(&json!({ "a": "1", "b": "2" }));
+        let same = json!({ "a": "1", "peer.id": "x", "peer.service": "y", "reqTimeout": "1s" });
+        assert_eq!(beside(&map(&same), &constant), None);
+        let own = beside(&map(&json!({ "a": "1", "b": "3", "c": {}, "peer.id": "x" })), &constant);
+        assert_eq!(decode(&own.expect("more")).expect("an object"), map(&json!({ "b": "3", "c": {} })));
+    }
 }

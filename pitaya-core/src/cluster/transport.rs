@@ -1,6 +1,6 @@
 //! What carries calls and messages between servers.
 
-use super::{BoxFuture, Delivery, Forwarder, ServerInfo, Sink};
+use super::{Back, BoxFuture, Delivery, Forwarder, ServerInfo, Sink};
 use crate::error::Result;
 use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
@@ -61,6 +61,15 @@ pub type Reply = Box<dyn FnOnce(Result<Bytes>) + Send>;
 pub trait Callee: Send + Sync + 'static {
     /// Runs a remote. The answer may be an error of the framework: PIT-404 `route not found`, PIT-503 for overload.
     fn call(&self, call: IncomingCall, reply: Reply);
+
+    /// Runs remotes for calls that came together, each with the ticket that its answer goes under. They have no order, and
+    /// none waits for another.
+    fn calls(&self, calls: Vec<(u64, IncomingCall)>, back: Arc<dyn Back>) {
+        for (ticket, call) in calls {
+            let back = back.clone();
+            self.call(call, Box::new(move |outcome| back.answer(ticket, outcome.as_deref())));
+        }
+    }
 
     /// Runs handlers for the clients of another server: each after the messages of the same session that came before.
     fn messages(&self, delivery: Delivery);

@@ -1,17 +1,35 @@
 //! This server, as the transport sees it that calls come in by.
 
 use super::backend::Backend;
+use super::now;
 use super::serve::serve;
 use super::servers::SET_ASIDE;
 use super::sys;
 use crate::counters::count;
 use crate::server::Server;
 use crate::trace;
-use pitaya_core::cluster::{Callee, Delivery, IncomingCall, Reply};
+use bytes::Bytes;
+use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Reply};
 use pitaya_core::remote::Metadata;
-use pitaya_core::{CloseReason, Error, codes};
+use pitaya_core::{CloseReason, Error, Result, codes};
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+use std::vec;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
+
+/// So many calls that came together share a task: a method that computes for long holds up no more than these.
+const TOGETHER: usize = 32;
+/// So many of them begin between two looks at the clock, the first alone.
+const CLOCK: usize = 4;
+/// When they took longer than this, others on the thread have their turn before the next ones begin.
+const LONG: Duration = Duration::from_micros(300);
 
 /// Takes the calls and messages of other servers. Kept by the app while it runs.
 pub(crate) struct Calls {
@@ -25,40 +43,128 @@ impl Calls {
     }
 }
 
-impl Callee for Calls {
-    fn call(&self, mut call: IncomingCall, reply: Reply) {
-        let Ok(place) = self.server.calls.clone().try_acquire_owned() else {
-            count(&self.server.counters.refused_calls);
-            return reply(Err(Error::new(codes::UNAVAILABLE, "the server has too many calls in work")));
-        };
-        let span = self.server.tracer.served(&call.route, &call.metadata, call.caller.as_ref(), None);
-        // Whatever type a caller writes in front, it has come to this server.
-        if call.route.matches('.').count() == 2
-            && let Some((_, route)) = call.route.split_once('.')
-        {
-            call.route = route.to_owned().into();
+/// One call, from here to what its caller hears: nothing after the deadline, when nobody waits any more.
+async fn work(server: Arc<Server>, mut call: IncomingCall) -> Option<Result<Bytes>> {
+    let span = server.tracer.served(&call.route, &call.metadata, call.caller.as_ref(), None);
+    // Whatever type a caller writes in front, it has come to this server.
+    if let Some((kind, rest)) = call.route.split_once('.')
+        && rest.bytes().filter(|byte| *byte == b'.').count() == 1
+    {
+        let dot = kind.len();
+        match &mut call.route {
+            Cow::Borrowed(route) => *route = &route[dot + 1..],
+            Cow::Owned(route) => drop(route.drain(..=dot)),
         }
-        let server = self.server.clone();
+    }
+    let work = pin!(async {
+        match sys::find(&call.route) {
+            // It may wait for callbacks of the app.
+            Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
+            None => serve(&server, &mut call).await,
+        }
+    });
+    let answer = trace::around(span.as_ref(), work).await.ok()?;
+    // One that was dropped at its deadline says so by itself.
+    trace::end(span, answer.as_ref().map(drop));
+    Some(answer)
+}
+
+type Work = Pin<Box<dyn Future<Output = Option<Result<Bytes>>> + Send>>;
+
+/// Calls that came together: each is polled where it is, and only what is pending becomes a task of its own.
+struct Batch {
+    server: Arc<Server>,
+    calls: vec::IntoIter<(u64, IncomingCall)>,
+    back: Arc<dyn Back>,
+    /// As many as there are calls.
+    places: OwnedSemaphorePermit,
+}
+
+impl Batch {
+    async fn run(mut self) {
+        while !poll_fn(|cx| Poll::Ready(self.begin(cx))).await {
+            // Behind whoever carries the answers, and a look at the sockets.
+            yield_now().await;
+        }
+    }
+
+    /// Begins the next ones, until one of them took long. Whether that were all.
+    fn begin(&mut self, cx: &mut task::Context<'_>) -> bool {
+        let branch = self.back.branch();
+        let (near, began) = (branch.as_deref().unwrap_or(&*self.back), now());
+        for (number, (ticket, call)) in self.calls.by_ref().enumerate() {
+            let mut work: Work = Box::pin(work(self.server.clone(), call));
+            // Methods are guarded by themselves: this is for the others in the batch.
+            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(Some(Err(self.server.panicked(None, &*panic)))));
+            match polled {
+                Poll::Ready(Some(answer)) => near.queue(ticket, answer.as_deref()),
+                Poll::Ready(None) => {}
+                Poll::Pending => {
+                    let (place, back) = (self.places.split(1), self.back.clone());
+                    self.server.tasks.spawn(async move {
+                        let _place = place;
+                        if let Some(answer) = work.await {
+                            back.answer(ticket, answer.as_deref());
+                        }
+                    });
+                }
+            }
+            if number % CLOCK == 0 && now() - began > LONG {
+                break;
+            }
+        }
+        near.flush();
+        self.calls.len() == 0
+    }
+}
+
+impl Calls {
+    /// As many places as there are, up to this number. The others are refused.
+    fn places(&self, most: usize) -> Option<OwnedSemaphorePermit> {
+        let places = &self.server.calls;
+        loop {
+            let number = places.available_permits().min(most);
+            if number == 0 {
+                return None;
+            }
+            if let Ok(places) = places.clone().try_acquire_many_owned(u32::try_from(number).unwrap_or(u32::MAX)) {
+                return Some(places);
+            }
+        }
+    }
+
+    fn refused(&self) -> Error {
+        count(&self.server.counters.refused_calls);
+        Error::new(codes::UNAVAILABLE, "the server has too many calls in work")
+    }
+}
+
+impl Callee for Calls {
+    fn call(&self, call: IncomingCall, reply: Reply) {
+        let Ok(place) = self.server.calls.clone().try_acquire_owned() else { return reply(Err(self.refused())) };
+        let work = work(self.server.clone(), call);
         // A task of its own: a caller that stops waiting does not end what has begun.
         self.server.tasks.spawn(async move {
             let _place = place;
-            let work = async {
-                match sys::find(&call.route) {
-                    // It may wait for callbacks of the app.
-                    Some(operation) => timeout_at(call.deadline.into(), operation.guarded(&server, &call)).await,
-                    None => serve(&server, call).await,
-                }
-            };
-            let answer = trace::around(span.as_ref(), work).await;
-            // One that was dropped at its deadline says so by itself.
-            if let (Some(span), Ok(answer)) = (span, &answer) {
-                span.end(answer.as_ref().map(drop));
-            }
-            // At the deadline nobody waits any more.
-            if let Ok(answer) = answer {
+            if let Some(answer) = work.await {
                 reply(answer);
             }
         });
+    }
+
+    fn calls(&self, calls: Vec<(u64, IncomingCall)>, back: Arc<dyn Back>) {
+        let mut calls = calls.into_iter();
+        while calls.len() > 0 {
+            let Some(places) = self.places(calls.len().min(TOGETHER)) else {
+                return calls.for_each(|(ticket, _)| back.answer(ticket, Err(&self.refused())));
+            };
+            let (server, back) = (self.server.clone(), back.clone());
+            let calls = calls.by_ref().take(places.num_permits()).collect::<Vec<_>>().into_iter();
+            let batch = Batch { server, calls, back, places };
+            // A task of its own: what a method does here and now holds up the others of its batch, and nobody else.
+            self.server.tasks.spawn(batch.run());
+        }
     }
 
     fn metadata(&self) -> Metadata {

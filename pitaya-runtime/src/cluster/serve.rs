@@ -12,20 +12,23 @@ use pitaya_core::turn::Place;
 use pitaya_core::{Error, RemoteContext, Result, Rpc, codes};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::task::Poll;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
 /// Runs the remote, at most until the deadline: then it is dropped where it stands, and there is no answer.
-pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<Bytes>, Elapsed> {
-    let (route, deadline, metadata) = (call.route.clone(), call.deadline, call.metadata.clone());
-    let since = now();
+pub(crate) async fn serve(server: &Server, call: &mut IncomingCall) -> Result<Result<Bytes>, Elapsed> {
+    let (route, deadline) = (std::mem::take(&mut call.route), call.deadline);
+    let measured = server.meter.as_ref().map(|meter| (meter, now(), call.metadata.clone()));
     let measure = |error: Option<&Error>| {
-        if let Some(meter) = &server.meter {
-            meter.served(server.registry.remotes().find(route.as_bytes()), since, error, &metadata);
+        if let Some((meter, since, metadata)) = &measured {
+            meter.served(server.registry.remotes().find(route.as_bytes()), *since, error, metadata);
         }
     };
-    let answer = timeout_at(deadline.into(), run(server, call)).await.inspect_err(|_| {
+    // Pinned here: by value the time-out would hold a copy.
+    let work = pin!(run(server, &route, call));
+    let answer = timeout_at(deadline.into(), work).await.inspect_err(|_| {
         count(&server.counters.overdue_calls);
         measure(Some(&Error::rpc_timeout(&route)));
         tracing::debug!(route = &*route, "a remote was dropped at its deadline");
@@ -36,17 +39,17 @@ pub(crate) async fn serve(server: &Server, call: IncomingCall) -> Result<Result<
     }))
 }
 
-async fn run(server: &Server, call: IncomingCall) -> Result<Bytes> {
+async fn run(server: &Server, route: &str, call: &mut IncomingCall) -> Result<Bytes> {
     let remotes = server.registry.remotes();
-    let entry = remotes.find(call.route.as_bytes()).and_then(|number| remotes.entry(number));
-    let entry = entry.ok_or_else(|| Error::remote_not_found(&call.route))?;
+    let entry = remotes.find(route.as_bytes()).and_then(|number| remotes.entry(number));
+    let entry = entry.ok_or_else(|| Error::remote_not_found(route))?;
     count(&server.counters.calls);
     let state = server.state();
     // Nobody waits longer for other servers than for the remote itself.
-    let rpc = state.get::<Rpc>()?.with_metadata(call.metadata).until(call.deadline);
+    let rpc = state.get::<Rpc>()?.with_metadata(std::mem::take(&mut call.metadata)).until(call.deadline);
     let (name, steps) = (entry.name().clone(), server.remote_pipeline.clone());
-    let mut cx = RemoteContext::new(name, call.caller, Some(call.deadline), rpc, state, steps);
-    let mut outcome = match before_raw(server, &mut cx, call.body).await {
+    let mut cx = RemoteContext::new(name, call.caller.take(), Some(call.deadline), rpc, state, steps);
+    let mut outcome = match before_raw(server, &mut cx, std::mem::take(&mut call.body)).await {
         Ok(body) => method(server, entry, &mut cx, &body).await,
         Err(error) => Err(error),
     };

@@ -4,7 +4,7 @@ use super::Span;
 use pitaya_core::turn::Turn;
 use pitaya_core::{Error, Result};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{self, Poll};
 
 /// The turn of a message that is traced. One that is dropped says so in its span.
@@ -32,9 +32,8 @@ impl Turn for Traced {
     }
 }
 
-/// This work, within a span if there is one.
-pub(crate) async fn around<T>(span: Option<&Span>, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
+/// This work, within a span if there is one. It stays where it is pinned: it is large, and moving it costs a copy.
+pub(crate) async fn around<T>(span: Option<&Span>, mut work: Pin<&mut impl Future<Output = T>>) -> T {
     poll_fn(|cx| {
         let _inside = span.map(Span::enter);
         work.as_mut().poll(cx)

@@ -6,9 +6,8 @@ use super::front::Front;
 use super::hub::Hub;
 use super::incoming::{LONGEST, stopping};
 use super::subjects;
-use async_nats::{Message, Subject, Subscriber};
+use async_nats::{Message, Subject};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Part};
 use pitaya_core::cluster::{Delivery, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
@@ -16,7 +15,6 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 /// So many frontends are remembered. One that was forgotten is read again with its next bundle.
 const REMEMBERED: usize = 4096;
@@ -43,25 +41,13 @@ impl Arrivals {
         Self { hub, known: FxHashMap::default(), ways }
     }
 
-    /// Takes what comes by the server's lane, until another connection does or this one is lost. What had arrived before
-    /// is still taken. A server that stops refuses what comes, and stays to be seen: nobody waits for one who is gone.
-    pub(super) async fn run(mut self, retired: CancellationToken, mut subscriber: Subscriber) {
-        let (hub, mut open) = (self.hub.clone(), true);
-        loop {
-            tokio::select! {
-                message = subscriber.next() => match message {
-                    Some(message) => if self.take(&message).is_err() {
-                        count(&hub.counters.malformed);
-                    },
-                    None => return,
-                },
-                () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
-                () = hub.stopped.cancelled() => return,
-            }
+    pub(super) fn take(&mut self, message: &Message) {
+        if self.read(message).is_err() {
+            count(&self.hub.counters.malformed);
         }
     }
 
-    fn take(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn read(&mut self, message: &Message) -> Result<(), Malformed> {
         // The part behind the last `.` is for the broker, when nobody takes the bundle.
         let (way, _) = message.reply.as_ref().and_then(|reply| reply.rsplit_once('.')).ok_or(Malformed)?;
         if !self.known.contains_key(way) {

@@ -1,12 +1,14 @@
 //! Who waits for the answer of one message: calls of remotes, and messages forwarded to servers without a lane.
 //!
-//! All answers of a connection come by one subscription; the last part of their subject is the key in here. All
-//! deadlines are in one queue.
+//! All answers of a connection come by one subscription; the last part of their subject is the key in here, and in bundles
+//! the number of each answer. All deadlines are in one queue.
 
 use super::outcome::Failure;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use pitaya_core::Result;
 use pitaya_core::cluster::lane::Number;
+use rustc_hash::FxHashSet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -30,6 +32,16 @@ impl Key {
         self.0 as u32
     }
 
+    /// As the number of a call in a bundle. Never 0: generations begin with 1, and go round past 0.
+    pub(super) const fn number(self) -> Number {
+        Number(self.0)
+    }
+
+    /// Whose answer this is.
+    pub(super) const fn of(number: Number) -> Self {
+        Self(number.0)
+    }
+
     /// As a part of a subject.
     pub(super) fn token(self) -> String {
         format!("{:x}", self.0)
@@ -40,11 +52,14 @@ impl Key {
     }
 }
 
+/// What a server said, or why it said nothing.
+pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
+
 /// Whom an answer is for.
 #[derive(Debug)]
 pub(super) enum Waiter {
     /// A task.
-    Call(oneshot::Sender<Result<Bytes, Failure>>),
+    Call(oneshot::Sender<Answer>),
     /// A session.
     Message(Told),
 }
@@ -66,6 +81,25 @@ struct Entry {
     waiter: Option<Waiter>,
     /// Whether it went to the library, so that it may have reached its server.
     handed: bool,
+    /// The bundle it went in.
+    bundle: Option<u32>,
+}
+
+/// Calls that went as one message of the broker.
+#[derive(Debug, Default)]
+struct Bundle {
+    generation: u32,
+    members: Vec<Key>,
+    /// How many of them are still waited for.
+    left: usize,
+}
+
+/// What became of calls that go to the library now.
+pub(super) struct Handed {
+    /// What the broker's word about all of them is known by.
+    pub(super) bundle: Key,
+    /// Those nobody waits for any more, so that they must not go.
+    pub(super) gone: FxHashSet<Number>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +107,8 @@ struct State {
     closed: bool,
     entries: Vec<Entry>,
     free: Vec<u32>,
+    bundles: Vec<Bundle>,
+    idle: Vec<u32>,
     due: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
@@ -89,12 +125,12 @@ impl Calls {
         let place = match state.free.pop() {
             Some(place) => place,
             None => {
-                state.entries.push(Entry { generation: 0, waiter: None, handed: false });
+                state.entries.push(Entry { generation: 0, waiter: None, handed: false, bundle: None });
                 u32::try_from(state.entries.len() - 1).ok()?
             }
         };
         let entry = &mut state.entries[place as usize];
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = entry.generation.checked_add(1).unwrap_or(1);
         (entry.waiter, entry.handed) = (Some(waiter), false);
         let key = Key::new(place, entry.generation);
         state.due.push(Reverse((deadline, key)));
@@ -111,6 +147,46 @@ impl Calls {
         let mut state = self.0.lock();
         let entry = state.entries.get_mut(key.place()).filter(|entry| entry.is(key));
         entry.map(|entry| entry.handed = true).is_some()
+    }
+
+    /// These go to the library now, as one bundle; `None` when nobody waits for any of them any more.
+    pub(super) fn hand_all(&self, members: Vec<Key>) -> Option<Handed> {
+        let mut state = self.0.lock();
+        let State { entries, bundles, idle, .. } = &mut *state;
+        let place = idle.last().copied().unwrap_or(bundles.len() as u32);
+        let (mut gone, mut left) = (FxHashSet::default(), 0);
+        for key in &members {
+            match entries.get_mut(key.place()).filter(|entry| entry.is(*key)) {
+                Some(entry) => {
+                    (entry.handed, entry.bundle) = (true, Some(place));
+                    left += 1;
+                }
+                None => _ = gone.insert(key.number()),
+            }
+        }
+        if left == 0 {
+            return None;
+        }
+        if idle.pop().is_none() {
+            bundles.push(Bundle::default());
+        }
+        let bundle = bundles.get_mut(place as usize)?;
+        *bundle = Bundle { generation: bundle.generation.wrapping_add(1), members, left };
+        Some(Handed { bundle: Key::new(place, bundle.generation), gone })
+    }
+
+    /// Nobody took this bundle: those in it who still wait.
+    pub(super) fn nobody(&self, bundle: Key, lost: &mut Vec<(Waiter, Failure)>) {
+        let mut state = self.0.lock();
+        let known = state.bundles.get_mut(bundle.place()).filter(|known| known.generation == bundle.generation());
+        let members = known.map(|bundle| std::mem::take(&mut bundle.members)).unwrap_or_default();
+        lost.extend(members.into_iter().filter_map(|key| Some((state.take(key)?.0, Failure::Nobody))));
+    }
+
+    /// Those who wait under these keys, once each.
+    pub(super) fn take_all(&self, keys: impl Iterator<Item = Key>, waiters: &mut Vec<Option<Waiter>>) {
+        let mut state = self.0.lock();
+        waiters.extend(keys.map(|key| state.take(key).map(|(waiter, _)| waiter)));
     }
 
     /// The one who waits under this key, once.
@@ -159,8 +235,17 @@ impl State {
     fn take(&mut self, key: Key) -> Option<(Waiter, bool)> {
         let entry = self.entries.get_mut(key.place()).filter(|entry| entry.is(key))?;
         let waiter = entry.waiter.take()?;
-        let handed = entry.handed;
+        let (handed, bundle) = (entry.handed, entry.bundle.take());
         self.free.push(key.place() as u32);
+        if let Some(place) = bundle
+            && let Some(bundle) = self.bundles.get_mut(place as usize)
+        {
+            bundle.left -= 1;
+            if bundle.left == 0 {
+                bundle.members = Vec::new();
+                self.idle.push(place);
+            }
+        }
         Some((waiter, handed))
     }
 }

@@ -1,13 +1,15 @@
 //! What comes back over one connection, to calls and to forwarded messages: one task, so that answers, time-outs and
 //! losses are told in one order.
 
+use super::called::part_of;
 use super::calls::{Key, Waiter};
 use super::counters::count;
 use super::hub::Hub;
-use super::line::Line;
+use super::line::{CALLS, Line};
 use super::outcome::{Failure, Lost};
 use super::seats::Seat;
 use async_nats::{Message, StatusCode, Subscriber};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::Response;
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
@@ -29,11 +31,14 @@ pub(super) struct Conductor {
     answered: Vec<u64>,
     /// Whom it told of answers last, and has not said to go on yet.
     told: Option<Arc<Seat>>,
+    /// Answers to calls that came together, and who waits for them.
+    answers: Vec<(Key, Result<Bytes>)>,
+    waiters: Vec<Option<Waiter>>,
 }
 
 impl Conductor {
     pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>) -> Self {
-        Self { hub, line, answered: Vec::new(), told: None }
+        Self { hub, line, answered: Vec::new(), told: None, answers: Vec::new(), waiters: Vec::new() }
     }
 
     /// Until the connection is lost, or the transport ends. Then everybody who waits is told.
@@ -100,15 +105,18 @@ impl Conductor {
             }
             return self.tell(Vec::new(), vec![(waiter, Failure::Nobody)]);
         }
+        let outcome = Response::decode(message.payload).map_err(|e| {
+            count(&self.hub.counters.malformed);
+            Error::internal(format!("the server's answer cannot be read: {e}"))
+        });
+        self.heard(waiter, outcome.and_then(Result::from));
+    }
+
+    fn heard(&self, waiter: Waiter, outcome: Result<Bytes>) {
         match waiter {
-            Waiter::Call(sender) => drop(sender.send(Ok(message.payload))),
-            Waiter::Message(told) => {
-                let outcome = Response::decode(message.payload).map_err(|e| {
-                    count(&self.hub.counters.malformed);
-                    Error::internal(format!("the server's answer cannot be read: {e}"))
-                });
-                self.settle(told.session, told.id, outcome.and_then(Result::from).as_deref());
-            }
+            // It may have stopped waiting.
+            Waiter::Call(sender) => drop(sender.send(Ok(outcome))),
+            Waiter::Message(told) => self.settle(told.session, told.id, outcome.as_deref()),
         }
     }
 
@@ -123,6 +131,9 @@ impl Conductor {
     fn returned(&mut self, message: &Message) {
         let rest = message.subject.strip_prefix(&*self.line.lane_inbox).unwrap_or_default();
         let (lane, bundle) = rest.split_once('.').map_or((rest, None), |(lane, bundle)| (lane, Some(bundle)));
+        if lane.starts_with(CALLS) {
+            return self.calls_returned(message, bundle);
+        }
         let Ok(lane) = lane.parse() else { return count(&self.hub.counters.malformed) };
         if let Some(bundle) = bundle {
             let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
@@ -147,6 +158,38 @@ impl Conductor {
         }
         self.flush();
         self.line.post.answered(lane, self.answered.drain(..));
+    }
+
+    /// The same for a bundle of calls.
+    fn calls_returned(&mut self, message: &Message, bundle: Option<&str>) {
+        if let Some(bundle) = bundle {
+            let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
+            let Some(bundle) = Key::parse(bundle).filter(|_| nobody) else {
+                return count(&self.hub.counters.malformed);
+            };
+            let mut waiters = Vec::new();
+            self.line.calls.nobody(bundle, &mut waiters);
+            return self.tell(Vec::new(), waiters);
+        }
+        for part in lane::parts(&message.payload) {
+            let Ok(Part::Envelope(envelope)) = part else { continue };
+            match LaneAnswer::read(envelope) {
+                Ok(read) => {
+                    let outcome = read.outcome().map(|data| part_of(&message.payload, data));
+                    self.answers.push((Key::of(read.number), outcome));
+                }
+                Err(lane::Malformed) => count(&self.hub.counters.malformed),
+            }
+        }
+        let (mut answers, mut waiters) = (std::mem::take(&mut self.answers), std::mem::take(&mut self.waiters));
+        self.line.calls.take_all(answers.iter().map(|(key, _)| *key), &mut waiters);
+        for ((_, outcome), waiter) in answers.drain(..).zip(waiters.drain(..)) {
+            match waiter {
+                Some(waiter) => self.heard(waiter, outcome),
+                None => count(&self.hub.counters.stray),
+            }
+        }
+        (self.answers, self.waiters) = (answers, waiters);
     }
 
     /// Answers for one session come together: it is told to go on behind the last of them.

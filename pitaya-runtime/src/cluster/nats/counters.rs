@@ -39,7 +39,7 @@ counters! {
     calls;
     /// Messages of clients forwarded.
     forwarded;
-    /// Bundles of forwarded messages sent to servers of ours.
+    /// Bundles of calls and of forwarded messages sent to servers of ours.
     bundles;
     /// Calls and forwarded messages without an answer in time: PIT-408.
     timeouts;

@@ -29,7 +29,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Where the broker says that nobody took this bundle. Answers go to the part before it, so that the broker sees
     /// the same subject again and again.
-    pub(super) fn reply(&self, bundle: u64) -> Subject {
+    pub(super) fn reply(&self, bundle: &dyn std::fmt::Display) -> Subject {
         Subject::from(format!("{}{bundle}", self.reply))
     }
 }

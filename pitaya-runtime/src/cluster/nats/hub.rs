@@ -28,6 +28,8 @@ pub(super) struct Own {
     pub(super) metadata: Metadata,
     /// What every forwarded message says of its sender: constant, so that a receiver parses it once.
     pub(super) sender: Vec<u8>,
+    /// What every call says of its caller: no frontend's id, where it is none.
+    pub(super) caller: Vec<u8>,
 }
 
 pub(super) struct Hub {
@@ -68,13 +70,18 @@ impl Hub {
     pub(super) fn become_server(&self, info: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> Result<()> {
         let metadata = callee.metadata();
         let sender = self.sender(&info, &metadata);
-        let own = Own { info, callee, metadata, sender };
+        let caller = if info.frontend { sender.clone() } else { sender_part("", &self.constant(&info, &metadata)) };
+        let own = Own { info, callee, metadata, sender, caller };
         self.own.set(own).map_err(|_| Error::internal("the transport was started already"))
     }
 
     /// What a message with these metadata says of its sender.
     pub(super) fn sender(&self, info: &ServerInfo, metadata: &Metadata) -> Vec<u8> {
-        sender_part(&info.id, &metadata::encode(metadata, &info.id, &info.kind, self.settings.request_timeout))
+        sender_part(&info.id, &self.constant(info, metadata))
+    }
+
+    fn constant(&self, info: &ServerInfo, metadata: &Metadata) -> Vec<u8> {
+        metadata::encode(metadata, &info.id, &info.kind, self.settings.request_timeout)
     }
 
     /// Who this server is, once it was started.

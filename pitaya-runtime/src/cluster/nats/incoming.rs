@@ -1,4 +1,4 @@
-//! Calls and messages that come one by one: from Go servers, and calls of remotes from ours.
+//! Calls and messages that come one by one: from Go servers, and calls of ours that want no answer.
 
 use super::counters::count;
 use super::hub::Hub;
@@ -19,14 +19,19 @@ use tokio_util::sync::CancellationToken;
 /// The longest time-out that is believed: a deadline beyond is beyond what a clock can say.
 pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// Takes what comes by the server's own subject, until another connection does or this one is lost. What had arrived
-/// before is still taken. A server that stops refuses what comes.
-pub(super) async fn serve(hub: Arc<Hub>, retired: CancellationToken, mut subscriber: Subscriber) {
+/// Takes what comes by one of the server's subjects, until another connection does or this one is lost. What had arrived
+/// before is still taken. A server that stops refuses what comes, and stays to be seen: nobody waits for one who is gone.
+pub(super) async fn serve(
+    hub: Arc<Hub>,
+    retired: CancellationToken,
+    mut subscriber: Subscriber,
+    mut take: impl FnMut(&Message),
+) {
     let mut open = true;
     loop {
         tokio::select! {
             message = subscriber.next() => match message {
-                Some(message) => take(&hub, &message),
+                Some(message) => take(&message),
                 None => return,
             },
             // The library forgets a subscription when it has written so, not when the broker has read it: what is on its
@@ -42,7 +47,8 @@ pub(super) fn stopping() -> Error {
     Error::new(codes::UNAVAILABLE, "the server is stopping: nothing was run")
 }
 
-fn take(hub: &Arc<Hub>, message: &Message) {
+/// Takes one message by the server's own subject.
+pub(super) fn take(hub: &Arc<Hub>, message: &Message) {
     if hub.closed.is_cancelled() {
         respond(hub, message.reply.as_ref(), Err(&stopping()));
     } else if let Err(error) = read(hub, message) {
@@ -87,7 +93,8 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
     Ok(())
 }
 
-fn caller(metadata: &Metadata) -> Option<Peer> {
+/// Who says that it calls.
+pub(super) fn caller(metadata: &Metadata) -> Option<Peer> {
     let text = |key| metadata::text(metadata, key);
     Some(Peer { id: text(metadata::PEER_ID)?.into(), kind: text(metadata::PEER_SERVICE)?.into() })
 }

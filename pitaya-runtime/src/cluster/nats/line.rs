@@ -11,6 +11,7 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
+use pitaya_core::cluster::lane::Call;
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// What stands before the number of a way of calls, among the lanes.
+pub(super) const CALLS: char = 'c';
 
 /// What the library says of a connection.
 #[derive(Debug, Default)]
@@ -49,6 +53,8 @@ pub(super) struct Line {
     /// The task of the users' subscriptions.
     pub(super) topics: mpsc::Sender<Order>,
     lanes: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
+    /// The ways of calls.
+    callees: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
     /// Nothing is in flight, and nobody looks at the clock.
     idle: AtomicBool,
     stir: Notify,
@@ -76,6 +82,7 @@ impl Line {
             lane_inbox: format!("{}.{token}.", subjects::server(&own.kind, &own.id)),
             topics,
             lanes: RwLock::default(),
+            callees: RwLock::default(),
             idle: AtomicBool::new(false),
             stir: Notify::new(),
         }
@@ -99,6 +106,49 @@ impl Line {
         Ok(lane.index)
     }
 
+    /// The way of calls to this server.
+    fn callee(&self, to: &ServerInfo) -> Arc<Lane> {
+        if let Some(lane) = self.callees.read().get(&to.id) {
+            return lane.clone();
+        }
+        let mut callees = self.callees.write();
+        let index = callees.len() as u32;
+        let lane = || Lane {
+            index,
+            server: to.id.clone(),
+            subject: subjects::calls(&to.kind, &to.id).into(),
+            reply: format!("{}{CALLS}{index}.", self.lane_inbox).into(),
+        };
+        callees.entry(to.id.clone()).or_insert_with(|| Arc::new(lane())).clone()
+    }
+
+    /// Sends a call to a server of ours, together with the others that go there.
+    pub(super) fn call(
+        &self,
+        to: &ServerInfo,
+        sender: &[u8],
+        mut call: Call<'_>,
+        waiter: Waiter,
+        timeout: Duration,
+    ) -> Result<Key, Refusal> {
+        let lane = self.callee(to);
+        let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
+        call.number = key.number();
+        let sent = self.post.call(&lane, sender, key, &call);
+        self.sent(key, sent)
+    }
+
+    fn sent(&self, key: Key, sent: Result<(), Refusal>) -> Result<Key, Refusal> {
+        if let Err(refusal) = sent {
+            // Unless the waiter was told already, because the connection was lost between the two.
+            if self.calls.take(key).is_some() {
+                return Err(refusal);
+            }
+        }
+        self.stir();
+        Ok(key)
+    }
+
     /// Sends a message that is answered to a waiter.
     pub(super) fn request(
         &self,
@@ -110,14 +160,8 @@ impl Line {
         let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
         let reply = Some(Subject::from(format!("{}{}", self.inbox, key.token())));
         let message = OutboundMessage { subject, reply, payload, headers: None };
-        if let Err(refusal) = self.post.send(message, Tracked::Call(key), false) {
-            // Unless the waiter was told already, because the connection was lost between the two.
-            if self.calls.take(key).is_some() {
-                return Err(refusal);
-            }
-        }
-        self.stir();
-        Ok(key)
+        let sent = self.post.send(message, Tracked::Call(key), false);
+        self.sent(key, sent)
     }
 
     /// Ends what is subscribed for a user.

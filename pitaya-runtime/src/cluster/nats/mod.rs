@@ -1,15 +1,16 @@
 //! Calls and messages between servers over NATS: the wire of Go Pitaya, and a faster one between servers of ours.
 //!
-//! To and from a Go server, and for calls of remotes, each message is one of the broker's, with an answer of its own.
-//! Clients' messages between two servers of ours travel in bundles by the *lane* (`docs/lane.md`), which keeps the order
-//! of each session and brings pushes back in order with the answers.
+//! To and from a Go server each message is one of the broker's, with an answer of its own. Between two servers of ours
+//! calls of remotes and clients' messages travel in bundles by the *lane* (`docs/lane.md`), which keeps the order of each
+//! session and brings pushes back in order with the answers. Calls have no order.
 //!
 //! The way of a forwarded message through the files: `forwarder` → `post` (what waits to be sent) → the broker →
 //! `arrivals` (at the other server) → its callee → `post` → the broker → `conductor` (answers, time-outs, losses). A call
-//! goes from here to `post`, and `incoming` takes it there. `broker` keeps a connection; `line` is one.
+//! goes from here to `post`; `called` takes it there, or `incoming` one that came alone. `broker` keeps a connection; `line` is one.
 
 mod arrivals;
 mod broker;
+mod called;
 mod calls;
 mod conductor;
 mod counters;
@@ -29,14 +30,17 @@ mod topics;
 
 pub use counters::NatsCounts;
 
-use self::calls::{Calls, Key, Waiter};
-use self::outcome::{Failure, unsent};
+use self::calls::{Answer, Calls, Key, Waiter};
+use self::hub::Own;
+use self::line::Line;
+use self::outcome::{Failure, Refusal, unsent};
 use crate::config::Rpc;
 use bytes::Bytes;
 use hub::Hub;
 use pitaya_core::cluster::envelope::{BindMsg, Msg, MsgType, Request, RpcType};
+use pitaya_core::cluster::lane::{Call, Number};
 use pitaya_core::cluster::{Callee, Forwarder, OutgoingCall, ServerInfo, Sink, Transport, metadata};
-use pitaya_core::{BoxFuture, Error, Result, codes, duration};
+use pitaya_core::{BoxFuture, Error, Result, duration};
 use prost::Message as _;
 use std::fmt;
 use std::sync::Arc;
@@ -198,60 +202,88 @@ impl NatsTransport {
             // Without time left it is not sent: a time-out of zero means none to a Go server.
             return Err(late());
         }
-        let msg = Msg {
-            id: 0,
-            route: call.route.clone().into_owned(),
-            data: call.body.clone(),
-            reply: String::new(),
-            r#type: MsgType::Request.into(),
-        };
-        let json = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
-        let request = Request {
-            r#type: RpcType::User.into(),
-            session: None,
-            msg: Some(msg),
-            frontend_id: if own.info.frontend { own.info.id.as_ref().to_owned() } else { String::new() },
-            metadata: json.into(),
-        };
-        let subject = subjects::server(&to.kind, &to.id);
         counters::count(&self.hub.counters.calls);
         if !call.answer {
-            self.hub.publish(subject, request.encode_to_vec())?;
+            let subject = subjects::server(&to.kind, &to.id);
+            self.hub.publish(subject, alone(own, &call))?;
             return Ok(Bytes::new());
         }
         let line = self.hub.line()?;
         let (sender, answer) = oneshot::channel();
-        let key = line
-            .request(subject.into(), request.encode_to_vec().into(), Waiter::Call(sender), call.timeout)
-            .map_err(|refusal| self.hub.refused(refusal))?;
-        let waiting = Waits { calls: &line.calls, key };
+        let key = match to.keeps_order() {
+            true => bundled(own, &line, to, &call, sender),
+            false => {
+                let subject = subjects::server(&to.kind, &to.id).into();
+                line.request(subject, alone(own, &call).into(), Waiter::Call(sender), call.timeout)
+            }
+        };
+        let mut waiting = Waits { calls: &line.calls, key: Some(key.map_err(|refusal| self.hub.refused(refusal))?) };
         let answer = answer.await.unwrap_or(Err(Failure::Gone));
-        drop(waiting);
-        if matches!(answer, Err(Failure::Nobody)) {
-            own.callee.unreachable(&to.id);
-        }
-        let bytes = answer.map_err(|failure| match failure {
-            Failure::Timeout => late(),
-            Failure::Gone => failure.error(call.timeout).with("route", &*call.route),
-            Failure::Nobody | Failure::Unsent => failure.error(call.timeout),
-        })?;
-        let response = pitaya_core::cluster::envelope::Response::decode(bytes).map_err(|e| {
-            counters::count(&self.hub.counters.malformed);
-            Error::new(codes::INTERNAL, format!("the server's answer cannot be read: {e}"))
-        })?;
-        response.into()
+        waiting.key = None;
+        answer.unwrap_or_else(|failure| {
+            Err(match failure {
+                Failure::Timeout => late(),
+                Failure::Gone => failure.error(call.timeout).with("route", &*call.route),
+                Failure::Nobody => {
+                    own.callee.unreachable(&to.id);
+                    failure.error(call.timeout)
+                }
+                Failure::Unsent => failure.error(call.timeout),
+            })
+        })
     }
+}
+
+/// To a server of ours, together with the others that go there.
+fn bundled(
+    own: &Own,
+    line: &Line,
+    to: &ServerInfo,
+    call: &OutgoingCall,
+    waiter: oneshot::Sender<Answer>,
+) -> Result<Key, Refusal> {
+    let json = metadata::beside(&call.metadata, &own.metadata);
+    let carried = Call {
+        route: &call.route,
+        body: &call.body,
+        own: json.as_deref().unwrap_or_default(),
+        number: Number::default(),
+        micros: u64::try_from(call.timeout.as_micros()).unwrap_or(u64::MAX).max(1),
+    };
+    line.call(to, &own.caller, carried, Waiter::Call(waiter), call.timeout)
+}
+
+/// The envelope of a call that travels alone, as a Go server understands it.
+fn alone(own: &Own, call: &OutgoingCall) -> Vec<u8> {
+    let msg = Msg {
+        id: 0,
+        route: call.route.clone().into_owned(),
+        data: call.body.clone(),
+        reply: String::new(),
+        r#type: MsgType::Request.into(),
+    };
+    let json = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
+    let request = Request {
+        r#type: RpcType::User.into(),
+        session: None,
+        msg: Some(msg),
+        frontend_id: if own.info.frontend { own.info.id.as_ref().to_owned() } else { String::new() },
+        metadata: json.into(),
+    };
+    request.encode_to_vec()
 }
 
 /// A call that is given up by its caller waits for nothing any more.
 struct Waits<'a> {
     calls: &'a Calls,
-    key: Key,
+    key: Option<Key>,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.calls.take(self.key);
+        if let Some(key) = self.key {
+            self.calls.take(key);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! * The task yields once after it is woken. A woken task runs next on its thread and would have the library write after
 //!   every single message; after the yield everybody who was ready has spoken, and one system call carries all.
-//! * Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle.
+//! * Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of
+//!   messages, or one of calls.
 
 use super::calls::{Calls, Key};
 use super::counters::{Counters, count};
@@ -14,7 +15,7 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use pitaya_core::cluster::lane::{self, Number, Outgoing};
+use pitaya_core::cluster::lane::{self, Call, Number, Outgoing};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -29,7 +30,7 @@ const STAMP: usize = 9;
 const OVERHEAD: usize = 128;
 
 /// What depends on whether a message is sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Tracked {
     /// Nothing.
     No,
@@ -37,6 +38,8 @@ pub(super) enum Tracked {
     Call(Key),
     /// A bundle of this lane.
     Bundle(u32, u64),
+    /// Calls for this server.
+    Calls(Arc<Lane>, Vec<Key>),
 }
 
 struct Parcel {
@@ -50,10 +53,11 @@ impl Parcel {
     }
 }
 
-/// Whose bundle it is: a lane's there, or one of the ways back.
+/// Whose bundle it is: a lane's there, the calls' there, or one of the ways back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum For {
     There(u32),
+    Calls(u32),
     Back(u64),
 }
 
@@ -166,6 +170,41 @@ impl Post {
         drop(state);
         self.wake();
         Ok(bundle)
+    }
+
+    /// Adds a call to the bundle for a server, behind what all calls of this server say of their sender.
+    pub(super) fn call(&self, lane: &Arc<Lane>, sender: &[u8], key: Key, call: &Call<'_>) -> Result<(), Refusal> {
+        let (first, length) = (lane::open_calls_len(sender), call.carried_len());
+        if first + length > self.payload {
+            return Err(Refusal::Oversize(first + length, self.payload));
+        }
+        let mut state = self.state.lock();
+        state.admit(length, self.buffer)?;
+        let mut place = state.open.iter().position(|open| open.to == For::Calls(lane.index));
+        if let Some(full) = place.filter(|place| state.open[*place].bundle.len() + length > self.payload) {
+            state.close(full);
+            place = None;
+        }
+        let place = place.unwrap_or_else(|| {
+            let mut bundle = Vec::with_capacity(state.usual);
+            lane::open_calls(sender, &mut bundle);
+            state.bytes += OVERHEAD + bundle.len();
+            let tracked = Tracked::Calls(lane.clone(), Vec::new());
+            let (to, subject) = (For::Calls(lane.index), lane.subject.clone());
+            state.open.push(Open { to, subject, reply: None, tracked, bundle });
+            state.open.len() - 1
+        });
+        let open = &mut state.open[place];
+        call.carry(&mut open.bundle);
+        if let Tracked::Calls(_, members) = &mut open.tracked {
+            members.push(key);
+        }
+        if open.bundle.len() > BUNDLE {
+            state.close(place);
+        }
+        drop(state);
+        self.wake();
+        Ok(())
     }
 
     /// Adds to the bundle for a frontend what `write` writes.
@@ -283,11 +322,11 @@ impl Post {
             if !self.take(&mut batch) {
                 return;
             }
-            for parcel in batch.drain(..) {
-                if !self.hand(&parcel, calls) {
+            for mut parcel in batch.drain(..) {
+                if !self.hand(&mut parcel, calls) {
                     continue;
                 }
-                if matches!(parcel.tracked, Tracked::Bundle(..)) {
+                if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
                     count(&counters.bundles);
                 }
                 // Waits while the library has enough to do: what comes meanwhile waits here, and is counted.
@@ -316,17 +355,27 @@ impl Post {
     }
 
     /// Whether a parcel may go. From now on it may have run.
-    fn hand(&self, parcel: &Parcel, calls: &Calls) -> bool {
+    fn hand(&self, parcel: &mut Parcel, calls: &Calls) -> bool {
         let mut state = self.state.lock();
         if state.closed {
             return false;
         }
         state.bytes = state.bytes.saturating_sub(parcel.cost());
-        match parcel.tracked {
+        let message = &mut parcel.message;
+        match &mut parcel.tracked {
             Tracked::No => true,
-            Tracked::Call(key) => calls.hand(key),
+            Tracked::Call(key) => calls.hand(*key),
             Tracked::Bundle(lane, bundle) => {
-                state.flights.get_mut(lane as usize).is_some_and(|flight| flight.hand(bundle))
+                state.flights.get_mut(*lane as usize).is_some_and(|flight| flight.hand(*bundle))
+            }
+            Tracked::Calls(lane, members) => {
+                let Some(handed) = calls.hand_all(std::mem::take(members)) else { return false };
+                message.reply = Some(lane.reply(&handed.bundle.token()));
+                if !handed.gone.is_empty() {
+                    let kept = lane::retain_calls(&message.payload, |number| !handed.gone.contains(&number));
+                    message.payload = kept.into();
+                }
+                true
             }
         }
     }
@@ -351,7 +400,7 @@ impl State {
         self.open.push(Open {
             to: For::There(lane.index),
             subject: lane.subject.clone(),
-            reply: Some(lane.reply(number)),
+            reply: Some(lane.reply(&number)),
             tracked: Tracked::Bundle(lane.index, number),
             bundle,
         });

@@ -13,6 +13,11 @@ pub(super) fn lane(kind: &str, id: &str) -> String {
     format!("pitaya/servers/{kind}/{id}.lane")
 }
 
+/// A server's own, for bundles of calls.
+pub(super) fn calls(kind: &str, id: &str) -> String {
+    format!("pitaya/servers/{kind}/{id}.calls")
+}
+
 /// Where frontends of a type hear that a user was bound.
 pub(super) fn bindings(kind: &str) -> String {
     format!("pitaya/{kind}/bindings")
