@@ -98,7 +98,14 @@ impl Shard {
         work.sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::spawn(async move {
             let aborting = work.server.aborting.clone();
-            aborting.run_until_cancelled(poll_fn(|cx| work.poll(cx))).await;
+            let all = async {
+                loop {
+                    poll_fn(|cx| work.poll(cx)).await;
+                    // Behind all others on this thread, and a look at the sockets.
+                    tokio::task::yield_now().await;
+                }
+            };
+            aborting.run_until_cancelled(all).await;
         });
     }
 }
@@ -128,9 +135,10 @@ struct Work {
 }
 
 impl Work {
+    /// Ready when there is more to do, and others should have their turn first.
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         self.shard.waker.register(cx.waker());
-        self.work(cx);
+        let rest = self.work(cx);
         self.server.counters.received.fetch_add(std::mem::take(&mut self.begun) as u64, Relaxed);
         self.outlets.flush();
         self.load.fetch_sub(std::mem::take(&mut self.done), Relaxed);
@@ -140,11 +148,11 @@ impl Work {
         while !(self.waiting.is_empty() && self.changes.is_empty()) && self.sweep.poll_tick(cx).is_ready() {
             self.forget_overdue();
         }
-        Poll::Pending
+        if rest { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// As much as one poll may do.
-    fn work(&mut self, cx: &mut task::Context<'_>) {
+    /// As much as one poll may do. Whether there is more.
+    fn work(&mut self, cx: &mut task::Context<'_>) -> bool {
         let mut budget = BATCH;
         loop {
             if self.ended.is_none()
@@ -156,13 +164,12 @@ impl Work {
             // did to the session is here by now, and has to be told.
             self.collect();
             if self.arrived.is_empty() && self.ended.is_none() {
-                return;
+                return false;
             }
             while let Some(mut batch) = self.arrived.pop_front() {
                 if !self.begin_all(cx, &mut batch, &mut budget) {
                     self.arrived.push_front(batch);
-                    cx.waker().wake_by_ref();
-                    return;
+                    return true;
                 }
             }
             if let Some((key, ended)) = self.ended.take() {
