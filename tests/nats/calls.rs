@@ -4,7 +4,7 @@ use crate::support::{code, server, until};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
-use pitaya_core::cluster::lane::{self, Call, Number};
+use pitaya_core::cluster::lane::{self, LaneCall, Number};
 use pitaya_runtime::cluster::{OutgoingCall, Reply, ServerInfo, Transport};
 use pitaya_runtime::{Error, Result};
 use pitaya_tests::nats::NatsServer;
@@ -163,7 +163,7 @@ async fn what_is_malformed_or_of_another_is_counted() {
     let bundle = |metadata: &str, body: &'static [u8]| {
         let mut bundle = Vec::new();
         lane::open_calls(&lane::sender_part("", metadata.as_bytes()), &mut bundle);
-        Call { route: "room.a.b", body, own: b"", number: Number(7), micros: 1_000_000 }.carry(&mut bundle);
+        LaneCall { route: "room.a.b", body, own: b"", number: Number(7), micros: 1_000_000 }.carry(&mut bundle);
         bundle
     };
     let mut half = bundle(own, b"half");
@@ -214,7 +214,7 @@ async fn answers_that_are_none_are_counted() {
     tokio::spawn(async move {
         while let Some(message) = bundles.next().await {
             let number = lane::call_parts(&message.payload).find_map(|part| match part {
-                Ok(lane::CallPart::Call(envelope)) => Call::read(envelope).ok().map(|call| call.number),
+                Ok(lane::CallPart::Call(envelope)) => LaneCall::read(envelope).ok().map(|call| call.number),
                 _ => None,
             });
             let _ = sender.send((message.reply.expect("a way back").to_string(), number.expect("a call")));

@@ -2,7 +2,7 @@
 //!
 //! A *bundle* is what is ready for one peer at one moment: field 1, repeated, holds one envelope each (`Request` on the
 //! way there, `Response` on the way back), field 2 of a bundle of requests says when it was sent. Calls of
-//! remotes travel in bundles of their own ([`Call`]). In an envelope the
+//! remotes travel in bundles of their own ([`LaneCall`]). In an envelope the
 //! fields from 1000 on are ours. The reading functions are total: whatever the bytes, they end, and copy nothing. The
 //! bytes are described in `docs/lane.md`.
 
@@ -16,7 +16,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Call, CallPart, call_parts, open_calls, open_calls_len, retain_calls, sender_metadata};
+pub use calls::{CallPart, LaneCall, call_parts, open_calls, open_calls_len, retain_calls, sender_metadata};
 use fields::{Fields, Value, bytes_len, put_bytes, put_number};
 
 /// Field 1 of a bundle, bytes.

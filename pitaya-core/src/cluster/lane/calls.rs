@@ -64,7 +64,7 @@ pub fn retain_calls(bundle: &[u8], mut wanted: impl FnMut(Number) -> bool) -> Ve
     for part in call_parts(bundle).flatten() {
         match part {
             CallPart::Sender(sender) => open_calls(sender, &mut kept),
-            CallPart::Call(envelope) if Call::read(envelope).is_ok_and(|call| wanted(call.number)) => {
+            CallPart::Call(envelope) if LaneCall::read(envelope).is_ok_and(|call| wanted(call.number)) => {
                 put_bytes(ENVELOPE, envelope, &mut kept);
             }
             CallPart::Call(_) => {}
@@ -76,20 +76,20 @@ pub fn retain_calls(bundle: &[u8], mut wanted: impl FnMut(Number) -> bool) -> Ve
 /// A call of a remote, as a bundle carries it; all of it borrowed.
 ///
 /// ```
-/// use pitaya_core::cluster::lane::{Call, CallPart, Number, call_parts, open_calls};
+/// use pitaya_core::cluster::lane::{CallPart, LaneCall, Number, call_parts, open_calls};
 ///
-/// let call = Call { route: "room.chat.count", body: b"hi", own: b"", number: Number(7), micros: 5_000_000 };
+/// let call = LaneCall { route: "room.chat.count", body: b"hi", own: b"", number: Number(7), micros: 5_000_000 };
 /// let mut bundle = Vec::new();
 /// open_calls(b"\x2a\x02{}", &mut bundle);
 /// call.carry(&mut bundle);
 /// let read = call_parts(&bundle).find_map(|part| match part {
-///     Ok(CallPart::Call(envelope)) => Call::read(envelope).ok(),
+///     Ok(CallPart::Call(envelope)) => LaneCall::read(envelope).ok(),
 ///     _ => None,
 /// });
 /// assert_eq!(read, Some(call));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call<'a> {
+pub struct LaneCall<'a> {
     /// The full route.
     pub route: &'a str,
     /// The argument, encoded.
@@ -102,7 +102,7 @@ pub struct Call<'a> {
     pub micros: u64,
 }
 
-impl<'a> Call<'a> {
+impl<'a> LaneCall<'a> {
     /// Reads a `Request`.
     ///
     /// # Errors
@@ -175,9 +175,9 @@ mod tests {
     use proptest::prelude::*;
     use prost::Message;
 
-    fn calls(bundle: &[u8]) -> Vec<Call<'_>> {
+    fn calls(bundle: &[u8]) -> Vec<LaneCall<'_>> {
         let call = |part| match part {
-            Ok(CallPart::Call(envelope)) => Some(Call::read(envelope).expect("a call")),
+            Ok(CallPart::Call(envelope)) => Some(LaneCall::read(envelope).expect("a call")),
             _ => None,
         };
         call_parts(bundle).filter_map(call).collect()
@@ -188,11 +188,11 @@ mod tests {
         fn whatever_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for part in call_parts(&bytes).flatten() {
                 match part {
-                    CallPart::Call(envelope) => drop(Call::read(envelope)),
+                    CallPart::Call(envelope) => drop(LaneCall::read(envelope)),
                     CallPart::Sender(sender) => drop(sender_metadata(sender)),
                 }
             }
-            let _ = (Call::read(&bytes), sender_metadata(&bytes));
+            let _ = (LaneCall::read(&bytes), sender_metadata(&bytes));
             prop_assert!(retain_calls(&bytes, |_| true).len() <= bytes.len());
         }
 
@@ -201,7 +201,7 @@ mod tests {
             route in "[a-z.]{0,40}", body in proptest::collection::vec(any::<u8>(), 0..300),
             own in proptest::collection::vec(any::<u8>(), 0..200), number in 1..u64::MAX, micros in 1..u64::MAX,
         ) {
-            let call = Call { route: &route, body: &body, own: &own, number: Number(number), micros };
+            let call = LaneCall { route: &route, body: &body, own: &own, number: Number(number), micros };
             let mut bundle = Vec::new();
             call.carry(&mut bundle);
             prop_assert_eq!(bundle.len(), call.carried_len());
@@ -218,14 +218,14 @@ mod tests {
         fn whatever_happens_to_a_bundle(at in 0..100usize, byte: u8, cut in 0..100usize) {
             let mut bundle = Vec::new();
             open_calls(&sender_part("fe", b"{}"), &mut bundle);
-            Call { route: "a.b.c", body: b"xyz", own: b"{}", number: Number(9), micros: 1 }.carry(&mut bundle);
+            LaneCall { route: "a.b.c", body: b"xyz", own: b"{}", number: Number(9), micros: 1 }.carry(&mut bundle);
             if let Some(place) = bundle.get_mut(at) {
                 *place = byte;
             }
             bundle.truncate(bundle.len().min(cut));
             for part in call_parts(&bundle).flatten() {
                 if let CallPart::Call(envelope) = part {
-                    let _ = Call::read(envelope);
+                    let _ = LaneCall::read(envelope);
                 }
             }
         }
@@ -236,7 +236,7 @@ mod tests {
         let (sender, mut bundle) = (sender_part("", b"{}"), Vec::new());
         open_calls(&sender, &mut bundle);
         assert_eq!(bundle.len(), open_calls_len(&sender));
-        let call = |number| Call { route: "a.b.c", body: b"", own: b"", number: Number(number), micros: 9 };
+        let call = |number| LaneCall { route: "a.b.c", body: b"", own: b"", number: Number(number), micros: 9 };
         (1..=3).for_each(|number| call(number).carry(&mut bundle));
         let kept = retain_calls(&bundle, |number| number.0 != 2);
         assert_eq!(calls(&kept), [call(1), call(3)]);
@@ -254,21 +254,21 @@ mod tests {
             ..Request::default()
         };
         for bytes in [request(RpcType::Sys, "a.b.c").encode_to_vec(), request(RpcType::User, "a.b.c").encode_to_vec()] {
-            assert_eq!(Call::read(&bytes), Err(Malformed));
+            assert_eq!(LaneCall::read(&bytes), Err(Malformed));
         }
         let mut numbered = request(RpcType::Sys, "a.b.c").encode_to_vec();
         put_fixed(Number(1), &mut numbered);
         put_number(TIME, 5, &mut numbered);
-        assert_eq!(Call::read(&numbered), Err(Malformed));
+        assert_eq!(LaneCall::read(&numbered), Err(Malformed));
         numbered.extend_from_slice(&USER);
-        assert!(Call::read(&numbered).is_ok());
+        assert!(LaneCall::read(&numbered).is_ok());
     }
 
     #[test]
     fn the_example_of_the_page() {
         let mut bundle = Vec::new();
         open_calls(&sender_part("", b"{}"), &mut bundle);
-        Call { route: "room.chat.count", body: b"hi", own: b"", number: Number(1 << 32 | 1), micros: 5_000_000 }
+        LaneCall { route: "room.chat.count", body: b"hi", own: b"", number: Number(1 << 32 | 1), micros: 5_000_000 }
             .carry(&mut bundle);
         let hex: String = bundle.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(

@@ -7,7 +7,7 @@ use super::incoming::{LONGEST, caller, stopping};
 use super::subjects;
 use async_nats::{Message, Subject};
 use bytes::Bytes;
-use pitaya_core::cluster::lane::{self, Call, CallPart, Malformed};
+use pitaya_core::cluster::lane::{self, CallPart, LaneCall, Malformed};
 use pitaya_core::cluster::{Back, IncomingCall, metadata};
 use pitaya_core::remote::{Metadata, Peer};
 use rustc_hash::FxHashMap;
@@ -63,7 +63,7 @@ impl Called {
         let mut outcome = Ok(());
         for part in parts {
             let call = match part {
-                Ok(CallPart::Call(envelope)) => Call::read(envelope),
+                Ok(CallPart::Call(envelope)) => LaneCall::read(envelope),
                 Ok(CallPart::Sender(_)) | Err(Malformed) => Err(Malformed),
             };
             match call {
@@ -95,7 +95,7 @@ impl Called {
 }
 
 impl Known {
-    fn call(&self, bundle: &Bytes, read: &Call<'_>, now: Instant) -> IncomingCall {
+    fn call(&self, bundle: &Bytes, read: &LaneCall<'_>, now: Instant) -> IncomingCall {
         let time = Duration::from_micros(read.micros).min(LONGEST);
         let mut call = IncomingCall::new(read.route.to_owned(), now + time);
         call.body = part_of(bundle, read.body);

@@ -11,7 +11,7 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
-use pitaya_core::cluster::lane::Call;
+use pitaya_core::cluster::lane::LaneCall;
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Line {
         &self,
         to: &ServerInfo,
         sender: &[u8],
-        mut call: Call<'_>,
+        mut call: LaneCall<'_>,
         waiter: Waiter,
         timeout: Duration,
     ) -> Result<Key, Refusal> {

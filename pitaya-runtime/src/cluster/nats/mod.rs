@@ -38,7 +38,7 @@ use crate::config::Rpc;
 use bytes::Bytes;
 use hub::Hub;
 use pitaya_core::cluster::envelope::{BindMsg, Msg, MsgType, Request, RpcType};
-use pitaya_core::cluster::lane::{Call, Number};
+use pitaya_core::cluster::lane::{LaneCall, Number};
 use pitaya_core::cluster::{Callee, Forwarder, OutgoingCall, ServerInfo, Sink, Transport, metadata};
 use pitaya_core::{BoxFuture, Error, Result, duration};
 use prost::Message as _;
@@ -243,7 +243,7 @@ fn bundled(
     waiter: oneshot::Sender<Answer>,
 ) -> Result<Key, Refusal> {
     let json = metadata::beside(&call.metadata, &own.metadata);
-    let carried = Call {
+    let carried = LaneCall {
         route: &call.route,
         body: &call.body,
         own: json.as_deref().unwrap_or_default(),

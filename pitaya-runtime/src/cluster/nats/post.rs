@@ -15,7 +15,7 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use pitaya_core::cluster::lane::{self, Call, Number, Outgoing};
+use pitaya_core::cluster::lane::{self, LaneCall, Number, Outgoing};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -173,7 +173,7 @@ impl Post {
     }
 
     /// Adds a call to the bundle for a server, behind what all calls of this server say of their sender.
-    pub(super) fn call(&self, lane: &Arc<Lane>, sender: &[u8], key: Key, call: &Call<'_>) -> Result<(), Refusal> {
+    pub(super) fn call(&self, lane: &Arc<Lane>, sender: &[u8], key: Key, call: &LaneCall<'_>) -> Result<(), Refusal> {
         let (first, length) = (lane::open_calls_len(sender), call.carried_len());
         if first + length > self.payload {
             return Err(Refusal::Oversize(first + length, self.payload));
