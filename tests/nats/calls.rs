@@ -214,7 +214,7 @@ async fn answers_that_are_none_are_counted() {
     tokio::spawn(async move {
         while let Some(message) = bundles.next().await {
             let number = lane::call_parts(&message.payload).find_map(|part| match part {
-                Ok(lane::CallPart::Call(envelope)) => LaneCall::read(envelope).ok().map(|call| call.number),
+                Ok(lane::CallPart::Envelope(envelope)) => LaneCall::read(envelope).ok().map(|call| call.number),
                 _ => None,
             });
             let _ = sender.send((message.reply.expect("a way back").to_string(), number.expect("a call")));

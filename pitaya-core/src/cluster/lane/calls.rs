@@ -20,13 +20,13 @@ pub enum CallPart<'a> {
     /// Who sends them: [`sender_part`](super::sender_part). It stands first.
     Sender(&'a [u8]),
     /// A call.
-    Call(&'a [u8]),
+    Envelope(&'a [u8]),
 }
 
 /// The parts of a bundle of calls. Ends after the first that cannot be read.
 pub fn call_parts(bundle: &[u8]) -> impl Iterator<Item = Result<CallPart<'_>, Malformed>> {
     Fields::new(bundle).filter_map(|field| match field {
-        Ok((ENVELOPE, Value::Bytes(bytes))) => Some(Ok(CallPart::Call(bytes))),
+        Ok((ENVELOPE, Value::Bytes(bytes))) => Some(Ok(CallPart::Envelope(bytes))),
         Ok((SENDER, Value::Bytes(bytes))) => Some(Ok(CallPart::Sender(bytes))),
         Ok(_) => None,
         Err(e) => Some(Err(e)),
@@ -64,10 +64,10 @@ pub fn retain_calls(bundle: &[u8], mut wanted: impl FnMut(Number) -> bool) -> Ve
     for part in call_parts(bundle).flatten() {
         match part {
             CallPart::Sender(sender) => open_calls(sender, &mut kept),
-            CallPart::Call(envelope) if LaneCall::read(envelope).is_ok_and(|call| wanted(call.number)) => {
+            CallPart::Envelope(envelope) if LaneCall::read(envelope).is_ok_and(|call| wanted(call.number)) => {
                 put_bytes(ENVELOPE, envelope, &mut kept);
             }
-            CallPart::Call(_) => {}
+            CallPart::Envelope(_) => {}
         }
     }
     kept
@@ -83,7 +83,7 @@ pub fn retain_calls(bundle: &[u8], mut wanted: impl FnMut(Number) -> bool) -> Ve
 /// open_calls(b"\x2a\x02{}", &mut bundle);
 /// call.carry(&mut bundle);
 /// let read = call_parts(&bundle).find_map(|part| match part {
-///     Ok(CallPart::Call(envelope)) => LaneCall::read(envelope).ok(),
+///     Ok(CallPart::Envelope(envelope)) => LaneCall::read(envelope).ok(),
 ///     _ => None,
 /// });
 /// assert_eq!(read, Some(call));
@@ -177,7 +177,7 @@ mod tests {
 
     fn calls(bundle: &[u8]) -> Vec<LaneCall<'_>> {
         let call = |part| match part {
-            Ok(CallPart::Call(envelope)) => Some(LaneCall::read(envelope).expect("a call")),
+            Ok(CallPart::Envelope(envelope)) => Some(LaneCall::read(envelope).expect("a call")),
             _ => None,
         };
         call_parts(bundle).filter_map(call).collect()
@@ -188,7 +188,7 @@ mod tests {
         fn whatever_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for part in call_parts(&bytes).flatten() {
                 match part {
-                    CallPart::Call(envelope) => drop(LaneCall::read(envelope)),
+                    CallPart::Envelope(envelope) => drop(LaneCall::read(envelope)),
                     CallPart::Sender(sender) => drop(sender_metadata(sender)),
                 }
             }
@@ -206,7 +206,7 @@ mod tests {
             call.carry(&mut bundle);
             prop_assert_eq!(bundle.len(), call.carried_len());
             prop_assert_eq!(calls(&bundle), [call]);
-            let Some(Ok(CallPart::Call(envelope))) = call_parts(&bundle).next() else { panic!("a call") };
+            let Some(Ok(CallPart::Envelope(envelope))) = call_parts(&bundle).next() else { panic!("a call") };
             let read = Request::decode(envelope).expect("a request");
             prop_assert_eq!(read.r#type, i32::from(RpcType::User));
             let msg = read.msg.unwrap_or_default();
@@ -224,7 +224,7 @@ mod tests {
             }
             bundle.truncate(bundle.len().min(cut));
             for part in call_parts(&bundle).flatten() {
-                if let CallPart::Call(envelope) = part {
+                if let CallPart::Envelope(envelope) = part {
                     let _ = LaneCall::read(envelope);
                 }
             }

@@ -63,7 +63,7 @@ impl Called {
         let mut outcome = Ok(());
         for part in parts {
             let call = match part {
-                Ok(CallPart::Call(envelope)) => LaneCall::read(envelope),
+                Ok(CallPart::Envelope(envelope)) => LaneCall::read(envelope),
                 Ok(CallPart::Sender(_)) | Err(Malformed) => Err(Malformed),
             };
             match call {
