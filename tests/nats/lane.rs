@@ -262,3 +262,37 @@ async fn a_full_buffer_refuses() {
     }
     broker.go_on();
 }
+
+/// What a worker queues goes out together and in its order, in as many messages as the broker takes; what is too large even
+/// alone becomes an error, and a push goes behind what was queued before it.
+#[tokio::test]
+async fn queued_answers_go_out_in_order_within_what_the_broker_takes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let config = folder.path().join("nats.conf");
+    std::fs::write(&config, "max_payload: 4096\n").expect("written");
+    let broker = NatsServer::start(&["-c", config.to_str().expect("a path")]);
+    let (sender, mut arrived) = unbounded_channel();
+    let room = server("room", "r1", &broker).on_message(move |message| drop(sender.send(message))).start().await;
+    let front = server("connector", "f1", &broker).start().await;
+    let mut client = front.session(1);
+    let mut way = None;
+    for id in 1..=8 {
+        client.send(&room.info, id, b"x").expect("sent");
+        let IncomingMessage { from, letter, .. } = arrived.recv().await.expect("it arrives");
+        let way = way.get_or_insert_with(|| from.back.branch().expect("a way of its own"));
+        way.queue(letter.ticket, Ok(&vec![b'x'; if id == 5 { 5_000 } else { 1_500 }]));
+        if id == 7 {
+            way.push(letter.ticket, None, "onX", b"p").expect("sent");
+        }
+    }
+    for id in 1..=7 {
+        let outcome = client.outcome(id).await;
+        assert_eq!(outcome.is_ok(), id != 5, "{outcome:?}");
+    }
+    assert_eq!(client.event().await, Event::Push("onX".to_owned(), b"p".to_vec()));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(client.is_quiet(), "nothing sends the last one");
+    way.expect("the same for all").flush();
+    assert_eq!(client.outcome(8).await.expect("an answer").len(), 1_500);
+    assert_eq!(room.transport.counts().oversize, 1);
+}

@@ -1,7 +1,9 @@
 use super::*;
+use crate::Error;
 use crate::cluster::envelope::{Msg, MsgType, Request, Response, RpcType, Session};
 use bytes::Bytes;
 use proptest::prelude::*;
+use prost::Message as _;
 
 fn number() -> impl Strategy<Value = Number> {
     (0..Number::SLOTS, any::<u8>(), any::<u32>()).prop_map(|(slot, generation, at)| Number::new(slot, generation, at))
@@ -152,4 +154,20 @@ fn the_example_of_the_docs() {
     answer(Number::new(5, 0, 1), Ok(b"ok"), &mut back);
     let wanted = "0a19ca3e0c0a066f6e4a6f696e1a027531c13e00000000000500000a0e0a026f6bc13e0100000000050000";
     assert_eq!(hex(&back), wanted);
+}
+
+#[test]
+fn a_bundle_is_cut_between_envelopes() {
+    let mut bundle = Vec::new();
+    let ends: Vec<_> = [3, 200, 0]
+        .map(|length| {
+            answer(Number::new(1, 0, 1), Ok(&vec![b'x'; length]), &mut bundle);
+            bundle.len()
+        })
+        .into();
+    for most in 0..=bundle.len() + 1 {
+        let wanted = ends.iter().copied().filter(|end| *end <= most).max().unwrap_or(0);
+        assert_eq!(cut(&bundle, most), wanted, "{most} bytes at most");
+    }
+    assert_eq!(cut(b"\x0a\x05x", 100), 0, "no envelope");
 }
