@@ -43,14 +43,16 @@ const fn ours(row: Row, by: Option<&'static str>) -> Counted {
 /// All of them.
 #[rustfmt::skip]
 pub const COUNTED: &[Counted] = &[
-    bare(row("limit-1", Rig::Bare("echo"), 1)),
-    bare(row("limit-16", Rig::Bare("echo"), 16)),
+    bare(row("least-1", Rig::Bare("echo"), 1)),
+    bare(row("least-16", Rig::Bare("echo"), 16)),
+    bare(row("limit-1", Rig::Bare("echo-workers"), 1)),
+    bare(row("limit-16", Rig::Bare("echo-workers"), 16)),
     ours(row("sync-1", Rig::Ours, 1), Some("limit-1")),
     ours(row("sync-16", Rig::Ours, 16), Some("limit-16")),
     ours(row("async-16", Rig::Ours, 16).asynchronous(), None),
-    bare(row("json-16", Rig::Bare("json"), 16).json()),
+    bare(row("json-16", Rig::Bare("json-workers"), 16).json()),
     ours(row("typed-16", Rig::Ours, 16).json(), Some("json-16")),
-    bare(row("ws-16", Rig::Bare("ws"), 16).over(WebSocket)),
+    bare(row("ws-16", Rig::Bare("ws-workers"), 16).over(WebSocket)),
     ours(row("ws-sync-16", Rig::Ours, 16).over(WebSocket), Some("ws-16")),
 ];
 

@@ -267,7 +267,10 @@ impl Context {
 
 /// What surrounds a call, as far as a row has to know: [`Context`] and [`RemoteContext`](crate::RemoteContext).
 pub trait Source: Clone + Send + Sync + 'static {
-    /// Runs the steps over payloads.
+    /// Whether there are steps over payloads.
+    fn has_before(&self) -> bool;
+
+    /// Runs them.
     ///
     /// # Errors
     /// The first one's that fails; the method does not run.
@@ -276,10 +279,11 @@ pub trait Source: Clone + Send + Sync + 'static {
 
 impl Source for Context {
     #[inline]
+    fn has_before(&self) -> bool {
+        self.has_before
+    }
+
     fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
-        if !self.has_before {
-            return Ok(());
-        }
         let steps = self.shared.steps.clone();
         steps.run(self, payload)
     }

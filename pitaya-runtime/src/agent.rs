@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
 use pitaya_core::session::{ClientCertificate, Link, Push};
-use pitaya_core::wire::message::response_head;
-use pitaya_core::wire::{self, PacketKind, RouteRef, packet};
+use pitaya_core::wire::message::open_response;
+use pitaya_core::wire::{self, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
 use std::any::Any;
 use std::net::SocketAddr;
@@ -113,7 +113,7 @@ impl Agent {
     /// [`answer`](Self::answer) for whoever wakes the outbox afterwards.
     fn put_answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
         let sent = self.outbox.put(|out| {
-            let at = answer_head(out, id);
+            let at = open_response(out, id);
             if let Ok(body) = outcome {
                 out.extend_from_slice(body);
             }
@@ -124,14 +124,6 @@ impl Agent {
             count(&self.server.counters.late_answers);
         }
     }
-}
-
-/// Opens the packet of an answer; the body follows.
-#[inline(always)]
-pub(crate) fn answer_head(out: &mut Vec<u8>, id: u64) -> usize {
-    let at = packet::open(out, PacketKind::Data);
-    response_head(out, id, false);
-    at
 }
 
 /// A reason too long for a packet is left out: the kick counts.

@@ -3,8 +3,7 @@
 //! Anybody may append; nobody waits. The connection takes everything at once and tells how much of it the client has
 //! not taken yet. A client that lets too much pile up is closed: a sender learns it as an error, never as a delay.
 
-use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pitaya_core::{CloseReason, Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -16,7 +15,6 @@ pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     /// Something was queued since the connection looked last.
     dirty: AtomicBool,
-    waker: AtomicWaker,
     /// Bytes that may remain after a write was tried.
     limit: usize,
 }
@@ -29,9 +27,27 @@ struct Queue {
     /// The server stops. Not an end: what is in progress is still answered.
     stopping: bool,
     end: Option<CloseReason>,
+    /// The connection's. It stays: a task has one for life, and one that had to be given anew would cost each poll more
+    /// than it costs to wake with a copy.
+    waker: Option<Waker>,
 }
 
 impl Queue {
+    fn put(&mut self, limit: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        if self.end.is_some() {
+            return Err(Error::closed());
+        }
+        let before = self.packets.len();
+        // What waits already is judged, not what comes: one large message is no sign of a slow client.
+        let limit = if self.unsent > 0 { limit } else { limit.saturating_mul(BURST) };
+        if before + self.unsent >= limit {
+            self.packets = Vec::new();
+            self.end = Some(CloseReason::SlowConsumer);
+            return Err(Error::closed());
+        }
+        write(&mut self.packets).inspect_err(|_| self.packets.truncate(before))
+    }
+
     fn ended(&self) -> Option<CloseReason> {
         self.end.clone().or_else(|| self.stopping.then_some(CloseReason::Shutdown))
     }
@@ -39,7 +55,7 @@ impl Queue {
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), dirty: AtomicBool::new(false), waker: AtomicWaker::new(), limit }
+        Self { queue: Mutex::default(), dirty: AtomicBool::new(false), limit }
     }
 
     /// Appends whole packets.
@@ -48,29 +64,23 @@ impl Outbox {
     /// PIT-499 when nothing can follow any more, or when too much waits already for a client that does not read; the
     /// writer's own, with nothing appended.
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let written = self.put(write);
-        // A writer that failed has left nothing.
-        if written.is_ok() || self.ended().is_some() {
-            self.wake();
+        let mut queue = self.queue.lock();
+        let written = queue.put(self.limit, write);
+        let wakes = match written {
+            // Who made it dirty has woken the connection, which has not looked yet.
+            Ok(()) => !self.dirty.swap(true, Ordering::AcqRel),
+            // A writer that failed has left nothing.
+            Err(_) => queue.ended().is_some(),
+        };
+        if wakes {
+            self.wake_with(queue);
         }
         written
     }
 
     /// [`append`](Self::append) for whoever calls [`wake`](Self::wake) afterwards, in any case.
     pub(crate) fn put(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let mut queue = self.queue.lock();
-        if queue.end.is_some() {
-            return Err(Error::closed());
-        }
-        let before = queue.packets.len();
-        // What waits already is judged, not what comes: one large message is no sign of a slow client.
-        let limit = if queue.unsent > 0 { self.limit } else { self.limit.saturating_mul(BURST) };
-        if before + queue.unsent >= limit {
-            queue.packets = Vec::new();
-            queue.end = Some(CloseReason::SlowConsumer);
-            return Err(Error::closed());
-        }
-        write(&mut queue.packets).inspect_err(|_| queue.packets.truncate(before))
+        self.queue.lock().put(self.limit, write)
     }
 
     /// Appends the last packets, if any, and ends the queue. False when it has ended before.
@@ -81,8 +91,7 @@ impl Outbox {
         }
         last(&mut queue.packets);
         queue.end = Some(reason);
-        drop(queue);
-        self.wake();
+        self.wake_with(queue);
         true
     }
 
@@ -114,8 +123,9 @@ impl Outbox {
     /// The server stops: the connection learns it as the reason [`Shutdown`](CloseReason::Shutdown), and answers may
     /// follow until it [ends](Self::end) the queue itself.
     pub(crate) fn stop(&self) {
-        self.queue.lock().stopping = true;
-        self.wake();
+        let mut queue = self.queue.lock();
+        queue.stopping = true;
+        self.wake_with(queue);
     }
 
     /// The connection tells how many bytes it could not write.
@@ -123,14 +133,24 @@ impl Outbox {
         self.queue.lock().unsent = unsent;
     }
 
-    #[inline]
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
+    /// Who is woken from now on: the connection, or nobody once it is gone.
+    pub(crate) fn wakes(&self, waker: Option<Waker>) {
+        self.queue.lock().waker = waker;
     }
 
+    /// Makes the connection look.
     pub(crate) fn wake(&self) {
+        self.wake_with(self.queue.lock());
+    }
+
+    fn wake_with(&self, queue: MutexGuard<'_, Queue>) {
         self.dirty.store(true, Ordering::Release);
-        self.waker.wake();
+        let waker = queue.waker.clone();
+        // The connection will want the lock.
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -86,6 +86,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Whether nothing looks at single messages of clients but their handlers.
+    pub(crate) fn is_unseen(&self) -> bool {
+        let labelled = self.meter.as_ref().is_some_and(|meter| meter.has_tags());
+        !labelled && !self.pipeline.is_staged() && !self.tracer.is_on() && self.limits.is_none()
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.lock().clone()
     }

@@ -1,4 +1,5 @@
-//! The bare servers: one task a connection on tokio's current-thread runtime and nothing else.
+//! The bare servers: one task a connection on tokio's current-thread runtime and nothing else. With `-workers` behind the
+//! mode they run on the runtime of a server, which has threads and a clock.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
@@ -16,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 const USAGE: &str = "usage: baseline echo|json|ws|lean|broadcast HOST:PORT
+       baseline echo-workers|json-workers|ws-workers HOST:PORT
        baseline tls HOST:PORT CERTIFICATE KEY";
 /// A request of the harness has 86 bytes: a whole batch at any sensible depth fits.
 const BUFFER: usize = 16 * 1024;
@@ -23,11 +25,15 @@ const BUFFER: usize = 16 * 1024;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let workers = words.first().and_then(|mode| mode.strip_suffix("-workers"));
+    let runtime = match workers {
+        Some(_) => pitaya_runtime::runtime().build(),
+        None => tokio::runtime::Builder::new_current_thread().enable_io().build(),
+    };
     let served = runtime.and_then(|runtime| match words.as_slice() {
         ["tls", addr, certificate, key] => runtime.block_on(tls(addr, certificate, key)),
         ["broadcast", addr] => runtime.block_on(broadcast(addr)),
-        [mode, addr] => match mode.parse() {
+        [mode, addr] => match workers.unwrap_or(mode).parse() {
             Ok(mode) => runtime.block_on(serve(mode, addr)),
             Err(()) => Err(io::Error::other(USAGE)),
         },

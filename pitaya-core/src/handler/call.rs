@@ -46,10 +46,10 @@ impl<'a, S, X: Source> Call<'a, S, X> {
     #[inline]
     #[must_use]
     pub fn read<Cs: Reads<P>, P: Send + 'static>(self) -> Read<'a, S, P, X> {
-        let payload = Cs::read(self.codec, self.body).and_then(|mut payload| {
-            self.cx.before(&mut payload)?;
-            Ok(payload)
-        });
+        let mut payload = Cs::read(self.codec, self.body);
+        if self.cx.has_before() {
+            payload = stepped(self.cx, payload);
+        }
         Read { call: self, payload }
     }
 
@@ -57,9 +57,18 @@ impl<'a, S, X: Source> Call<'a, S, X> {
     #[inline]
     #[must_use]
     pub fn empty(self) -> Read<'a, S, (), X> {
-        let payload = self.cx.before(&mut ());
+        let payload = if self.cx.has_before() { self.cx.before(&mut ()) } else { Ok(()) };
         Read { call: self, payload }
     }
+}
+
+/// Shows the payload to the steps before the method. Apart, so that without them it stays in registers.
+#[cold]
+#[inline(never)]
+fn stepped<P: Send + 'static, X: Source>(cx: &mut X, payload: Result<P>) -> Result<P> {
+    let mut payload = payload?;
+    cx.before(&mut payload)?;
+    Ok(payload)
 }
 
 // No bounds here: a method whose impl does not apply is an error about the method, not about the user's type.
@@ -68,7 +77,13 @@ impl<S, P, X: Source> Read<'_, S, P, X> {
     #[inline]
     pub fn sync<T>(self, method: impl FnOnce(&Arc<S>, &X, P) -> Result<Answer<T>>) -> Step {
         let Self { call, payload } = self;
-        Step::Done(payload.and_then(|payload| method(call.service, call.cx, payload)?.write(call.codec, call.out)))
+        Step::Done(match payload {
+            Ok(payload) => match method(call.service, call.cx, payload) {
+                Ok(answer) => answer.write(call.codec, call.out),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        })
     }
 
     /// The payload was read *before* the future exists: no copy of the body, and the future owns all it needs.

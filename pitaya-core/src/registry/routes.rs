@@ -2,7 +2,7 @@
 
 use super::MountError;
 use crate::context::Context;
-use crate::handler::{Call, Route, Service, Step, Table};
+use crate::handler::{Call, Route, Row, Service, Step, Table};
 use crate::route::{MAX_ROUTE, is_legal_part};
 use crate::schema::Schemas;
 use crate::turn;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 /// One mounted route.
 pub struct Entry<X: 'static = Context> {
-    component: Arc<dyn Mounted<X>>,
-    row: usize,
-    codec: usize,
+    method: Box<dyn Method<X>>,
+    service: &'static Service,
+    schemas: Schemas,
     route: &'static Route,
     name: Arc<str>,
 }
@@ -34,13 +34,13 @@ impl<X> Entry<X> {
     /// The description of its component.
     #[must_use]
     pub fn service(&self) -> &'static Service {
-        self.component.service()
+        self.service
     }
 
     /// The schemas of its payload and answer.
     #[must_use]
     pub fn schemas(&self) -> Schemas {
-        self.component.schemas().get(self.row).copied().unwrap_or_default()
+        self.schemas
     }
 
     /// `file:line` of its method.
@@ -52,7 +52,7 @@ impl<X> Entry<X> {
     /// Calls it: the answer is appended to `out`, or its future lies in `place`.
     #[inline]
     pub fn call(&self, cx: &mut X, body: &[u8], out: &mut Vec<u8>, place: &mut turn::Place) -> Step {
-        self.component.call(self.row, self.codec, cx, body, out, place)
+        self.method.call(cx, body, out, place)
     }
 }
 
@@ -109,8 +109,8 @@ impl<X: 'static> Routes<X> {
             problems.push(MountError::Codec { type_name, location, has: codecs.join(" and "), wants });
             return None;
         };
-        let mount = Arc::new(mount);
-        for (row, route) in routes.iter().enumerate() {
+        for (number, (route, row)) in routes.iter().zip(mount.table.rows).enumerate() {
+            let schemas = mount.table.schemas.get(number).copied().unwrap_or_default();
             let short = format!("{name}.{}", route.name);
             let full = server.map_or_else(|| short.clone(), |server| format!("{server}.{short}"));
             if full.len() > MAX_ROUTE {
@@ -126,25 +126,30 @@ impl<X: 'static> Routes<X> {
             let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
             self.index.insert(short.into_bytes().into(), number);
             self.index.insert(full.clone().into_bytes().into(), number);
-            self.entries.push(Entry { component: mount.clone(), row, codec: position, route, name: full.into() });
+            let method = Box::new(Bound { component: mount.component.clone(), row: *row, codec: position });
+            self.entries.push(Entry { method, service, schemas, route, name: full.into() });
         }
-        Some(mount)
+        Some(Arc::new(mount))
     }
 }
 
-/// A component without its type. The table is typed and the mount is erased: no downcast that could fail.
-trait Mounted<X>: Send + Sync {
-    fn call(
-        &self,
-        row: usize,
-        codec: usize,
-        cx: &mut X,
-        body: &[u8],
-        out: &mut Vec<u8>,
-        place: &mut turn::Place,
-    ) -> Step;
-    fn service(&self) -> &'static Service;
-    fn schemas(&self) -> &'static [Schemas];
+/// A method without the type of its component. The row is typed and the whole is erased: no downcast that could fail.
+trait Method<X>: Send + Sync {
+    fn call(&self, cx: &mut X, body: &[u8], out: &mut Vec<u8>, place: &mut turn::Place) -> Step;
+}
+
+/// All that a call needs, side by side: what is looked up for each message is likely not in a cache.
+struct Bound<S: 'static, X: 'static> {
+    row: Row<S, X>,
+    component: Arc<S>,
+    codec: usize,
+}
+
+impl<S: Send + Sync + 'static, X: 'static> Method<X> for Bound<S, X> {
+    #[inline]
+    fn call(&self, cx: &mut X, body: &[u8], out: &mut Vec<u8>, place: &mut turn::Place) -> Step {
+        (self.row)(Call { service: &self.component, cx, codec: self.codec, body, out, place })
+    }
 }
 
 /// A component beside its table.
@@ -162,29 +167,6 @@ pub(super) struct Place<'a> {
     pub(super) name: Option<&'a str>,
     /// The name of the codec; `None` for the only one there is.
     pub(super) codec: Option<&'static str>,
-}
-
-impl<S: Send + Sync + 'static, X: 'static> Mounted<X> for Mount<S, X> {
-    #[inline]
-    fn call(
-        &self,
-        row: usize,
-        codec: usize,
-        cx: &mut X,
-        body: &[u8],
-        out: &mut Vec<u8>,
-        place: &mut turn::Place,
-    ) -> Step {
-        self.table.rows[row](Call { service: &self.component, cx, codec, body, out, place })
-    }
-
-    fn service(&self) -> &'static Service {
-        self.table.service
-    }
-
-    fn schemas(&self) -> &'static [Schemas] {
-        self.table.schemas
-    }
 }
 
 impl<X> std::fmt::Debug for Entry<X> {

@@ -113,13 +113,14 @@ impl RemoteContext {
 }
 
 impl Source for RemoteContext {
+    #[inline]
+    fn has_before(&self) -> bool {
+        self.shared.steps.any()
+    }
+
     /// Runs the steps of the remotes' pipeline. An error without a code of its own is PIT-500, the one code that Go has
     /// for them all (`pkg/service/remote.go`, `handleRPCUser`).
-    #[inline]
     fn before(&mut self, payload: &mut (dyn Any + Send)) -> Result<()> {
-        if !self.shared.steps.any() {
-            return Ok(());
-        }
         let steps = self.shared.steps.clone();
         steps.run(self, payload).map_err(|error| error.or_code(codes::INTERNAL))
     }

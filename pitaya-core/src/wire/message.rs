@@ -14,6 +14,7 @@
 //!
 //! The two upper bits are sent as 0 and ignored when read.
 
+use super::packet::{self, PacketKind};
 use super::varint::{self, VarintError};
 
 /// The flag of a route that is a dictionary code.
@@ -76,7 +77,7 @@ impl MessageKind {
     }
 
     #[inline]
-    fn flags(self) -> u8 {
+    const fn flags(self) -> u8 {
         (self as u8) << 1
     }
 }
@@ -288,6 +289,25 @@ impl<'a> Message<'a> {
 pub fn response_head(out: &mut Vec<u8>, id: u64, error: bool) {
     out.push(MessageKind::Response.flags() | if error { ERROR } else { 0 });
     varint::encode(id, out);
+}
+
+/// Appends all that comes before the body of a response without an error, its packet included, and returns where the
+/// packet starts: [`packet::open`](super::packet::open) and [`response_head`] at once.
+#[inline(always)]
+pub fn open_response(out: &mut Vec<u8>, id: u64) -> usize {
+    const DATA: u8 = PacketKind::Data as u8;
+    const RESPONSE: u8 = MessageKind::Response.flags();
+    let at = out.len();
+    // At once: each append looks whether there is room.
+    match id {
+        0..0x80 => out.extend_from_slice(&[DATA, 0, 0, 0, RESPONSE, id as u8]),
+        0x80..0x4000 => out.extend_from_slice(&[DATA, 0, 0, 0, RESPONSE, id as u8 | 0x80, (id >> 7) as u8]),
+        _ => {
+            packet::open(out, PacketKind::Data);
+            response_head(out, id, false);
+        }
+    }
+    at
 }
 
 /// Appends what comes before the body of a push, like [`response_head`].

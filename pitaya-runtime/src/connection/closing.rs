@@ -55,7 +55,7 @@ where
                 self.unsent.append(&work.wire);
             }
             self.closing = Some(Closing::Flush);
-            self.timer.as_mut().reset(Instant::now() + FLUSH_TIME);
+            self.set_timer(Instant::now() + FLUSH_TIME);
         } else {
             self.closing = Some(Closing::Drop);
         }
@@ -67,7 +67,7 @@ where
         if self.server.aborting.is_cancelled() {
             return Poll::Ready(());
         }
-        self.agent.outbox.register(cx.waker());
+        self.enrol(cx.waker());
         let mut reads = 0;
         loop {
             match self.closing {
@@ -89,7 +89,7 @@ where
                     }
                     Poll::Ready(Ok(())) => {
                         self.closing = Some(Closing::Linger);
-                        self.timer.as_mut().reset(Instant::now() + LINGER);
+                        self.set_timer(Instant::now() + LINGER);
                     }
                 },
                 Some(Closing::Linger) if reads == READS => {

@@ -82,7 +82,7 @@ where
     ) -> Result<usize, CloseReason> {
         let mut used = 0;
         let mut next = self.next();
-        while next == Next::Runs && self.budget > 0 {
+        while next == Next::Runs && self.budget > 0 && used < bytes.len() {
             let (alike, then) = self.run_alike(cx, &bytes[used..], work, messages)?;
             if alike > 0 {
                 used += alike;

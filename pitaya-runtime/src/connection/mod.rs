@@ -39,7 +39,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -64,6 +64,12 @@ pub(crate) struct Connection<S, F> {
     machine: Machine,
     /// Armed for the next beat, deadline or limit; never for a message.
     timer: Pin<Box<Sleep>>,
+    /// Whom the outbox wakes, and the timer once it is watched: the task this future is polled by.
+    waker: Option<Waker>,
+    /// The timer was polled since it was armed: until it has elapsed there is nothing to see.
+    watched: bool,
+    /// Nobody looks at single messages: no limits, no steps around a call, no spans, no labels of metrics.
+    unseen: bool,
     /// The last route: most clients repeat themselves.
     last: Option<Box<Last>>,
     /// The call or the handshake in progress: nothing else runs meanwhile.
@@ -122,12 +128,15 @@ where
         let context = Context::new(session.clone(), server.state(), server.pipeline.clone(), server.names.clone());
         Self {
             timer: Box::pin(sleep_until(machine.next().into())),
+            waker: None,
+            watched: false,
             agent,
             session,
             context,
             stream,
             framing,
             machine,
+            unseen: server.is_unseen(),
             last: None,
             turn: None,
             backlog: Backlog::default(),
@@ -149,7 +158,7 @@ where
 
     /// Goes on until nothing more can be done now, or the session has to end.
     fn run(&mut self, cx: &mut task::Context<'_>, scratch: &mut Scratch) -> Result<(), CloseReason> {
-        self.agent.outbox.register(cx.waker());
+        self.enrol(cx.waker());
         if !self.unsent.is_empty() {
             self.write(cx, &mut scratch.work)?;
         }
@@ -322,9 +331,29 @@ where
         Ok(())
     }
 
+    /// Has the outbox and the timer wake who polls this: once, since a task wakes the same way all its life.
+    #[inline]
+    fn enrol(&mut self, waker: &Waker) {
+        if self.waker.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+            self.agent.outbox.wakes(Some(waker.clone()));
+            self.watched = false;
+        }
+    }
+
     /// The clock counts also when reads and writes have used up what tokio lets a task do in one poll.
+    #[inline]
     fn poll_timer(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        if self.watched && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.watched = true;
         Pin::new(&mut unconstrained(self.timer.as_mut())).poll(cx)
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.timer.as_mut().reset(at);
+        self.watched = false;
     }
 
     /// Sets the timer to the earliest thing that has to be looked at.
@@ -335,7 +364,7 @@ where
         for limit in limits.into_iter().flatten() {
             next = next.min(limit);
         }
-        self.timer.as_mut().reset(next);
+        self.set_timer(next);
     }
 }
 
@@ -366,6 +395,8 @@ where
 /// A connection that is dropped (its runtime ends) still closes its session.
 impl<S, F> Drop for Connection<S, F> {
     fn drop(&mut self) {
+        // The task is gone, and a session may be held for long.
+        self.agent.outbox.wakes(None);
         self.server.close(&self.agent, &self.session, &CloseReason::Shutdown);
     }
 }

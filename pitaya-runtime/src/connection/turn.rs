@@ -1,9 +1,9 @@
 //! What a connection can be busy with.
 
-use crate::agent::answer_head;
 use crate::counters::count;
 use crate::handshake::Refusal;
 use crate::server::Server;
+use pitaya_core::wire::message::open_response;
 use pitaya_core::{BoxFuture, Context};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -69,6 +69,6 @@ impl Head {
     /// Opens the answer's packet, or only marks the place.
     #[inline]
     pub(super) fn open(self, out: &mut Vec<u8>) -> usize {
-        if self.answers { answer_head(out, self.id) } else { out.len() }
+        if self.answers { open_response(out, self.id) } else { out.len() }
     }
 }
