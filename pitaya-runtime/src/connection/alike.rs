@@ -97,10 +97,8 @@ where
         let context = &mut self.context;
         let (out, place, tally) = work.parts(last.number);
         let (mut used, mut answered) = (0, 0);
-        while self.budget > 0 && out.len() < FLUSH {
+        while answered < self.budget && out.len() < FLUSH {
             let Some((id, body, length)) = bytes.get(used..).and_then(|bytes| last.read(bytes, limit)) else { break };
-            self.budget -= 1;
-            *messages += 1;
             used += length;
             let at = open_response(out, id);
             context.enter(last.number, id);
@@ -118,12 +116,16 @@ where
                 }
                 unready => unready,
             };
+            self.budget -= answered + 1;
+            *messages += u64::from(answered + 1);
             tally.began(last.number, answered + 1);
             tally.answered(last.number, answered);
             let (head, route) = (Head { id, route: last.number, answers: true }, last.route);
             let next = self.came_to(head, route, at, step, None, work)?;
             return Ok((used, next));
         }
+        self.budget -= answered;
+        *messages += u64::from(answered);
         tally.began(last.number, answered);
         tally.answered(last.number, answered);
         Ok((used, Next::Runs))

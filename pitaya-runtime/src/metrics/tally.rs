@@ -72,23 +72,23 @@ impl Tally {
 
     /// Handlers are called.
     #[inline]
-    pub(crate) fn began(&mut self, route: u32, calls: usize) {
+    pub(crate) fn began(&mut self, route: u32, calls: u32) {
         if self.is_on()
             && calls > 0
             && let Some(run) = self.run(route)
         {
-            run.began += calls;
+            run.began += calls as usize;
         }
     }
 
     /// Messages that came in this poll were answered well, by the last handlers that were called.
     #[inline]
-    pub(crate) fn answered(&mut self, route: u32, calls: usize) {
+    pub(crate) fn answered(&mut self, route: u32, calls: u32) {
         if self.is_on()
             && calls > 0
             && let Some(run) = self.run(route)
         {
-            run.answered += calls;
+            run.answered += calls as usize;
         }
     }
 

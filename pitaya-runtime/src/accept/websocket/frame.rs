@@ -2,8 +2,8 @@
 
 use crate::accept::Framing;
 use pitaya_core::CloseReason;
-use pitaya_core::wire::Packet;
 use pitaya_core::wire::packet::HEADER;
+use pitaya_core::wire::{Packet, PacketKind};
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
@@ -56,6 +56,12 @@ impl WebSocketFraming {
     fn frames(&mut self, bytes: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<usize, CloseReason> {
         let mut at = 0;
         while at < bytes.len() {
+            if !self.in_message
+                && let Some(length) = one_packet(&bytes[at..], limit, packets)
+            {
+                at += length;
+                continue;
+            }
             match self.frame(&bytes[at..], limit, packets)? {
                 Some(length) => at += length,
                 None => break,
@@ -77,14 +83,14 @@ impl WebSocketFraming {
             CONTINUATION if !self.in_message => return Err(wrong("a continuation of nothing")),
             TEXT | BINARY if head.fin => {
                 let at = packets.len();
-                unmask(payload, head.mask, packets);
+                unmask(payload, payload.len(), head.mask, packets);
                 whole_packets(&packets[at..], limit).inspect_err(|_| packets.truncate(at))?;
             }
             TEXT | BINARY | CONTINUATION => {
                 if self.message.len() + payload.len() > limit.saturating_add(HEADER) {
                     return Err(wrong("the message is longer than a packet may be"));
                 }
-                unmask(payload, head.mask, &mut self.message);
+                unmask(payload, payload.len(), head.mask, &mut self.message);
                 self.in_message = !head.fin;
                 if head.fin {
                     whole_packets(&self.message, limit)?;
@@ -94,12 +100,12 @@ impl WebSocketFraming {
             }
             PING => {
                 head_of(PONG, payload.len(), &mut self.replies);
-                unmask(payload, head.mask, &mut self.replies);
+                unmask(payload, payload.len(), head.mask, &mut self.replies);
             }
             PONG => {}
             _ => {
                 let mut said = Vec::new();
-                unmask(payload, head.mask, &mut said);
+                unmask(payload, payload.len(), head.mask, &mut said);
                 check_close(&said)?;
                 self.closed = true;
                 return Err(CloseReason::Client);
@@ -151,19 +157,47 @@ impl Head {
     }
 }
 
-/// Appends the payload in the clear.
-fn unmask(payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
-    let (at, end) = (out.len(), out.len() + payload.len());
-    out.extend_from_slice(payload);
-    // No rest to be done byte by byte.
-    out.resize(at + payload.len().next_multiple_of(BLOCK), 0);
+/// Handles what clients send nearly always: one whole packet in one whole frame, with a length of one or two bytes. Whatever
+/// is not quite that is left to [`frame`](WebSocketFraming::frame). How many bytes it takes.
+#[inline]
+fn one_packet(bytes: &[u8], limit: usize, packets: &mut Vec<u8>) -> Option<usize> {
+    let (length, head) = match *bytes {
+        [first, short, ..] if first == FIN | BINARY && (MASKED..MASKED | 126).contains(&short) => {
+            (usize::from(short & !MASKED), 2)
+        }
+        [first, 0xfe, high, low, ..] if first == FIN | BINARY => (usize::from(u16::from_be_bytes([high, low])), 4),
+        _ => return None,
+    };
+    let (mask, rest) = bytes.get(head..)?.split_first_chunk::<4>()?;
+    let header = rest.get(..length)?.first_chunk::<HEADER>()?;
+    let [kind, high, middle, low] = (u32::from_ne_bytes(*header) ^ u32::from_ne_bytes(*mask)).to_ne_bytes();
+    let body = u32::from_be_bytes([0, high, middle, low]) as usize;
+    let whole = PacketKind::try_from(kind).is_ok() && HEADER + body == length && body <= limit;
+    if !whole || (head == 4 && length < 126) {
+        return None;
+    }
+    unmask(rest, length, *mask, packets);
+    Some(head + 4 + length)
+}
+
+/// Appends the first `length` bytes of a payload in the clear. What lies behind them may be read, and is not kept.
+#[inline]
+fn unmask(bytes: &[u8], length: usize, mask: [u8; 4], out: &mut Vec<u8>) {
+    let (at, padded) = (out.len(), length.next_multiple_of(BLOCK));
+    // Whole blocks only: no rest to be done byte by byte.
+    match bytes.get(..padded) {
+        Some(bytes) => out.extend_from_slice(bytes),
+        None => {
+            out.extend_from_slice(&bytes[..length]);
+            out.resize(at + padded, 0);
+        }
+    }
     // The mask four times.
     let wide = u128::from(u32::from_ne_bytes(mask)) * (u128::MAX / u128::from(u32::MAX));
-    let (blocks, _) = out[at..].as_chunks_mut::<BLOCK>();
-    for block in blocks {
+    for block in out[at..].as_chunks_mut::<BLOCK>().0 {
         *block = (u128::from_ne_bytes(*block) ^ wide).to_ne_bytes();
     }
-    out.truncate(end);
+    out.truncate(at + length);
 }
 
 /// A message has whole packets in it, one or more: never a part of one.
@@ -193,8 +227,15 @@ fn check_close(payload: &[u8]) -> Result<(), CloseReason> {
 
 #[inline]
 fn head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {
+    if length < 126 {
+        return out.extend_from_slice(&[FIN | opcode, length as u8]);
+    }
+    long_head_of(opcode, length, out);
+}
+
+#[inline(never)]
+fn long_head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {
     match u16::try_from(length) {
-        Ok(short @ 0..126) => out.extend_from_slice(&[FIN | opcode, short as u8]),
         Ok(length) => {
             out.extend_from_slice(&[FIN | opcode, 126]);
             out.extend_from_slice(&length.to_be_bytes());
@@ -229,8 +270,10 @@ impl Framing for WebSocketFraming {
     }
 
     fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>) {
-        stream.append(&mut self.replies);
-        self.replies = Vec::new();
+        if !self.replies.is_empty() {
+            stream.append(&mut self.replies);
+            self.replies = Vec::new();
+        }
         let mut at = 0;
         // These are our own packets: they are whole.
         while let Some([_, a, b, c]) = packets.get(at..at + HEADER) {
