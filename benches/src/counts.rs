@@ -15,8 +15,12 @@ pub const TRACED_LENGTHS: [u64; 2] = [1_000, 3_000];
 pub const MAX_GROWTH: f64 = 3.0;
 /// System calls a message may grow by so many: runs of one program differ by less than half of it.
 pub const MAX_CALLS: f64 = 0.02;
-/// A raw message may take so many times the instructions of the bare server's.
+/// A raw message may take so many times the instructions of the bare server's, which runs on the same runtime.
 pub const MAX_TIMES: f64 = 1.6;
+/// What a raw body takes that the bare server does not: a handler owns its payload, so it is allocated, copied and freed.
+/// These are instructions of the C library and of `Bytes`, 8 ns; all ways around them take fewer instructions and more time
+/// (a shared buffer costs two locked additions, 15 ns).
+pub const OWNED: f64 = 187.0;
 
 /// What is counted: a row, and the bare one whose instructions it may take [`MAX_TIMES`] of.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Counted {
     pub row: Row,
     /// The bare row.
     pub by: Option<&'static str>,
+    /// Instructions that the bare row has no reason to take.
+    pub besides: f64,
 }
 
 /// One connection: with more of them chance decides how many messages a wake-up finds.
@@ -32,12 +38,18 @@ const fn row(name: &'static str, rig: Rig, depth: usize) -> Row {
     Row::new(name, rig, Drive::Echo { conns: 1, depth })
 }
 
+/// Compared with nothing but its own baseline.
 const fn bare(row: Row) -> Counted {
-    Counted { row, by: None }
+    Counted { row, by: None, besides: 0.0 }
 }
 
-const fn ours(row: Row, by: Option<&'static str>) -> Counted {
-    Counted { row, by }
+const fn raw(row: Row, by: &'static str) -> Counted {
+    Counted { row, by: Some(by), besides: OWNED }
+}
+
+/// Both sides own what they read.
+const fn typed(row: Row, by: &'static str) -> Counted {
+    Counted { row, by: Some(by), besides: 0.0 }
 }
 
 /// All of them.
@@ -47,13 +59,13 @@ pub const COUNTED: &[Counted] = &[
     bare(row("least-16", Rig::Bare("echo"), 16)),
     bare(row("limit-1", Rig::Bare("echo-workers"), 1)),
     bare(row("limit-16", Rig::Bare("echo-workers"), 16)),
-    ours(row("sync-1", Rig::Ours, 1), Some("limit-1")),
-    ours(row("sync-16", Rig::Ours, 16), Some("limit-16")),
-    ours(row("async-16", Rig::Ours, 16).asynchronous(), None),
+    raw(row("sync-1", Rig::Ours, 1), "limit-1"),
+    raw(row("sync-16", Rig::Ours, 16), "limit-16"),
+    bare(row("async-16", Rig::Ours, 16).asynchronous()),
     bare(row("json-16", Rig::Bare("json-workers"), 16).json()),
-    ours(row("typed-16", Rig::Ours, 16).json(), Some("json-16")),
+    typed(row("typed-16", Rig::Ours, 16).json(), "json-16"),
     bare(row("ws-16", Rig::Bare("ws-workers"), 16).over(WebSocket)),
-    ours(row("ws-sync-16", Rig::Ours, 16).over(WebSocket), Some("ws-16")),
+    raw(row("ws-sync-16", Rig::Ours, 16).over(WebSocket), "ws-16"),
 ];
 
 /// What one message costs.
@@ -102,12 +114,14 @@ pub fn regressions(now: &Counts, before: &Counts) -> Vec<String> {
 #[must_use]
 pub fn excesses(now: &Counts) -> Vec<String> {
     let mut complaints = Vec::new();
-    for Counted { row, by } in COUNTED {
+    for Counted { row, by, besides } in COUNTED {
         let (Some(count), Some(bare)) = (now.get(row.name), by.and_then(|by| now.get(by))) else { continue };
-        let times = count.instructions / bare.instructions;
+        let times = (count.instructions - besides) / bare.instructions;
         if times > MAX_TIMES {
-            let text =
-                format!("{}: {times:.2} times the instructions of the bare server, at most {MAX_TIMES}", row.name);
+            let text = format!(
+                "{}: {times:.2} times the instructions of the bare server besides {besides:.0}, at most {MAX_TIMES}",
+                row.name
+            );
             complaints.push(text);
         }
     }
@@ -136,8 +150,9 @@ mod tests {
 
     #[test]
     fn more_than_the_bare_server_allows_is_a_complaint_even_when_it_always_was() {
-        let counts = counts(&[("limit-16", 300.0, 0.1), ("sync-16", 600.0, 0.1)]);
-        assert_eq!(excesses(&counts), ["sync-16: 2.00 times the instructions of the bare server, at most 1.6"]);
+        let counts = counts(&[("limit-16", 300.0, 0.1), ("sync-16", 600.0 + OWNED, 0.1), ("limit-1", 1000.0, 0.1)]);
+        let text = "sync-16: 2.00 times the instructions of the bare server besides 187, at most 1.6";
+        assert_eq!(excesses(&counts), [text]);
     }
 
     #[test]

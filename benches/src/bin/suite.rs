@@ -130,16 +130,19 @@ fn play(stage: &mut Stage, scenario: &Scenario, rounds: usize) -> Result<Scenari
         let rounds_of = |names: &[&str]| -> Vec<&[Sample]> {
             names.iter().filter_map(|name| find(name)).map(|row| &*row.rounds).collect()
         };
-        let by = rounds_of(claim.by);
+        let (by, floor) = (rounds_of(claim.by), rounds_of(claim.floor));
+        let at_best = claim.best(&by, &floor);
         let (ratio, verdict) = if let Some(why) = named.iter().find_map(|row| row.absent.clone()) {
             (None, Verdict::Absent { why })
         } else {
             match claim.ratio(&named[0].rounds, &by) {
-                Ok(ratio) => (Some(ratio.into()), claim.verdict(&ratio, rounds)),
+                Ok(ratio) => {
+                    let verdict = claim.verdict_at(&ratio, &named[0].rounds, &floor, at_best, rounds);
+                    (Some(ratio.into()), verdict)
+                }
                 Err(why) => (None, Verdict::Refused { why }),
             }
         };
-        let at_best = claim.best(&by, &rounds_of(claim.floor));
         ClaimResult { title: claim.title.to_owned(), must_be: claim.must_be(), of_peer, ratio, at_best, verdict }
     });
     let claims = claims.collect();

@@ -65,6 +65,8 @@ pub struct Claim {
     pub bound: Option<f64>,
     /// The bare rows that do the least of the same: what they reach is the most that anybody can, on this machine.
     pub floor: &'static [&'static str],
+    /// How much of what they reach must be reached in any case: the bound of another claim.
+    pub of_floor: f64,
 }
 
 /// What came of a claim.
@@ -73,6 +75,12 @@ pub struct Claim {
 pub enum Verdict {
     /// The bound is kept, or there is none.
     Kept,
+    /// It is not kept, and cannot be on this machine: the bare rows do not keep it either by the share of them that must be
+    /// reached. That share is.
+    AtLimit {
+        /// The share of what the bare rows reach.
+        share: f64,
+    },
     /// It is not.
     Broken,
     /// Nobody can tell.
@@ -91,7 +99,7 @@ impl Claim {
     /// A share of the baseline's cost that must be reached.
     #[must_use]
     pub const fn share(title: &'static str, row: &'static str, by: &'static [&'static str], bound: f64) -> Self {
-        Self { title, row, figure: Figure::Cpu, by, form: Form::Share, bound: Some(bound), floor: &[] }
+        Self { title, row, figure: Figure::Cpu, by, form: Form::Share, bound: Some(bound), floor: &[], of_floor: 1.0 }
     }
 
     /// Times the baseline's cost, at most.
@@ -109,7 +117,7 @@ impl Claim {
     /// A figure that is at most so much.
     #[must_use]
     pub const fn at_most(title: &'static str, row: &'static str, figure: Figure, bound: f64) -> Self {
-        Self { title, row, figure, by: &[], form: Form::Absolute, bound: Some(bound), floor: &[] }
+        Self { title, row, figure, by: &[], form: Form::Absolute, bound: Some(bound), floor: &[], of_floor: 1.0 }
     }
 
     /// The same claim of another figure.
@@ -124,10 +132,35 @@ impl Claim {
         Self { bound: None, ..self }
     }
 
-    /// The same, with what the bare rows reach beside it.
+    /// The same, with what the bare rows reach beside it. Where `share` of that is less than the bound, it is the bound.
     #[must_use]
-    pub const fn at_best(self, floor: &'static [&'static str]) -> Self {
-        Self { floor, ..self }
+    pub const fn at_best(self, floor: &'static [&'static str], share: f64) -> Self {
+        Self { floor, of_floor: share, ..self }
+    }
+
+    /// [`verdict`](Self::verdict), where the bare rows may be the limit. `best` is what they reach.
+    #[must_use]
+    pub fn verdict_at(
+        &self,
+        ratio: &Ratio,
+        own: &[Sample],
+        floor: &[&[Sample]],
+        best: Option<f64>,
+        rounds: usize,
+    ) -> Verdict {
+        let verdict = self.verdict(ratio, rounds);
+        let (Some(bound), Some(best)) = (self.bound, best) else { return verdict };
+        if verdict == Verdict::Kept || best * self.of_floor >= bound {
+            return verdict;
+        }
+        // The peer is on both sides and falls out: what is left is a share of the bare rows.
+        let share = Self { bound: Some(self.of_floor), ..*self };
+        match share.ratio(own, floor) {
+            Ok(reached) if share.verdict(&reached, rounds) == Verdict::Kept => {
+                Verdict::AtLimit { share: reached.median }
+            }
+            _ => verdict,
+        }
     }
 
     /// What the bare rows reach, median of the rounds.
@@ -255,8 +288,22 @@ mod tests {
     #[test]
     fn what_the_bare_rows_reach_is_of_the_same_rounds() {
         let (go, bare) = (rounds(&[8.0, 16.0]), rounds(&[2.0, 4.0]));
-        assert_eq!(SHARE.at_best(&["bare"]).best(&[&go], &[&bare]), Some(4.0));
+        assert_eq!(SHARE.at_best(&["bare"], 1.0).best(&[&go], &[&bare]), Some(4.0));
         assert_eq!(SHARE.best(&[&go], &[]), None);
+    }
+
+    #[test]
+    fn where_the_bare_rows_are_the_limit_a_share_of_them_is_the_bound() {
+        let (go, bare) = (rounds(&[8.0, 16.0]), rounds(&[2.0, 4.0]));
+        let judged = |bound: f64, own: &[f64]| {
+            let (claim, own) = (Claim::share("", "a", &["go"], bound).at_best(&["bare"], 0.9), rounds(own));
+            let ratio = claim.ratio(&own, &[&go]).expect("good rounds");
+            claim.verdict_at(&ratio, &own, &[&bare], claim.best(&[&go], &[&bare]), 2)
+        };
+        assert_eq!(judged(3.0, &[2.1, 4.2]), Verdict::Kept);
+        assert!(matches!(judged(4.5, &[2.1, 4.2]), Verdict::AtLimit { share } if (share - 2.0 / 2.1).abs() < 1e-9));
+        assert_eq!(judged(4.5, &[2.5, 5.0]), Verdict::Broken, "too little of what can be reached");
+        assert_eq!(judged(3.5, &[2.5, 5.0]), Verdict::Broken, "it can be reached");
     }
 
     #[test]

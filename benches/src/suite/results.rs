@@ -110,7 +110,7 @@ impl Results {
         for scenario in &self.scenarios {
             for claim in &scenario.claims {
                 let why = match &claim.verdict {
-                    Verdict::Kept => continue,
+                    Verdict::Kept | Verdict::AtLimit { .. } => continue,
                     Verdict::Absent { .. } if claim.of_peer => continue,
                     Verdict::Broken => {
                         let ratio = claim.ratio.map_or(0.0, |ratio| ratio.median);

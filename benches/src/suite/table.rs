@@ -123,6 +123,7 @@ fn verdict(claim: &ClaimResult) -> String {
     match &claim.verdict {
         Verdict::Kept if claim.must_be == "–" => String::new(),
         Verdict::Kept => "kept".to_owned(),
+        Verdict::AtLimit { share } => format!("the bare server's limit: {share:.2} of it"),
         Verdict::Broken => "**not kept**".to_owned(),
         Verdict::Refused { why } => format!("refused: {why}"),
         Verdict::Absent { why } => format!("absent: {why}"),
