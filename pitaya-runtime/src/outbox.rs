@@ -157,12 +157,58 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    /// How often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     fn put(outbox: &Outbox, bytes: usize) -> Result<()> {
         outbox.append(|out| {
             out.resize(out.len() + bytes, 0);
             Ok(())
         })
+    }
+
+    #[test]
+    fn who_has_not_looked_is_not_woken_again_but_for_an_end() {
+        let (outbox, woken) = (Outbox::new(100), Arc::new(Woken::default()));
+        let times = || woken.0.load(Ordering::Relaxed);
+        put(&outbox, 1).unwrap();
+        outbox.wakes(Some(woken.clone().into()));
+        assert!(outbox.is_dirty());
+        outbox.take(&mut vec![]);
+        for _ in 0..3 {
+            put(&outbox, 1).unwrap();
+        }
+        assert_eq!(times(), 1);
+        outbox.take(&mut vec![]);
+        put(&outbox, 1).unwrap();
+        assert_eq!(times(), 2);
+        outbox.stop();
+        outbox.end(CloseReason::Kicked, |_| {});
+        assert_eq!(times(), 4, "it does not take what waits, and yet hears of its end");
+        outbox.wakes(None);
+        outbox.wake();
+        assert_eq!(times(), 4);
+    }
+
+    #[test]
+    fn too_much_wakes_whoever_does_not_take_it() {
+        let (outbox, woken) = (Outbox::new(100), Arc::new(Woken::default()));
+        outbox.wakes(Some(woken.clone().into()));
+        outbox.set_unsent(60);
+        put(&outbox, 40).unwrap();
+        put(&outbox, 1).unwrap_err();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]
