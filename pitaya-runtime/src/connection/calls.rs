@@ -98,7 +98,7 @@ where
         out.truncate(at);
         let server = &self.server;
         let keeps = server.pipeline.has_after() || server.meter.as_ref().is_some_and(|meter| meter.has_tags());
-        let context = keeps.then(|| self.context.clone());
+        let context = keeps.then(|| Box::new(self.context.clone()));
         let arrived = tally.times().map(|times| times.since);
         let turn = trace::turn(span, turn);
         let call = Call { turn, head, started: Instant::now(), arrived, warned: false, context };

@@ -7,6 +7,7 @@
 mod alike;
 mod backlog;
 mod calls;
+mod clock;
 mod closing;
 mod elsewhere;
 mod forwarding;
@@ -30,8 +31,7 @@ use backlog::Backlog;
 use closing::Closing;
 use forwarding::Forwarding;
 use pitaya_core::session::ClientCertificate;
-use pitaya_core::session::state::{Machine, Tick};
-use pitaya_core::wire::packet::HEARTBEAT;
+use pitaya_core::session::state::Machine;
 use pitaya_core::{CloseReason, Context, Session};
 use scratch::{Scratch, Work};
 use std::future::Future;
@@ -41,7 +41,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::task::{self, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use turn::Turn;
 use write::Unsent;
@@ -308,29 +307,6 @@ where
         Err(reason)
     }
 
-    fn look_at_the_clock(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
-        while self.poll_timer(cx).is_ready() {
-            let now = Instant::now();
-            if self.unsent.is_stalled(now, self.server.settings.write_timeout) {
-                return Err(CloseReason::SlowConsumer);
-            }
-            if self.look_at_the_turn(now, work)? {
-                // What waited behind it begins.
-                cx.waker().wake_by_ref();
-            }
-            if now.into_std() >= self.machine.next() {
-                match self.machine.tick(now.into_std()) {
-                    Tick::Nothing => {}
-                    Tick::Beat => work.out.extend_from_slice(&HEARTBEAT),
-                    Tick::Dead => return Err(CloseReason::Heartbeat),
-                    Tick::HandshakeOverdue => return Err(CloseReason::HandshakeTimeout),
-                }
-            }
-            self.arm();
-        }
-        Ok(())
-    }
-
     /// Has the outbox and the timer wake who polls this: once, since a task wakes the same way all its life.
     #[inline]
     fn enrol(&mut self, waker: &Waker) {
@@ -339,32 +315,6 @@ where
             self.agent.outbox.wakes(Some(waker.clone()));
             self.watched = false;
         }
-    }
-
-    /// The clock counts also when reads and writes have used up what tokio lets a task do in one poll.
-    #[inline]
-    fn poll_timer(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        if self.watched && !self.timer.is_elapsed() {
-            return Poll::Pending;
-        }
-        self.watched = true;
-        Pin::new(&mut unconstrained(self.timer.as_mut())).poll(cx)
-    }
-
-    fn set_timer(&mut self, at: Instant) {
-        self.timer.as_mut().reset(at);
-        self.watched = false;
-    }
-
-    /// Sets the timer to the earliest thing that has to be looked at.
-    fn arm(&mut self) {
-        let mut next: Instant = self.machine.next().into();
-        let hard = self.server.settings.handler_hard;
-        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard)];
-        for limit in limits.into_iter().flatten() {
-            next = next.min(limit);
-        }
-        self.set_timer(next);
     }
 }
 
@@ -398,5 +348,18 @@ impl<S, F> Drop for Connection<S, F> {
         // The task is gone, and a session may be held for long.
         self.agent.outbox.wakes(None);
         self.server.close(&self.agent, &self.session, &CloseReason::Shutdown);
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::Plain;
+    use tokio::net::TcpStream;
+
+    /// tokio gives a task memory in steps of 128 bytes: a little more here is a step for each session.
+    #[test]
+    fn an_idle_connection_keeps_to_its_size() {
+        let size = size_of::<Connection<TcpStream, Plain>>();
+        assert!(size <= 456, "{size} bytes: is there something that most connections do not need? Then box it");
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Call {
     /// When its message had come, while anybody wants to know.
     pub(super) arrived: Option<std::time::Instant>,
     pub(super) warned: bool,
-    /// For the steps after it, when there are any.
-    pub(super) context: Option<Context>,
+    /// For the steps after it, when there are any. Not in place: most connections wait for no call, and none of those has any.
+    pub(super) context: Option<Box<Context>>,
 }
 
 impl Call {

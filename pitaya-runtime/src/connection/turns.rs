@@ -52,7 +52,7 @@ where
         let (head, context) = (call.head, call.context.take());
         work.tally.resumed(call.arrived);
         self.turn = None;
-        self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
+        self.finish(work, at, head, outcome, context.as_deref()).map(|()| true)
     }
 
     /// Completes the answer that begins at `at`, behind what the handler pushed meanwhile.
@@ -152,11 +152,11 @@ where
         count(&server.counters.overdue_handlers);
         let at = head.open(&mut work.out);
         let mut outcome = Err(overdue());
-        if let Some(context) = context.as_ref().filter(|_| server.pipeline.has_raw()) {
+        if let Some(context) = context.as_deref().filter(|_| server.pipeline.has_raw()) {
             // Behind steps on bytes the call runs the last steps itself, and it is gone.
             let body_at = work.out.len();
             outcome = after(&server.pipeline, context, &mut work.out, body_at, outcome, server);
         }
-        self.finish(work, at, head, outcome, context.as_ref()).map(|()| true)
+        self.finish(work, at, head, outcome, context.as_deref()).map(|()| true)
     }
 }

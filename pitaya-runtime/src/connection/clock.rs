@@ -1,0 +1,68 @@
+//! The clock of a connection: one timer, for whatever has to be looked at next.
+
+use super::{Connection, Work};
+use crate::accept::Framing;
+use pitaya_core::CloseReason;
+use pitaya_core::session::state::Tick;
+use pitaya_core::wire::packet::HEARTBEAT;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
+
+impl<S, F> Connection<S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Framing,
+{
+    pub(super) fn look_at_the_clock(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
+        while self.poll_timer(cx).is_ready() {
+            let now = Instant::now();
+            if self.unsent.is_stalled(now, self.server.settings.write_timeout) {
+                return Err(CloseReason::SlowConsumer);
+            }
+            if self.look_at_the_turn(now, work)? {
+                // What waited behind it begins.
+                cx.waker().wake_by_ref();
+            }
+            if now.into_std() >= self.machine.next() {
+                match self.machine.tick(now.into_std()) {
+                    Tick::Nothing => {}
+                    Tick::Beat => work.out.extend_from_slice(&HEARTBEAT),
+                    Tick::Dead => return Err(CloseReason::Heartbeat),
+                    Tick::HandshakeOverdue => return Err(CloseReason::HandshakeTimeout),
+                }
+            }
+            self.arm();
+        }
+        Ok(())
+    }
+
+    /// The clock counts also when reads and writes have used up what tokio lets a task do in one poll.
+    #[inline]
+    pub(super) fn poll_timer(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        if self.watched && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.watched = true;
+        Pin::new(&mut unconstrained(self.timer.as_mut())).poll(cx)
+    }
+
+    pub(super) fn set_timer(&mut self, at: Instant) {
+        self.timer.as_mut().reset(at);
+        self.watched = false;
+    }
+
+    /// Sets the timer to the earliest thing that has to be looked at.
+    pub(super) fn arm(&mut self) {
+        let mut next: Instant = self.machine.next().into();
+        let hard = self.server.settings.handler_hard;
+        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard)];
+        for limit in limits.into_iter().flatten() {
+            next = next.min(limit);
+        }
+        self.set_timer(next);
+    }
+}
