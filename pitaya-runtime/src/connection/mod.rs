@@ -206,7 +206,7 @@ where
             self.take_pushes(&mut scratch.work)?;
         }
         self.look_at_the_clock(cx, &mut scratch.work)?;
-        self.write(cx, &mut scratch.work)?;
+        self.write_here(cx, &mut scratch.work)?;
         let stops = self.draining && (self.is_idle() || self.server.aborting.is_cancelled());
         if stops { Err(CloseReason::Shutdown) } else { Ok(()) }
     }

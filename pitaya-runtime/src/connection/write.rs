@@ -52,7 +52,15 @@ where
     F: Framing,
 {
     /// Writes what is left and what is new, as far as the client takes it.
+    #[inline(never)]
     pub(super) fn write(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
+        self.write_here(cx, work)
+    }
+
+    /// The same, for the end of each poll: behind a system call a processor does not know where it returns to, and each
+    /// function less is one such return less.
+    #[inline(always)]
+    pub(super) fn write_here(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
         let new = if F::PLAIN {
             &work.out
         } else {
@@ -67,13 +75,7 @@ where
         if self.unsent.is_empty() {
             let (written, flushed) = write_some(&mut self.stream, cx, new).map_err(broken)?;
             if written < new.len() || !flushed {
-                self.unsent.append(&new[written..]);
-                self.unsent.flushing = !flushed;
-                self.unsent.progress = Some(Instant::now());
-                work.out.clear();
-                self.agent.outbox.set_unsent(self.unsent.len());
-                self.arm();
-                return Ok(());
+                self.keep_unsent(&new[written..], flushed);
             }
             work.out.clear();
             return Ok(());
@@ -83,7 +85,17 @@ where
         self.drain(cx).map_err(broken)
     }
 
+    #[cold]
+    fn keep_unsent(&mut self, bytes: &[u8], flushed: bool) {
+        self.unsent.append(bytes);
+        self.unsent.flushing = !flushed;
+        self.unsent.progress = Some(Instant::now());
+        self.agent.outbox.set_unsent(self.unsent.len());
+        self.arm();
+    }
+
     /// Writes from what is left.
+    #[inline(never)]
     pub(super) fn drain(&mut self, cx: &mut task::Context<'_>) -> io::Result<()> {
         let (written, flushed) = write_some(&mut self.stream, cx, &self.unsent.bytes[self.unsent.sent..])?;
         self.unsent.sent += written;
@@ -107,6 +119,7 @@ where
 
 /// Writes until the stream takes no more. A stream with a buffer of its own (TLS) is flushed; whether that is done is
 /// the second half of the answer: what such a stream took is not on its way yet.
+#[inline(always)]
 fn write_some<S: AsyncWrite + Unpin>(
     stream: &mut S,
     cx: &mut task::Context<'_>,
