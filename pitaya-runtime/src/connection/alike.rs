@@ -17,46 +17,57 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The last message's route.
+/// The last message's route: a handler of this server, and as much of its name as the client writes. Its text is the
+/// registry's: what all connections share is in a cache, what each has of its own is not.
+#[derive(Clone, Copy)]
 pub(super) struct Last {
-    /// As the client writes it, behind its length.
-    wire: Box<[u8]>,
     pub(super) number: u32,
-    pub(super) route: &'static Route,
+    length: u8,
 }
 
 impl Last {
-    pub(super) fn find(server: &Server, name: &[u8]) -> Option<Box<Self>> {
+    pub(super) fn find(server: &Server, name: &[u8]) -> Option<(Self, &'static Route)> {
         let number = server.registry.find(name)?;
-        let route = server.registry.entry(number)?.route();
         // No route that can be found is longer than the wire can say.
-        let length = u8::try_from(name.len()).ok()?;
-        Some(Box::new(Self { wire: [&[length], name].concat().into(), number, route }))
+        let last = Self { number, length: u8::try_from(name.len()).ok()? };
+        Some((last, server.registry.entry(number)?.route()))
     }
 
+    /// The handler's description, if this is its name.
     #[inline]
-    pub(super) fn is(&self, name: &[u8]) -> bool {
-        self.wire.get(1..).is_some_and(|last| last == name)
+    pub(super) fn is(self, server: &Server, name: &[u8]) -> Option<&'static Route> {
+        let entry = server.registry.entry(self.number)?;
+        let same = usize::from(self.length) == name.len() && is_same(self.text(entry.name()), name);
+        same.then_some(entry.route())
     }
 
-    /// Reads the packet at the start of `bytes` if it is a whole and plain request for this route, with an id of one or two
-    /// bytes: the id, the body, and the length of the packet.
+    /// With and without the server type, a name ends alike.
     #[inline]
-    fn read<'a>(&self, bytes: &'a [u8], limit: usize) -> Option<(u64, &'a [u8], usize)> {
-        const DATA: u8 = PacketKind::Data as u8;
-        let &[DATA, high, middle, low, 0, ..] = bytes else { return None };
-        let length = u32::from_be_bytes([0, high, middle, low]) as usize;
-        if length > limit {
-            return None;
-        }
-        let (id, rest) = match bytes.get(HEADER + 1..HEADER + length)? {
-            [low @ 1..0x80, rest @ ..] => (u64::from(*low), rest),
-            [low, high @ 1..0x80, rest @ ..] => (u64::from(low & 0x7f) | u64::from(*high) << 7, rest),
-            _ => return None,
-        };
-        let (route, body) = rest.split_at_checked(self.wire.len())?;
-        is_same(route, &self.wire).then_some((id, body, HEADER + length))
+    fn text(self, name: &str) -> &[u8] {
+        &name.as_bytes()[name.len().saturating_sub(self.length.into())..]
     }
+}
+
+/// Reads the packet at the start of `bytes` if it is a whole and plain request for `route`, with an id of one or two bytes:
+/// the id, the body, and the length of the packet.
+#[inline]
+fn read<'a>(bytes: &'a [u8], route: &[u8], limit: usize) -> Option<(u64, &'a [u8], usize)> {
+    const DATA: u8 = PacketKind::Data as u8;
+    let &[DATA, high, middle, low, 0, ..] = bytes else { return None };
+    let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+    if length > limit {
+        return None;
+    }
+    let (id, named, rest) = match bytes.get(HEADER + 1..HEADER + length)? {
+        [low @ 1..0x80, named, rest @ ..] => (u64::from(*low), *named, rest),
+        [low, high @ 1..0x80, named, rest @ ..] => (u64::from(low & 0x7f) | u64::from(*high) << 7, *named, rest),
+        _ => return None,
+    };
+    if usize::from(named) != route.len() {
+        return None;
+    }
+    let (name, body) = rest.split_at_checked(route.len())?;
+    is_same(name, route).then_some((id, body, HEADER + length))
 }
 
 /// Whether two texts of one length are the same. Routes are short: a call of the C library costs more than they do.
@@ -87,18 +98,19 @@ where
     ) -> Result<(usize, Next), CloseReason> {
         // They all stay here.
         let plain = !F::GATED && self.unseen && self.machine.working() && self.forwarding.is_none();
-        let Some(last) = self.last.as_ref().filter(|_| plain) else { return Ok((0, Next::Runs)) };
+        let Some(last) = self.last.filter(|_| plain) else { return Ok((0, Next::Runs)) };
         let limit = self.packet_limit();
         let (server, outbox) = (&*self.server, &self.agent.outbox);
         let Some(entry) = server.registry.entry(last.number) else { return Ok((0, Next::Runs)) };
-        if last.route.internal || last.route.kind == Kind::Notify {
+        let (route, text) = (entry.route(), last.text(entry.name()));
+        if route.internal || route.kind == Kind::Notify {
             return Ok((0, Next::Runs));
         }
         let context = &mut self.context;
         let (out, place, tally) = work.parts(last.number);
         let (mut used, mut answered) = (0, 0);
         while answered < self.budget && out.len() < FLUSH {
-            let Some((id, body, length)) = bytes.get(used..).and_then(|bytes| last.read(bytes, limit)) else { break };
+            let Some((id, body, length)) = bytes.get(used..).and_then(|bytes| read(bytes, text, limit)) else { break };
             used += length;
             let at = open_response(out, id);
             context.enter(last.number, id);
@@ -120,7 +132,7 @@ where
             *messages += u64::from(answered + 1);
             tally.began(last.number, answered + 1);
             tally.answered(last.number, answered);
-            let (head, route) = (Head { id, route: last.number, answers: true }, last.route);
+            let head = Head { id, route: last.number, answers: true };
             let next = self.came_to(head, route, at, step, None, work)?;
             return Ok((used, next));
         }
@@ -136,17 +148,10 @@ where
 mod tests {
     use super::*;
 
-    static ROUTE: Route = Route::request("echo", 0);
-
-    fn last() -> Last {
-        Last { wire: Box::from(&b"\x03a.b"[..]), number: 0, route: &ROUTE }
-    }
-
     #[test]
     fn a_plain_request_for_the_same_route_is_read() {
-        assert_eq!(last().read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", 100), Some((7, &b"xy"[..], 12)));
-        assert_eq!(last().read(b"\x04\0\0\x08\0\x90\x4e\x03a.bx", 8), Some((10_000, &b"x"[..], 12)));
-        assert!(last().is(b"a.b") && !last().is(b"\x03a.b") && !last().is(b""));
+        assert_eq!(read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", b"a.b", 100), Some((7, &b"xy"[..], 12)));
+        assert_eq!(read(b"\x04\0\0\x08\0\x90\x4e\x03a.bx", b"a.b", 8), Some((10_000, &b"x"[..], 12)));
     }
 
     #[test]
@@ -182,8 +187,8 @@ mod tests {
             b"\x04\0\0\x06\0\x07\x03a.c",
             b"\x04\0\0\x07\0\x07\x04a.bc",
         ] {
-            assert_eq!(last().read(other, 100), None, "{other:?}");
+            assert_eq!(read(other, b"a.b", 100), None, "{other:?}");
         }
-        assert_eq!(last().read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", 7), None, "longer than allowed");
+        assert_eq!(read(b"\x04\0\0\x08\0\x07\x03a.bxy\x03", b"a.b", 7), None, "longer than allowed");
     }
 }

@@ -151,22 +151,13 @@ where
             return Ok(self.after_sending(sent?));
         }
         let name = name(&self.server, &self.agent, &message)?;
-        let route = match &self.last {
-            Some(last) if last.is(name) => {
-                head.route = last.number;
-                last.route
-            }
-            _ => match Last::find(&self.server, name) {
-                Some(found) => {
-                    head.route = found.number;
-                    self.last.insert(found).route
-                }
-                None => {
-                    let sent = self.forward(cx, work, head, !request, &message)?;
-                    return Ok(self.after_sending(sent));
-                }
-            },
+        let known = self.last.and_then(|last| Some((last, last.is(&self.server, name)?)));
+        let Some((last, route)) = known.or_else(|| Last::find(&self.server, name)) else {
+            let sent = self.forward(cx, work, head, !request, &message)?;
+            return Ok(self.after_sending(sent));
         };
+        self.last = Some(last);
+        head.route = last.number;
         if self.forwarding.is_some() && self.agent.forwarded.load(Acquire) > 0 && !route.concurrent {
             // Another server still works on what came before it.
             self.held = Some(0);

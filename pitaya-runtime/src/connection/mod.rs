@@ -70,7 +70,7 @@ pub(crate) struct Connection<S, F> {
     /// Nobody looks at single messages: no limits, no steps around a call, no spans, no labels of metrics.
     unseen: bool,
     /// The last route: most clients repeat themselves.
-    last: Option<Box<Last>>,
+    last: Option<Last>,
     /// The call or the handshake in progress: nothing else runs meanwhile.
     turn: Option<Turn>,
     /// What was read and has not run.
