@@ -21,7 +21,9 @@ macro_rules! counters {
             }
         }
 
+        /// In lines of the cache of their own: what lies beside them is read for each message, by all cores.
         #[derive(Default)]
+        #[repr(align(128))]
         pub(crate) struct Counters {
             $(pub(crate) $name: AtomicU64,)*
             pub(crate) closed: [AtomicU64; CloseReason::LABELS.len()],
