@@ -10,6 +10,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Bytes for an argument before its length is known.
+const ROOM: usize = 128;
+
 /// Whom to call, in which codec (the first one of the set), and how long to wait: what a stub is made of, and the way to
 /// remotes that have none.
 ///
@@ -81,7 +84,8 @@ impl<Cs> Callee<Cs> {
     where
         Cs: Writes<P>,
     {
-        let mut body = Vec::new();
+        // As much as most arguments take: fewer bytes are not worth growing for.
+        let mut body = Vec::with_capacity(ROOM);
         let mut sent = self.empty(route);
         match Cs::write(0, argument, &mut body) {
             Ok(()) => sent.call = sent.call.map(|call| RpcCall { body: body.into(), ..call }),
@@ -93,9 +97,13 @@ impl<Cs> Callee<Cs> {
     /// The remote `service.method` without an argument.
     pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
         let call = RpcCall {
+            target: self.target.clone(),
+            route: route.into(),
+            body: Bytes::new(),
+            answer: true,
             timeout: self.timeout,
+            deadline: None,
             metadata: self.rpc.metadata().clone(),
-            ..RpcCall::new(self.target.clone(), route)
         };
         Sent { rpc: self.rpc.clone(), call: Ok(call), codec: PhantomData }
     }

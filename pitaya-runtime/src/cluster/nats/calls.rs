@@ -4,6 +4,7 @@
 //! the number of each answer. All deadlines are in one queue.
 
 use super::outcome::Failure;
+use async_nats::Subject;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::Result;
@@ -12,8 +13,8 @@ use rustc_hash::FxHashSet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use tokio::sync::oneshot;
 
 /// One who waits: place (32 bits) and which of those that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +43,15 @@ impl Key {
         Self(number.0)
     }
 
-    /// As a part of a subject.
-    pub(super) fn token(self) -> String {
-        format!("{:x}", self.0)
+    /// Below a prefix, as a subject. It has the length of its bytes: the library need not take another look at them.
+    pub(super) fn below(self, prefix: &str) -> Subject {
+        let digits = (u64::BITS - self.0.leading_zeros()).div_ceil(4).max(1);
+        let mut subject = String::with_capacity(prefix.len() + digits as usize);
+        subject.push_str(prefix);
+        for digit in (0..digits).rev() {
+            subject.extend(char::from_digit((self.0 >> (4 * digit)) as u32 & 0xf, 16));
+        }
+        subject.into()
     }
 
     pub(super) fn parse(token: &str) -> Option<Self> {
@@ -58,8 +65,8 @@ pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
 /// Whom an answer is for.
 #[derive(Debug)]
 pub(super) enum Waiter {
-    /// A task.
-    Call(oneshot::Sender<Answer>),
+    /// A task, which asks for it.
+    Call,
     /// A session.
     Message(Told),
 }
@@ -75,14 +82,40 @@ pub(super) struct Told {
     pub(super) route: Arc<str>,
 }
 
-#[derive(Debug)]
+/// What is at a place.
+#[derive(Debug, Default)]
+enum Of {
+    #[default]
+    Nobody,
+    /// A task waits; whom to wake, once it has asked.
+    Call(Option<Waker>),
+    /// What a task has not fetched yet.
+    Answered(Answer),
+    /// A session waits.
+    Message(Told),
+}
+
+#[derive(Debug, Default)]
 struct Entry {
     generation: u32,
-    waiter: Option<Waiter>,
+    of: Of,
     /// Whether it went to the library, so that it may have reached its server.
     handed: bool,
     /// The bundle it went in.
     bundle: Option<u32>,
+}
+
+/// Those who are to be told what became of what they sent.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The tasks.
+    pub(super) wakers: Vec<Waker>,
+    /// The sessions.
+    pub(super) messages: Vec<(Told, Answer)>,
+    /// What there is no answer to, of both.
+    pub(super) failures: Vec<Failure>,
+    /// Answers that nobody waited for.
+    pub(super) stray: u64,
 }
 
 /// Calls that went as one message of the broker.
@@ -112,8 +145,9 @@ struct State {
     due: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<State>);
+/// All who wait for an answer over one connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Calls(Arc<Mutex<State>>);
 
 impl Calls {
     /// One more; nobody once the connection is lost.
@@ -125,13 +159,17 @@ impl Calls {
         let place = match state.free.pop() {
             Some(place) => place,
             None => {
-                state.entries.push(Entry { generation: 0, waiter: None, handed: false, bundle: None });
+                state.entries.push(Entry::default());
                 u32::try_from(state.entries.len() - 1).ok()?
             }
         };
         let entry = &mut state.entries[place as usize];
         entry.generation = entry.generation.checked_add(1).unwrap_or(1);
-        (entry.waiter, entry.handed) = (Some(waiter), false);
+        entry.handed = false;
+        entry.of = match waiter {
+            Waiter::Call => Of::Call(None),
+            Waiter::Message(told) => Of::Message(told),
+        };
         let key = Key::new(place, entry.generation);
         state.due.push(Reverse((deadline, key)));
         // Most are answered long before: their deadlines are thrown out when they have become the larger part.
@@ -140,6 +178,41 @@ impl Calls {
             due.retain(|Reverse((_, key))| entries.get(key.place()).is_some_and(|entry| entry.is(*key)));
         }
         Some(key)
+    }
+
+    /// The answer to a call, once.
+    pub(super) fn poll(&self, key: Key, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.0.lock();
+        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation());
+        match entry.map(|entry| &mut entry.of) {
+            Some(Of::Call(waker)) => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            Some(of @ Of::Answered(_)) => {
+                let Of::Answered(answer) = std::mem::take(of) else { return Poll::Ready(Err(Failure::Gone)) };
+                state.free.push(key.place() as u32);
+                Poll::Ready(answer)
+            }
+            _ => Poll::Ready(Err(Failure::Gone)),
+        }
+    }
+
+    /// Nobody waits for this any more. Whether somebody did.
+    pub(super) fn give_up(&self, key: Key) -> bool {
+        let mut state = self.0.lock();
+        let given = state.take(key).is_some();
+        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation());
+        if let Some(entry) = entry
+            && (given || matches!(entry.of, Of::Answered(_)))
+        {
+            entry.of = Of::Nobody;
+            state.free.push(key.place() as u32);
+        }
+        given
     }
 
     /// It goes to the library now; false when nobody waits for it any more, so that it must not.
@@ -176,26 +249,35 @@ impl Calls {
     }
 
     /// Nobody took this bundle: those in it who still wait.
-    pub(super) fn nobody(&self, bundle: Key, lost: &mut Vec<(Waiter, Failure)>) {
+    pub(super) fn nobody(&self, bundle: Key, heard: &mut Heard) {
         let mut state = self.0.lock();
         let known = state.bundles.get_mut(bundle.place()).filter(|known| known.generation == bundle.generation());
         let members = known.map(|bundle| std::mem::take(&mut bundle.members)).unwrap_or_default();
-        lost.extend(members.into_iter().filter_map(|key| Some((state.take(key)?.0, Failure::Nobody))));
+        for key in members {
+            state.settle(key, |_| Err(Failure::Nobody), heard);
+        }
     }
 
-    /// Those who wait under these keys, once each.
-    pub(super) fn take_all(&self, keys: impl Iterator<Item = Key>, waiters: &mut Vec<Option<Waiter>>) {
+    /// Answers came, or the word that there are none.
+    pub(super) fn settle(&self, answers: impl Iterator<Item = (Key, Answer)>, heard: &mut Heard) {
         let mut state = self.0.lock();
-        waiters.extend(keys.map(|key| state.take(key).map(|(waiter, _)| waiter)));
+        for (key, answer) in answers {
+            if !state.settle(key, |_| answer, heard) {
+                heard.stray += 1;
+            }
+        }
     }
 
-    /// The one who waits under this key, once.
-    pub(super) fn take(&self, key: Key) -> Option<Waiter> {
-        self.0.lock().take(key).map(|(waiter, _)| waiter)
+    /// The server that was to answer a message.
+    pub(super) fn server(&self, key: Key) -> Option<Arc<str>> {
+        match &self.0.lock().entries.get(key.place()).filter(|entry| entry.is(key))?.of {
+            Of::Message(told) => Some(told.server.clone()),
+            _ => None,
+        }
     }
 
     /// Those who have waited long enough. Says whether anybody is left.
-    pub(super) fn expire(&self, now: Instant, lost: &mut Vec<(Waiter, Failure)>) -> bool {
+    pub(super) fn expire(&self, now: Instant, heard: &mut Heard) -> bool {
         let mut state = self.0.lock();
         while let Some(Reverse((deadline, key))) = state.due.peek().copied() {
             if deadline > now {
@@ -203,19 +285,20 @@ impl Calls {
             }
             state.due.pop();
             // What was not handed out by now is not sent any more.
-            let late = |(waiter, handed)| (waiter, if handed { Failure::Timeout } else { Failure::Unsent });
-            lost.extend(state.take(key).map(late));
+            state.settle(key, |handed| Err(if handed { Failure::Timeout } else { Failure::Unsent }), heard);
         }
         state.entries.len() > state.free.len()
     }
 
-    /// Takes nobody any more, and gives all who wait.
-    pub(super) fn close(&self, lost: &mut Vec<(Waiter, Failure)>) {
+    /// Takes nobody any more, and tells all who wait.
+    pub(super) fn close(&self, heard: &mut Heard) {
         let mut state = self.0.lock();
         state.closed = true;
-        let gone = |entry: Entry| Some((entry.waiter?, if entry.handed { Failure::Gone } else { Failure::Unsent }));
-        lost.extend(std::mem::take(&mut state.entries).into_iter().filter_map(gone));
-        *state = State { closed: true, ..State::default() };
+        for place in 0..state.entries.len() {
+            let key = Key::new(place as u32, state.entries[place].generation);
+            state.settle(key, |handed| Err(if handed { Failure::Gone } else { Failure::Unsent }), heard);
+        }
+        (state.bundles, state.idle, state.due) = Default::default();
     }
 
     /// Whether anybody waits.
@@ -225,18 +308,48 @@ impl Calls {
     }
 }
 
+/// A task that waits for its answer. Dropped before, it waits for nothing any more.
+pub(super) struct Waits {
+    calls: Calls,
+    key: Option<Key>,
+}
+
+impl Waits {
+    pub(super) fn new(calls: &Calls, key: Key) -> Self {
+        Self { calls: calls.clone(), key: Some(key) }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Some(key) = self.key else { return Poll::Ready(Err(Failure::Gone)) };
+        let polled = self.calls.poll(key, cx);
+        if polled.is_ready() {
+            self.key = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.calls.give_up(key);
+        }
+    }
+}
+
 impl Entry {
+    /// Whether somebody waits here under this key.
     fn is(&self, key: Key) -> bool {
-        self.generation == key.generation() && self.waiter.is_some()
+        self.generation == key.generation() && matches!(self.of, Of::Call(_) | Of::Message(_))
     }
 }
 
 impl State {
-    fn take(&mut self, key: Key) -> Option<(Waiter, bool)> {
+    /// Ends the waiting under a key: who it was, and whether it was handed on. The place is free unless a task has to fetch
+    /// its answer there.
+    fn take(&mut self, key: Key) -> Option<(Of, bool)> {
         let entry = self.entries.get_mut(key.place()).filter(|entry| entry.is(key))?;
-        let waiter = entry.waiter.take()?;
-        let (handed, bundle) = (entry.handed, entry.bundle.take());
-        self.free.push(key.place() as u32);
+        let (of, handed, bundle) = (std::mem::take(&mut entry.of), entry.handed, entry.bundle.take());
         if let Some(place) = bundle
             && let Some(bundle) = self.bundles.get_mut(place as usize)
         {
@@ -246,7 +359,28 @@ impl State {
                 self.idle.push(place);
             }
         }
-        Some((waiter, handed))
+        Some((of, handed))
+    }
+
+    /// What became of it, by whether it was handed on. False when nobody waits.
+    fn settle(&mut self, key: Key, answer: impl FnOnce(bool) -> Answer, heard: &mut Heard) -> bool {
+        let Some((of, handed)) = self.take(key) else { return false };
+        let answer = answer(handed);
+        heard.failures.extend(answer.as_ref().err());
+        match of {
+            Of::Message(told) => {
+                heard.messages.push((told, answer));
+                self.free.push(key.place() as u32);
+            }
+            Of::Call(waker) => {
+                heard.wakers.extend(waker);
+                if let Some(entry) = self.entries.get_mut(key.place()) {
+                    entry.of = Of::Answered(answer);
+                }
+            }
+            Of::Nobody | Of::Answered(_) => {}
+        }
+        true
     }
 }
 
@@ -259,41 +393,45 @@ mod tests {
         Waiter::Message(Told { session: Number::default(), id, server: "x".into(), route: "a.b.c".into() })
     }
 
-    fn ids(lost: &[(Waiter, Failure)]) -> Vec<(u64, Failure)> {
-        let id = |(waiter, failure): &(Waiter, Failure)| match waiter {
-            Waiter::Message(told) => (told.id, *failure),
-            Waiter::Call(_) => unreachable!(),
-        };
-        lost.iter().map(id).collect()
+    fn ids(heard: &Heard) -> Vec<(u64, Failure)> {
+        let failed = |(told, answer): &(Told, Answer)| (told.id, *answer.as_ref().expect_err("a failure"));
+        heard.messages.iter().map(failed).collect()
+    }
+
+    fn settle(calls: &Calls, key: Key) -> Heard {
+        let mut heard = Heard::default();
+        calls.settle([(key, Ok(Ok(Bytes::new())))].into_iter(), &mut heard);
+        heard
     }
 
     #[test]
     fn a_place_is_used_again_under_another_key() {
         let (calls, now) = (Calls::default(), Instant::now());
         let first = calls.open(waiter(1), now).expect("open");
-        assert_eq!(Key::parse(&first.token()), Some(first));
-        assert!(calls.take(first).is_some() && calls.take(first).is_none());
+        assert_eq!(Key::parse(&first.below("")), Some(first));
+        assert_eq!((settle(&calls, first).messages.len(), settle(&calls, first).stray), (1, 1));
         let second = calls.open(waiter(2), now).expect("open");
         assert!(!calls.hand(first), "nobody waits for the first");
-        assert!(calls.take(first).is_none() && calls.take(second).is_some());
+        assert!(!calls.give_up(first) && calls.give_up(second) && !calls.give_up(second));
         assert!(calls.is_empty());
     }
 
     #[test]
     fn those_who_are_late_are_told_once() {
-        let (calls, now, mut lost) = (Calls::default(), Instant::now(), Vec::new());
+        let (calls, now, mut heard) = (Calls::default(), Instant::now(), Heard::default());
         let later = now + Duration::from_secs(1);
         let sent = calls.open(waiter(1), now).expect("open");
         calls.open(waiter(2), now).expect("open");
         calls.open(waiter(3), later).expect("open");
         assert!(calls.hand(sent));
-        assert!(calls.expire(now, &mut lost));
-        let mut told = ids(&lost);
+        assert!(calls.expire(now, &mut heard));
+        let mut told = ids(&heard);
         told.sort_by_key(|(id, _)| *id);
         assert_eq!(told, [(1, Failure::Timeout), (2, Failure::Unsent)]);
-        lost.clear();
-        calls.close(&mut lost);
-        assert_eq!(ids(&lost), [(3, Failure::Unsent)]);
+        heard.messages.clear();
+        calls.close(&mut heard);
+        assert_eq!(ids(&heard), [(3, Failure::Unsent)]);
+        assert_eq!(heard.failures.len(), 3);
         assert!(calls.open(waiter(4), later).is_none());
     }
 
@@ -302,8 +440,40 @@ mod tests {
         let (calls, now) = (Calls::default(), Instant::now());
         for id in 0..100_000 {
             let key = calls.open(waiter(id), now).expect("open");
-            calls.take(key);
+            calls.give_up(key);
         }
         assert!(calls.0.lock().due.len() <= 1025);
+    }
+
+    #[test]
+    fn a_task_fetches_its_answer_once_and_is_woken_for_it() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        let mut cx = Context::from_waker(Waker::noop());
+        let open = || {
+            let key = calls.open(Waiter::Call, now).expect("open");
+            (key, Waits::new(&calls, key))
+        };
+        let (key, mut waits) = open();
+        assert!(waits.poll(&mut cx).is_pending());
+        assert_eq!(settle(&calls, key).wakers.len(), 1);
+        assert_eq!(settle(&calls, key).stray, 1, "it has its answer");
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Ok(Ok(_)))));
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Err(Failure::Gone))) && calls.is_empty());
+        // Answered before it has asked; and given up with and without an answer.
+        let (key, mut waits) = open();
+        assert_eq!(settle(&calls, key).wakers.len(), 0);
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Ok(Ok(_)))));
+        let ((answered, left), (_, given_up)) = (open(), open());
+        settle(&calls, answered);
+        drop((left, given_up));
+        assert!(calls.is_empty());
+        // Those who wait when the connection is lost hear so, whenever they ask.
+        let ((key, mut sent), (_, mut unsent)) = (open(), open());
+        assert!(sent.poll(&mut cx).is_pending() && calls.hand(key));
+        let mut heard = Heard::default();
+        calls.close(&mut heard);
+        assert_eq!((heard.wakers.len(), heard.failures.len()), (1, 2));
+        assert!(matches!(sent.poll(&mut cx), Poll::Ready(Err(Failure::Gone))));
+        assert!(matches!(unsent.poll(&mut cx), Poll::Ready(Err(Failure::Unsent))));
     }
 }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::cluster::lane::{self, LaneCall, Number, Outgoing};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// A bundle is closed when it is this large: more gains nothing.
 const BUNDLE: usize = 60_000;
+/// So many go to the library before those behind them are handed on.
+const HANDED: usize = 32;
 /// What an open bundle of requests takes before the first one.
 const STAMP: usize = 9;
 /// What the broker is told besides the payload, about: it counts for the buffer.
@@ -34,6 +37,8 @@ const OVERHEAD: usize = 128;
 pub(super) enum Tracked {
     /// Nothing.
     No,
+    /// Nothing any more: it must not go.
+    Gone,
     /// Somebody waits for its answer.
     Call(Key),
     /// A bundle of this lane.
@@ -75,7 +80,7 @@ struct State {
     held: bool,
     /// Of all that is in `ready` and `open`, and what the task has taken out of them and not yet handed on.
     bytes: usize,
-    ready: Vec<Parcel>,
+    ready: VecDeque<Parcel>,
     open: Vec<Open>,
     flights: Vec<Flight>,
     /// How large the last bundle became: the next may become as large.
@@ -119,10 +124,26 @@ impl Post {
         }
         let mut state = self.state.lock();
         state.admit(parcel.cost(), if answer { self.buffer * 2 } else { self.buffer })?;
-        state.ready.push(parcel);
+        state.ready.push_back(parcel);
         drop(state);
         self.wake();
         Ok(())
+    }
+
+    /// Sends answers, as many as are taken: how many.
+    pub(super) fn send_all(&self, answers: Vec<OutboundMessage>) -> usize {
+        let mut state = self.state.lock();
+        let before = state.ready.len();
+        for message in answers {
+            let parcel = Parcel { message, tracked: Tracked::No };
+            if parcel.message.payload.len() <= self.payload && state.admit(parcel.cost(), self.buffer * 2).is_ok() {
+                state.ready.push_back(parcel);
+            }
+        }
+        let sent = state.ready.len() - before;
+        drop(state);
+        self.wake();
+        sent
     }
 
     /// A lane to one more server.
@@ -310,7 +331,7 @@ impl Post {
 
     /// The task that sends. Ends when the connection does.
     pub(super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let mut batch: Vec<Parcel> = Vec::new();
+        let mut batch = VecDeque::new();
         loop {
             poll_fn(|cx| {
                 self.waker.register(cx.waker());
@@ -322,23 +343,29 @@ impl Post {
             if !self.take(&mut batch) {
                 return;
             }
-            for mut parcel in batch.drain(..) {
-                if !self.hand(&mut parcel, calls) {
-                    continue;
-                }
-                if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
-                    count(&counters.bundles);
-                }
-                // Waits while the library has enough to do: what comes meanwhile waits here, and is counted.
-                if client.publish_message(parcel.message).await.is_err() {
+            while !batch.is_empty() {
+                let handed = batch.len().min(HANDED);
+                if !self.hand(batch.range_mut(..handed), calls) {
                     return;
+                }
+                for parcel in batch.drain(..handed) {
+                    if matches!(parcel.tracked, Tracked::Gone) {
+                        continue;
+                    }
+                    if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
+                        count(&counters.bundles);
+                    }
+                    // Waits while the library has enough to do: what comes meanwhile waits here, and is counted.
+                    if client.publish_message(parcel.message).await.is_err() {
+                        return;
+                    }
                 }
             }
         }
     }
 
     /// Everything that is ready; false when the connection is lost.
-    fn take(&self, batch: &mut Vec<Parcel>) -> bool {
+    fn take(&self, batch: &mut VecDeque<Parcel>) -> bool {
         let mut state = self.state.lock();
         if state.held {
             return true;
@@ -354,30 +381,37 @@ impl Post {
         !state.closed
     }
 
-    /// Whether a parcel may go. From now on it may have run.
-    fn hand(&self, parcel: &mut Parcel, calls: &Calls) -> bool {
+    /// Those who wait for these are told from now on that they may have run; those that must not go are marked. False when
+    /// the connection is lost.
+    fn hand<'a>(&self, parcels: impl Iterator<Item = &'a mut Parcel>, calls: &Calls) -> bool {
         let mut state = self.state.lock();
         if state.closed {
             return false;
         }
-        state.bytes = state.bytes.saturating_sub(parcel.cost());
-        let message = &mut parcel.message;
-        match &mut parcel.tracked {
-            Tracked::No => true,
-            Tracked::Call(key) => calls.hand(*key),
-            Tracked::Bundle(lane, bundle) => {
-                state.flights.get_mut(*lane as usize).is_some_and(|flight| flight.hand(*bundle))
-            }
-            Tracked::Calls(lane, members) => {
-                let Some(handed) = calls.hand_all(std::mem::take(members)) else { return false };
-                message.reply = Some(lane.reply(&handed.bundle.token()));
-                if !handed.gone.is_empty() {
-                    let kept = lane::retain_calls(&message.payload, |number| !handed.gone.contains(&number));
-                    message.payload = kept.into();
+        for parcel in parcels {
+            state.bytes = state.bytes.saturating_sub(parcel.cost());
+            let message = &mut parcel.message;
+            let goes = match &mut parcel.tracked {
+                Tracked::No => true,
+                Tracked::Call(key) => calls.hand(*key),
+                Tracked::Bundle(lane, bundle) => {
+                    state.flights.get_mut(*lane as usize).is_some_and(|flight| flight.hand(*bundle))
                 }
-                true
+                Tracked::Calls(lane, members) => calls.hand_all(std::mem::take(members)).is_some_and(|handed| {
+                    message.reply = Some(handed.bundle.below(&lane.reply));
+                    if !handed.gone.is_empty() {
+                        let kept = lane::retain_calls(&message.payload, |number| !handed.gone.contains(&number));
+                        message.payload = kept.into();
+                    }
+                    true
+                }),
+                Tracked::Gone => false,
+            };
+            if !goes {
+                parcel.tracked = Tracked::Gone;
             }
         }
+        true
     }
 }
 
@@ -415,7 +449,7 @@ impl State {
         // An eighth more than the last, and never more than what fits an allocation worth keeping.
         self.usual = (open.bundle.len() + open.bundle.len() / 8).clamp(256, BUNDLE + BUNDLE / 8);
         let (subject, reply, payload) = (open.subject, open.reply, Bytes::from(open.bundle));
-        self.ready.push(Parcel {
+        self.ready.push_back(Parcel {
             message: OutboundMessage { subject, reply, payload, headers: None },
             tracked: open.tracked,
         });
