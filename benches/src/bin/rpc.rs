@@ -119,18 +119,20 @@ async fn caller(app: App, number: usize, shared: Rc<Shared>) {
     let room = TestRemoteSvcClient::new(app.rpc(), "room");
     // 64 bytes, its own for each call: the digits at its end are written anew, as the multiplexer does.
     let mut request = Request { msg: format!("{number:012}{:052}", 0) };
+    // The next one is sent when the last is answered: one look at the clock for both.
+    let mut sent = shared.now();
     while !*shared.over.borrow() {
         request.msg = next(std::mem::take(&mut request.msg));
-        let sent = shared.now();
         let answer = room.rpctestptrreturnsptr(&request).await;
-        let mut tally = shared.tally.borrow_mut();
+        let (mut tally, now) = (shared.tally.borrow_mut(), shared.now());
         match answer {
             Ok(Response { code: 200, msg: got }) if got.strip_prefix("got ") == Some(&request.msg) => {
-                tally.answered(sent, shared.now());
+                tally.answered(sent, now);
             }
             Ok(other) => tally.fail(1, || format!("another answer than that to {}: {}", request.msg, other.msg)),
             Err(e) => tally.fail(1, || e.to_string()),
         }
+        sent = now;
     }
 }
 

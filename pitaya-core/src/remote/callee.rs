@@ -86,26 +86,28 @@ impl<Cs> Callee<Cs> {
     {
         // As much as most arguments take: fewer bytes are not worth growing for.
         let mut body = Vec::with_capacity(ROOM);
-        let mut sent = self.empty(route);
-        match Cs::write(0, argument, &mut body) {
-            Ok(()) => sent.call = sent.call.map(|call| RpcCall { body: body.into(), ..call }),
-            Err(e) => sent.call = Err(e),
-        }
-        sent
+        let call = match Cs::write(0, argument, &mut body) {
+            Ok(()) => Ok(self.call(route.into(), body.into())),
+            Err(e) => Err(e),
+        };
+        Sent { rpc: self.rpc.clone(), call, codec: PhantomData }
     }
 
     /// The remote `service.method` without an argument.
     pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
-        let call = RpcCall {
+        Sent { rpc: self.rpc.clone(), call: Ok(self.call(route.into(), Bytes::new())), codec: PhantomData }
+    }
+
+    fn call(&self, route: Cow<'static, str>, body: Bytes) -> RpcCall {
+        RpcCall {
             target: self.target.clone(),
-            route: route.into(),
-            body: Bytes::new(),
+            route,
+            body,
             answer: true,
             timeout: self.timeout,
             deadline: None,
             metadata: self.rpc.metadata().clone(),
-        };
-        Sent { rpc: self.rpc.clone(), call: Ok(call), codec: PhantomData }
+        }
     }
 }
 
@@ -120,7 +122,7 @@ impl<Cs> Sent<Cs> {
     {
         let call = self.call?;
         let route = call.route.clone();
-        let answer = self.rpc.call(call).await?;
+        let answer = self.rpc.begin(call).await?;
         Cs::read_answer(&answer)
             .map_err(|e| Error::internal(format!("the answer of {route} cannot be read: {}", e.message())))
     }

@@ -18,15 +18,13 @@ const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 impl RpcClient for Cluster {
     fn call(&self, call: RpcCall) -> BoxFuture<'_, Result<Bytes>> {
-        let began = now();
-        let latest = began + call.timeout.unwrap_or(self.timeout).min(FOR_EVER);
-        let deadline = call.deadline.map_or(latest, |deadline| deadline.min(latest));
+        let timeout = call.timeout.unwrap_or(self.timeout).min(FOR_EVER);
         let repeats = matches!(call.target, Target::Any(_)) && self.repeats(&call.route);
         if repeats || self.tracer.is_on() {
-            return Box::pin(self.carry(call, deadline, repeats));
+            return Box::pin(self.carry(call, timeout, repeats));
         }
         // Nothing is to be done when the answer is there: the transport's future is all that there is.
-        let left = deadline.saturating_duration_since(began);
+        let left = call.deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(now()).min(timeout));
         match self.choose(&call.target, &[]) {
             Ok(_) if left.is_zero() => Box::pin(ready(Err(Error::rpc_timeout(&call.route)))),
             Ok(to) => {
@@ -53,7 +51,9 @@ fn full_route(to: &ServerInfo, route: &Cow<'static, str>) -> Cow<'static, str> {
 
 impl Cluster {
     /// A call that may be tried again, or has a span.
-    async fn carry(&self, call: RpcCall, deadline: Instant, repeats: bool) -> Result<Bytes> {
+    async fn carry(&self, call: RpcCall, timeout: Duration, repeats: bool) -> Result<Bytes> {
+        let latest = now() + timeout;
+        let deadline = call.deadline.map_or(latest, |deadline| deadline.min(latest));
         let (mut tried, mut last) = (Vec::new(), None);
         loop {
             // With nobody left to try, what the last one said stands: it may have run there.

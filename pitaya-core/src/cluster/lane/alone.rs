@@ -1,7 +1,8 @@
 //! A call of a remote that travels alone, as Go writes it.
 
-use super::fields::{Fields, Value, bytes_len, put_bytes, varint_len};
-use crate::wire::varint;
+use super::fields::{Fields, Value, bytes_len, varint_len};
+use bytes::BufMut;
+use prost::encoding::encode_varint;
 
 /// Field 1 of a `Request`: User.
 const USER: [u8; 2] = [0x08, 1];
@@ -14,7 +15,8 @@ const USER: [u8; 2] = [0x08, 1];
 /// use prost::Message;
 ///
 /// let call = LoneCall { route: "room.chat.count", body: b"hi", frontend: "", metadata: b"{}" };
-/// let bytes = call.to_vec();
+/// let mut bytes = Vec::new();
+/// call.write(&mut bytes);
 /// assert_eq!(Request::decode(&bytes[..]).unwrap().msg.unwrap().route, "room.chat.count");
 /// assert_eq!(LoneCall::read(&bytes), Some(call));
 /// ```
@@ -58,20 +60,35 @@ impl<'a> LoneCall<'a> {
         user.then_some(Self { route: text(route?)?, body, frontend: text(frontend)?, metadata })
     }
 
-    /// Writes it, byte for byte as Go does.
+    fn message_len(&self) -> usize {
+        bytes_len(self.route.len()) + bytes_len(self.body.len())
+    }
+
+    /// How many bytes [`write`](Self::write) writes.
     #[must_use]
-    pub fn to_vec(&self) -> Vec<u8> {
-        let message = bytes_len(self.route.len()) + bytes_len(self.body.len());
+    pub fn written_len(&self) -> usize {
+        let message = self.message_len();
         let rest = bytes_len(self.frontend.len()) + bytes_len(self.metadata.len());
-        let mut out = Vec::with_capacity(USER.len() + 1 + varint_len(message as u64) + message + rest);
-        out.extend_from_slice(&USER);
-        out.push(0x1a);
-        varint::encode(message as u64, &mut out);
-        put_bytes(0x12, self.route.as_bytes(), &mut out);
-        put_bytes(0x1a, self.body, &mut out);
-        put_bytes(0x22, self.frontend.as_bytes(), &mut out);
-        put_bytes(0x2a, self.metadata, &mut out);
-        out
+        USER.len() + 1 + varint_len(message as u64) + message + rest
+    }
+
+    /// Writes it, byte for byte as Go does.
+    pub fn write(&self, out: &mut impl BufMut) {
+        out.put_slice(&USER);
+        out.put_u8(0x1a);
+        encode_varint(self.message_len() as u64, out);
+        put_bytes(0x12, self.route.as_bytes(), out);
+        put_bytes(0x1a, self.body, out);
+        put_bytes(0x22, self.frontend.as_bytes(), out);
+        put_bytes(0x2a, self.metadata, out);
+    }
+}
+
+fn put_bytes(tag: u8, bytes: &[u8], out: &mut impl BufMut) {
+    if !bytes.is_empty() {
+        out.put_u8(tag);
+        encode_varint(bytes.len() as u64, out);
+        out.put_slice(bytes);
     }
 }
 
@@ -101,9 +118,10 @@ mod tests {
                 frontend_id: frontend.clone(),
                 metadata: metadata.clone().into(),
             };
-            let written = call.to_vec();
+            let mut written = Vec::new();
+            call.write(&mut written);
             prop_assert_eq!(&written, &request.encode_to_vec());
-            prop_assert_eq!(written.len(), written.capacity());
+            prop_assert_eq!(written.len(), call.written_len());
             prop_assert_eq!(LoneCall::read(&written), Some(call));
         }
     }

@@ -121,8 +121,8 @@ impl Arrivals {
 }
 
 impl Takes for Arrivals {
-    fn take(&mut self, message: &Message) {
-        if self.read(message).is_err() {
+    fn take(&mut self, message: Message) {
+        if self.read(&message).is_err() {
             count(&self.hub.counters.malformed);
         }
     }

@@ -88,8 +88,8 @@ impl Called {
 }
 
 impl Takes for Called {
-    fn take(&mut self, message: &Message) {
-        if self.read(message).is_err() {
+    fn take(&mut self, message: Message) {
+        if self.read(&message).is_err() {
             count(&self.hub.counters.malformed);
         }
     }

@@ -6,15 +6,18 @@
 use super::outcome::Failure;
 use async_nats::Subject;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pitaya_core::Result;
 use pitaya_core::cluster::lane::Number;
 use rustc_hash::FxHashSet;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+
+/// So many places take turns at least, before one is used again.
+const PLACES: usize = 64;
 
 /// One who waits: place (32 bits) and which of those that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,10 +102,14 @@ enum Of {
 struct Entry {
     generation: u32,
     of: Of,
-    /// Whether it went to the library, so that it may have reached its server.
+    /// Whether it went to the library, so that it may have reached its server, and an answer may still come.
     handed: bool,
     /// The bundle it went in.
     bundle: Option<u32>,
+    /// Whether its answer comes alone, by this subject, which names the place and its turn.
+    alone: bool,
+    subject: Option<Subject>,
+    turn: u32,
 }
 
 /// Those who are to be told what became of what they sent.
@@ -139,7 +146,8 @@ pub(super) struct Handed {
 struct State {
     closed: bool,
     entries: Vec<Entry>,
-    free: Vec<u32>,
+    /// The one that was used last comes last.
+    free: VecDeque<u32>,
     bundles: Vec<Bundle>,
     idle: Vec<u32>,
     due: BinaryHeap<Reverse<(Instant, Key)>>,
@@ -150,34 +158,23 @@ struct State {
 pub(super) struct Calls(Arc<Mutex<State>>);
 
 impl Calls {
-    /// One more; nobody once the connection is lost.
+    /// One more, whose answer comes in a bundle; nobody once the connection is lost.
     pub(super) fn open(&self, waiter: Waiter, deadline: Instant) -> Option<Key> {
+        self.0.lock().open(waiter, deadline)
+    }
+
+    /// One more, whose answer comes alone, and the subject that it comes by. The same subjects serve again and again: a
+    /// broker knows where they lead.
+    pub(super) fn open_alone(&self, waiter: Waiter, deadline: Instant, inbox: &str) -> Option<(Key, Subject)> {
         let mut state = self.0.lock();
-        if state.closed {
-            return None;
+        let key = state.open(waiter, deadline)?;
+        let entry = state.entries.get_mut(key.place())?;
+        entry.alone = true;
+        if entry.subject.is_none() {
+            entry.turn = entry.turn.wrapping_add(1);
         }
-        let place = match state.free.pop() {
-            Some(place) => place,
-            None => {
-                state.entries.push(Entry::default());
-                u32::try_from(state.entries.len() - 1).ok()?
-            }
-        };
-        let entry = &mut state.entries[place as usize];
-        entry.generation = entry.generation.checked_add(1).unwrap_or(1);
-        entry.handed = false;
-        entry.of = match waiter {
-            Waiter::Call => Of::Call(None),
-            Waiter::Message(told) => Of::Message(told),
-        };
-        let key = Key::new(place, entry.generation);
-        state.due.push(Reverse((deadline, key)));
-        // Most are answered long before: their deadlines are thrown out when they have become the larger part.
-        if state.due.len() > 1024 && state.due.len() > 4 * (state.entries.len() - state.free.len()) {
-            let State { due, entries, .. } = &mut *state;
-            due.retain(|Reverse((_, key))| entries.get(key.place()).is_some_and(|entry| entry.is(*key)));
-        }
-        Some(key)
+        let token = Key::new(key.place() as u32, entry.turn);
+        Some((key, entry.subject.get_or_insert_with(|| token.below(inbox)).clone()))
     }
 
     /// The answer to a call, once.
@@ -194,7 +191,7 @@ impl Calls {
             }
             Some(of @ Of::Answered(_)) => {
                 let Of::Answered(answer) = std::mem::take(of) else { return Poll::Ready(Err(Failure::Gone)) };
-                state.free.push(key.place() as u32);
+                state.free.push_back(key.place() as u32);
                 Poll::Ready(answer)
             }
             _ => Poll::Ready(Err(Failure::Gone)),
@@ -210,42 +207,14 @@ impl Calls {
             && (given || matches!(entry.of, Of::Answered(_)))
         {
             entry.of = Of::Nobody;
-            state.free.push(key.place() as u32);
+            state.free.push_back(key.place() as u32);
         }
         given
     }
 
-    /// It goes to the library now; false when nobody waits for it any more, so that it must not.
-    pub(super) fn hand(&self, key: Key) -> bool {
-        let mut state = self.0.lock();
-        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.is(key));
-        entry.map(|entry| entry.handed = true).is_some()
-    }
-
-    /// These go to the library now, as one bundle; `None` when nobody waits for any of them any more.
-    pub(super) fn hand_all(&self, members: Vec<Key>) -> Option<Handed> {
-        let mut state = self.0.lock();
-        let State { entries, bundles, idle, .. } = &mut *state;
-        let place = idle.last().copied().unwrap_or(bundles.len() as u32);
-        let (mut gone, mut left) = (FxHashSet::default(), 0);
-        for key in &members {
-            match entries.get_mut(key.place()).filter(|entry| entry.is(*key)) {
-                Some(entry) => {
-                    (entry.handed, entry.bundle) = (true, Some(place));
-                    left += 1;
-                }
-                None => _ = gone.insert(key.number()),
-            }
-        }
-        if left == 0 {
-            return None;
-        }
-        if idle.pop().is_none() {
-            bundles.push(Bundle::default());
-        }
-        let bundle = bundles.get_mut(place as usize)?;
-        *bundle = Bundle { generation: bundle.generation.wrapping_add(1), members, left };
-        Some(Handed { bundle: Key::new(place, bundle.generation), gone })
+    /// For those who hand on what is waited for, one after the other.
+    pub(super) fn handing(&self) -> Handing<'_> {
+        Handing(self.0.lock())
     }
 
     /// Nobody took this bundle: those in it who still wait.
@@ -268,11 +237,16 @@ impl Calls {
         }
     }
 
-    /// The server that was to answer a message.
-    pub(super) fn server(&self, key: Key) -> Option<Arc<str>> {
-        match &self.0.lock().entries.get(key.place()).filter(|entry| entry.is(key))?.of {
-            Of::Message(told) => Some(told.server.clone()),
-            _ => None,
+    /// The same for those whose answers came alone, under what is behind the inbox in their subjects.
+    pub(super) fn settle_alone(&self, answers: impl Iterator<Item = (Key, Answer)>, heard: &mut Heard) {
+        let mut state = self.0.lock();
+        for (token, answer) in answers {
+            let entry = state.entries.get(token.place());
+            let entry = entry.filter(|entry| entry.alone && entry.handed && entry.turn == token.generation());
+            let key = entry.map(|entry| Key::new(token.place() as u32, entry.generation));
+            if !key.is_some_and(|key| state.settle(key, |_| answer, heard)) {
+                heard.stray += 1;
+            }
         }
     }
 
@@ -305,6 +279,42 @@ impl Calls {
     pub(super) fn is_empty(&self) -> bool {
         let state = self.0.lock();
         state.entries.len() == state.free.len()
+    }
+}
+
+/// What is waited for goes to the library.
+pub(super) struct Handing<'a>(MutexGuard<'a, State>);
+
+impl Handing<'_> {
+    /// It goes to the library now; false when nobody waits for it any more, so that it must not.
+    pub(super) fn hand(&mut self, key: Key) -> bool {
+        let entry = self.0.entries.get_mut(key.place()).filter(|entry| entry.is(key));
+        entry.map(|entry| entry.handed = true).is_some()
+    }
+
+    /// These go to the library now, as one bundle; `None` when nobody waits for any of them any more.
+    pub(super) fn hand_all(&mut self, members: Vec<Key>) -> Option<Handed> {
+        let State { entries, bundles, idle, .. } = &mut *self.0;
+        let place = idle.last().copied().unwrap_or(bundles.len() as u32);
+        let (mut gone, mut left) = (FxHashSet::default(), 0);
+        for key in &members {
+            match entries.get_mut(key.place()).filter(|entry| entry.is(*key)) {
+                Some(entry) => {
+                    (entry.handed, entry.bundle) = (true, Some(place));
+                    left += 1;
+                }
+                None => _ = gone.insert(key.number()),
+            }
+        }
+        if left == 0 {
+            return None;
+        }
+        if idle.pop().is_none() {
+            bundles.push(Bundle::default());
+        }
+        let bundle = bundles.get_mut(place as usize)?;
+        *bundle = Bundle { generation: bundle.generation.wrapping_add(1), members, left };
+        Some(Handed { bundle: Key::new(place, bundle.generation), gone })
     }
 }
 
@@ -345,6 +355,39 @@ impl Entry {
 }
 
 impl State {
+    fn open(&mut self, waiter: Waiter, deadline: Instant) -> Option<Key> {
+        if self.closed {
+            return None;
+        }
+        let used = if self.entries.len() < PLACES { None } else { self.free.pop_front() };
+        let place = match used {
+            Some(place) => place,
+            None => {
+                self.entries.push(Entry::default());
+                u32::try_from(self.entries.len() - 1).ok()?
+            }
+        };
+        let entry = &mut self.entries[place as usize];
+        entry.generation = entry.generation.checked_add(1).unwrap_or(1);
+        if entry.handed {
+            // The last one here went and has no answer: one that comes late is not this one's.
+            entry.subject = None;
+        }
+        (entry.handed, entry.alone) = (false, false);
+        entry.of = match waiter {
+            Waiter::Call => Of::Call(None),
+            Waiter::Message(told) => Of::Message(told),
+        };
+        let key = Key::new(place, entry.generation);
+        self.due.push(Reverse((deadline, key)));
+        // Most are answered long before: their deadlines are thrown out when they have become the larger part.
+        if self.due.len() > 1024 && self.due.len() > 4 * (self.entries.len() - self.free.len()) {
+            let Self { due, entries, .. } = self;
+            due.retain(|Reverse((_, key))| entries.get(key.place()).is_some_and(|entry| entry.is(*key)));
+        }
+        Some(key)
+    }
+
     /// Ends the waiting under a key: who it was, and whether it was handed on. The place is free unless a task has to fetch
     /// its answer there.
     fn take(&mut self, key: Key) -> Option<(Of, bool)> {
@@ -366,11 +409,15 @@ impl State {
     fn settle(&mut self, key: Key, answer: impl FnOnce(bool) -> Answer, heard: &mut Heard) -> bool {
         let Some((of, handed)) = self.take(key) else { return false };
         let answer = answer(handed);
+        let over = !matches!(answer, Err(Failure::Timeout | Failure::Gone));
+        if let Some(entry) = self.entries.get_mut(key.place()).filter(|_| over) {
+            entry.handed = false;
+        }
         heard.failures.extend(answer.as_ref().err());
         match of {
             Of::Message(told) => {
                 heard.messages.push((told, answer));
-                self.free.push(key.place() as u32);
+                self.free.push_back(key.place() as u32);
             }
             Of::Call(waker) => {
                 heard.wakers.extend(waker);
@@ -408,12 +455,48 @@ mod tests {
     fn a_place_is_used_again_under_another_key() {
         let (calls, now) = (Calls::default(), Instant::now());
         let first = calls.open(waiter(1), now).expect("open");
-        assert_eq!(Key::parse(&first.below("")), Some(first));
         assert_eq!((settle(&calls, first).messages.len(), settle(&calls, first).stray), (1, 1));
+        let others: Vec<_> = (1..PLACES).map(|_| calls.open(waiter(1), now).expect("open")).collect();
         let second = calls.open(waiter(2), now).expect("open");
-        assert!(!calls.hand(first), "nobody waits for the first");
+        assert_eq!(second.place(), first.place(), "after all others");
+        assert!(!calls.handing().hand(first), "nobody waits for the first");
         assert!(!calls.give_up(first) && calls.give_up(second) && !calls.give_up(second));
-        assert!(calls.is_empty());
+        assert!(others.into_iter().all(|key| calls.give_up(key)) && calls.is_empty());
+    }
+
+    #[test]
+    fn a_subject_serves_again_once_its_answer_is_there() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        // Comes to the same place each time.
+        let open = || {
+            let taken: Vec<_> = (1..PLACES).map(|_| calls.open(waiter(0), now).expect("open")).collect();
+            let opened = calls.open_alone(waiter(7), now, "in.").expect("open");
+            taken.into_iter().for_each(|key| assert!(calls.give_up(key)));
+            opened
+        };
+        let answer = |subject: &Subject| {
+            let token = subject.strip_prefix("in.").and_then(Key::parse).expect("a token");
+            let mut heard = Heard::default();
+            calls.settle_alone([(token, Ok(Ok(Bytes::new())))].into_iter(), &mut heard);
+            (heard.messages.len(), heard.stray)
+        };
+        let (key, first) = open();
+        assert_eq!(answer(&first), (0, 1), "it has not gone");
+        assert!(calls.handing().hand(key));
+        assert_eq!((answer(&first), answer(&first)), ((1, 0), (0, 1)));
+        // Given up before it went: nothing can come.
+        let (key, second) = open();
+        assert!(second == first && calls.give_up(key));
+        // Without an answer, one may still come: not to the next.
+        let (key, third) = open();
+        assert!(third == first && calls.handing().hand(key) && calls.give_up(key));
+        let (key, fourth) = open();
+        assert!(fourth != first && calls.handing().hand(key));
+        assert_eq!((answer(&first), answer(&fourth)), ((0, 1), (1, 0)));
+        let (key, _) = open();
+        assert!(calls.handing().hand(key));
+        calls.expire(now, &mut Heard::default());
+        assert_ne!(open().1, fourth);
     }
 
     #[test]
@@ -423,7 +506,7 @@ mod tests {
         let sent = calls.open(waiter(1), now).expect("open");
         calls.open(waiter(2), now).expect("open");
         calls.open(waiter(3), later).expect("open");
-        assert!(calls.hand(sent));
+        assert!(calls.handing().hand(sent));
         assert!(calls.expire(now, &mut heard));
         let mut told = ids(&heard);
         told.sort_by_key(|(id, _)| *id);
@@ -469,7 +552,7 @@ mod tests {
         assert!(calls.is_empty());
         // Those who wait when the connection is lost hear so, whenever they ask.
         let ((key, mut sent), (_, mut unsent)) = (open(), open());
-        assert!(sent.poll(&mut cx).is_pending() && calls.hand(key));
+        assert!(sent.poll(&mut cx).is_pending() && calls.handing().hand(key));
         let mut heard = Heard::default();
         calls.close(&mut heard);
         assert_eq!((heard.wakers.len(), heard.failures.len()), (1, 2));

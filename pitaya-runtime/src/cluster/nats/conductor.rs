@@ -99,21 +99,20 @@ impl Conductor {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            self.unreachable(self.line.calls.server(key).as_deref());
             return self.answers.push((key, Err(Failure::Nobody)));
         }
         let outcome = LaneAnswer::read(&message.payload).map_err(|e| {
             count(&self.hub.counters.malformed);
             Error::internal(format!("the server's answer cannot be read: {e}"))
         });
-        let outcome = outcome.and_then(|read| Ok(message.payload.slice_ref(read.outcome()?)));
+        let outcome = outcome.and_then(|read| read.outcome().map(|data| message.payload.slice_ref(data)));
         self.answers.push((key, Ok(outcome)));
     }
 
-    /// Tells what came.
+    /// Tells what came alone.
     fn settle(&mut self) {
         if !self.answers.is_empty() {
-            self.line.calls.settle(self.answers.drain(..), &mut self.heard);
+            self.line.calls.settle_alone(self.answers.drain(..), &mut self.heard);
             self.tell(Vec::new());
         }
     }
@@ -171,7 +170,8 @@ impl Conductor {
                 Err(lane::Malformed) => count(&self.hub.counters.malformed),
             }
         }
-        self.settle();
+        self.line.calls.settle(self.answers.drain(..), &mut self.heard);
+        self.tell(Vec::new());
     }
 
     /// Answers for one session come together: it is told to go on behind the last of them.
@@ -230,6 +230,10 @@ impl Conductor {
             match answer {
                 Ok(outcome) => self.answered(told.session, told.id, outcome.as_deref()),
                 Err(failure) => {
+                    if failure == Failure::Nobody {
+                        // Before anybody tries again.
+                        self.unreachable(Some(&told.server));
+                    }
                     self.answered(told.session, told.id, Err(&errors.get(failure, &told.route)));
                 }
             }

@@ -3,7 +3,7 @@
 use super::counters::{Counters, count};
 use super::line::Line;
 use super::outcome::{Refusal, unsent};
-use super::post::Tracked;
+use super::post::{Parcel, Tracked};
 use super::seats::Seats;
 use super::settings::Settings;
 use arc_swap::ArcSwapOption;
@@ -134,7 +134,7 @@ impl Hub {
     }
 
     /// Answers messages of other servers, together. What cannot be sent is counted.
-    pub(super) fn answer_all(&self, answers: Vec<OutboundMessage>) {
+    pub(super) fn answer_all(&self, answers: Vec<Parcel>) {
         let all = answers.len();
         let sent = self.back.load().as_ref().map_or(0, |line| line.post.send_all(answers));
         self.counters.unsent.fetch_add((all - sent) as u64, Relaxed);

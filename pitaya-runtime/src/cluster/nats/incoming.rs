@@ -25,7 +25,7 @@ const TURN: usize = 64;
 /// Whoever takes what comes by a subject.
 pub(super) trait Takes: Send {
     /// One message.
-    fn take(&mut self, message: &Message);
+    fn take(&mut self, message: Message);
 
     /// No more are there at this moment.
     fn over(&mut self) {}
@@ -54,8 +54,8 @@ pub(super) async fn serve(
         tokio::select! {
             message = subscriber.next() => match message {
                 Some(message) => {
-                    taker.take(&message);
-                    drain(&mut subscriber, |message| taker.take(&message));
+                    taker.take(message);
+                    drain(&mut subscriber, |message| taker.take(message));
                     taker.over();
                 }
                 None => return,

@@ -11,7 +11,7 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
-use pitaya_core::cluster::lane::LaneCall;
+use pitaya_core::cluster::lane::{LaneCall, LoneCall};
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::future::poll_fn;
@@ -165,6 +165,14 @@ impl Line {
         Ok(key)
     }
 
+    /// Sends a call to any other server.
+    pub(super) fn call_alone(&self, to: Subject, call: &LoneCall<'_>, timeout: Duration) -> Result<Key, Refusal> {
+        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + timeout, &self.inbox);
+        let (key, reply) = opened.ok_or(Refusal::Closed)?;
+        let sent = self.post.call_alone(to, reply, key, call);
+        self.sent(key, sent)
+    }
+
     /// Sends a message that is answered to a waiter.
     pub(super) fn request(
         &self,
@@ -173,9 +181,9 @@ impl Line {
         waiter: Waiter,
         timeout: Duration,
     ) -> Result<Key, Refusal> {
-        let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
-        let reply = Some(key.below(&self.inbox));
-        let message = OutboundMessage { subject, reply, payload, headers: None };
+        let opened = self.calls.open_alone(waiter, Instant::now() + timeout, &self.inbox);
+        let (key, reply) = opened.ok_or(Refusal::Closed)?;
+        let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
         let sent = self.post.send(message, Tracked::Call(key), false);
         self.sent(key, sent)
     }
@@ -192,10 +200,10 @@ impl Line {
     /// Waits until the broker has done what it was told before: a message to ourselves comes back behind it. (The flush
     /// of the library ends at the socket.)
     pub(super) async fn settle(&self, within: Duration) -> Result<(), Failure> {
-        let key = self.calls.open(Waiter::Call, Instant::now() + within).ok_or(Failure::Unsent)?;
+        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + within, &self.inbox);
+        let (key, subject) = opened.ok_or(Failure::Unsent)?;
         let mut waits = Waits::new(&self.calls, key);
-        let message =
-            OutboundMessage { subject: key.below(&self.inbox), reply: None, payload: Bytes::new(), headers: None };
+        let message = OutboundMessage { subject, reply: None, payload: Bytes::new(), headers: None };
         self.post.send(message, Tracked::Call(key), true).map_err(|_| Failure::Unsent)?;
         self.stir();
         poll_fn(|cx| waits.poll(cx)).await.map(drop)

@@ -31,7 +31,7 @@ mod topics;
 
 pub use counters::NatsCounts;
 
-use self::calls::{Key, Waiter, Waits};
+use self::calls::{Key, Waits};
 use self::hub::Own;
 use self::line::Line;
 use self::outcome::{Failure, Refusal, unsent};
@@ -210,12 +210,17 @@ impl NatsTransport {
         let line = line.as_ref().ok_or_else(unsent)?;
         counters::count(&self.hub.counters.calls);
         if !call.answer {
-            self.hub.publish(line.subject(to)?, alone(own, call))?;
+            let mut envelope = Vec::new();
+            alone(own, call, |call| call.write(&mut envelope));
+            self.hub.publish(line.subject(to)?, envelope)?;
             return Ok(None);
         }
         let key = match to.keeps_order() {
             true => bundled(own, line, to, call)?,
-            false => line.request(line.subject(to)?, alone(own, call).into(), Waiter::Call, call.timeout),
+            false => {
+                let subject = line.subject(to)?;
+                alone(own, call, |lone| line.call_alone(subject, &lone, call.timeout))
+            }
         };
         Ok(Some(Waits::new(&line.calls, key.map_err(|refusal| self.hub.refused(refusal))?)))
     }
@@ -258,15 +263,16 @@ fn bundled(own: &Own, line: &Line, to: &ServerInfo, call: &OutgoingCall) -> Resu
     line.call(to, &own.caller, carried, call.timeout)
 }
 
-/// The envelope of a call that travels alone, as a Go server understands it.
-fn alone(own: &Own, call: &OutgoingCall) -> Vec<u8> {
+/// Passes on the envelope of a call that travels alone, as a Go server understands it.
+fn alone<T>(own: &Own, call: &OutgoingCall, then: impl FnOnce(LoneCall<'_>) -> T) -> T {
     let frontend = if own.info.frontend { &*own.info.id } else { "" };
-    let envelope = |metadata: &[u8]| LoneCall { route: &call.route, body: &call.body, frontend, metadata }.to_vec();
+    let (route, body) = (&*call.route, &*call.body);
     // Most calls bring nothing and wait for as long as is usual.
-    match call.metadata.is_empty() && call.timeout == own.usual.0 {
-        true => envelope(&own.usual.1),
-        false => envelope(&metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout)),
+    if call.metadata.is_empty() && call.timeout == own.usual.0 {
+        return then(LoneCall { route, body, frontend, metadata: &own.usual.1 });
     }
+    let metadata = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
+    then(LoneCall { route, body, frontend, metadata: &metadata })
 }
 
 /// A user who is to be heard. Given up before it is, nothing of it remains.

@@ -9,13 +9,13 @@ use super::calls::{Calls, Key};
 use super::counters::{Counters, count};
 use super::flight::{Flight, Lane};
 use super::outcome::{Lost, Refusal};
-use async_nats::client::traits::Publisher;
 use async_nats::message::OutboundMessage;
 use async_nats::{Client, Subject};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::SinkExt;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use pitaya_core::cluster::lane::{self, LaneCall, Number, Outgoing};
+use pitaya_core::cluster::lane::{self, LaneCall, LoneCall, Number, Outgoing};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// A bundle is closed when it is this large: more gains nothing.
 const BUNDLE: usize = 60_000;
+/// Bytes for calls that travel alone.
+const BLOCK: usize = 16 * 1024;
 /// So many go to the library before those behind them are handed on.
 const HANDED: usize = 32;
 /// What an open bundle of requests takes before the first one.
@@ -47,12 +49,19 @@ pub(super) enum Tracked {
     Calls(Arc<Lane>, Vec<Key>),
 }
 
-struct Parcel {
+/// One message of the broker on its way to the library.
+pub(super) struct Parcel {
     message: OutboundMessage,
     tracked: Tracked,
 }
 
 impl Parcel {
+    /// What nobody answers.
+    pub(super) fn answer(subject: Subject, payload: Bytes) -> Self {
+        let message = OutboundMessage { subject, reply: None, payload, headers: None };
+        Self { message, tracked: Tracked::No }
+    }
+
     fn cost(&self) -> usize {
         self.message.payload.len() + OVERHEAD
     }
@@ -83,6 +92,8 @@ struct State {
     ready: VecDeque<Parcel>,
     open: Vec<Open>,
     flights: Vec<Flight>,
+    /// Calls that travel alone lie in it one behind the other: one allocation for many.
+    block: BytesMut,
     /// How large the last bundle became: the next may become as large.
     usual: usize,
 }
@@ -130,12 +141,37 @@ impl Post {
         Ok(())
     }
 
+    /// Sends a call that travels alone.
+    pub(super) fn call_alone(
+        &self,
+        subject: Subject,
+        reply: Subject,
+        key: Key,
+        call: &LoneCall<'_>,
+    ) -> Result<(), Refusal> {
+        let length = call.written_len();
+        if length > self.payload {
+            return Err(Refusal::Oversize(length, self.payload));
+        }
+        let mut state = self.state.lock();
+        state.admit(length + OVERHEAD, self.buffer)?;
+        if state.block.capacity() < length {
+            state.block.reserve(BLOCK.max(length));
+        }
+        call.write(&mut state.block);
+        let payload = state.block.split().freeze();
+        let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
+        state.ready.push_back(Parcel { message, tracked: Tracked::Call(key) });
+        drop(state);
+        self.wake();
+        Ok(())
+    }
+
     /// Sends answers, as many as are taken: how many.
-    pub(super) fn send_all(&self, answers: Vec<OutboundMessage>) -> usize {
+    pub(super) fn send_all(&self, answers: Vec<Parcel>) -> usize {
         let mut state = self.state.lock();
         let before = state.ready.len();
-        for message in answers {
-            let parcel = Parcel { message, tracked: Tracked::No };
+        for parcel in answers {
             if parcel.message.payload.len() <= self.payload && state.admit(parcel.cost(), self.buffer * 2).is_ok() {
                 state.ready.push_back(parcel);
             }
@@ -331,7 +367,7 @@ impl Post {
 
     /// The task that sends. Ends when the connection does.
     pub(super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let mut batch = VecDeque::new();
+        let (mut batch, mut client) = (VecDeque::new(), client.clone());
         loop {
             poll_fn(|cx| {
                 self.waker.register(cx.waker());
@@ -355,8 +391,10 @@ impl Post {
                     if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
                         count(&counters.bundles);
                     }
-                    // Waits while the library has enough to do: what comes meanwhile waits here, and is counted.
-                    if client.publish_message(parcel.message).await.is_err() {
+                    // Waits while the library has enough to do: what comes meanwhile waits here, and is counted. Not by
+                    // `publish`: that copies a message ten times on its way.
+                    let ready = poll_fn(|cx| client.poll_ready_unpin(cx)).await;
+                    if ready.and_then(|()| client.start_send_unpin(parcel.message)).is_err() {
                         return;
                     }
                 }
@@ -388,6 +426,7 @@ impl Post {
         if state.closed {
             return false;
         }
+        let mut calls = calls.handing();
         for parcel in parcels {
             state.bytes = state.bytes.saturating_sub(parcel.cost());
             let message = &mut parcel.message;

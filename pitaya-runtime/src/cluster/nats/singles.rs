@@ -2,7 +2,7 @@
 
 use super::hub::Hub;
 use super::incoming::{self, LONGEST, Takes, peer, respond};
-use async_nats::message::OutboundMessage;
+use super::post::Parcel;
 use async_nats::{Message, Subject};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -20,13 +20,18 @@ const REMEMBERED: usize = 1024;
 const SHORT: usize = 1024;
 /// Answers lie behind each other in blocks of this many bytes.
 const BLOCK: usize = 4096;
+/// So many answers mostly go at once.
+const TOGETHER: usize = 32;
 /// What stands before the data of an answer, at most.
 const HEAD: usize = 11;
 
 /// What comes by the server's own subject, one message after the other.
 pub(super) struct Singles {
     hub: Arc<Hub>,
-    known: FxHashMap<Bytes, Known>,
+    /// By the metadata as they came.
+    known: FxHashMap<Bytes, Arc<Known>>,
+    /// That of the last call: mostly the next one's, too.
+    last: Option<Arc<Known>>,
     /// Calls that came at the same moment, and whom each answer goes to.
     calls: Vec<ReceivedCall>,
     replies: Vec<Option<Subject>>,
@@ -35,35 +40,32 @@ pub(super) struct Singles {
 }
 
 struct Known {
+    json: Bytes,
     caller: Arc<Caller>,
     timeout: Duration,
 }
 
 impl Singles {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, known: FxHashMap::default(), calls: Vec::new(), replies: Vec::new(), now: None }
+        Self { hub, known: FxHashMap::default(), last: None, calls: Vec::new(), replies: Vec::new(), now: None }
     }
 
-    /// A call that is in order; `None` for all else, and nothing is done.
-    fn call(&mut self, message: &Message) -> Option<()> {
+    /// A call that is in order; `None` for all else.
+    fn call(&mut self, payload: &Bytes) -> Option<ReceivedCall> {
         if self.hub.closed.is_cancelled() {
             return None;
         }
-        let call = LoneCall::read(&message.payload)?;
-        if !self.known.contains_key(call.metadata) {
-            self.meet(call.metadata)?;
+        let call = LoneCall::read(payload)?;
+        if self.last.as_ref().is_none_or(|known| known.json != call.metadata) {
+            self.last = Some(self.known.get(call.metadata).cloned().or_else(|| self.meet(call.metadata))?);
         }
-        let known = self.known.get(call.metadata)?;
+        let known = self.last.as_ref()?;
         let deadline = *self.now.get_or_insert_with(Instant::now) + known.timeout;
-        let ticket = self.replies.len() as u64;
-        let call = ReceivedCall::new(&message.payload, call.route, call.body, &known.caller, deadline, ticket)?;
-        self.replies.push(message.reply.clone());
-        self.calls.push(call);
-        Some(())
+        ReceivedCall::new(payload, call.route, call.body, &known.caller, deadline, self.replies.len() as u64)
     }
 
     /// The first call with these metadata.
-    fn meet(&mut self, json: &[u8]) -> Option<()> {
+    fn meet(&mut self, json: &[u8]) -> Option<Arc<Known>> {
         let metadata = metadata::decode(json).ok().filter(|_| json.len() <= SHORT)?;
         let timeout = metadata::timeout(&metadata).unwrap_or(self.hub.settings.request_timeout).min(LONGEST);
         if timeout.is_zero() {
@@ -72,16 +74,21 @@ impl Singles {
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
-        let caller = Arc::new(Caller::new(peer(&metadata), metadata));
-        self.known.insert(Bytes::copy_from_slice(json), Known { caller, timeout });
-        Some(())
+        let (json, caller) = (Bytes::copy_from_slice(json), Arc::new(Caller::new(peer(&metadata), metadata)));
+        let known = Arc::new(Known { json: json.clone(), caller, timeout });
+        self.known.insert(json, known.clone());
+        Some(known)
     }
 }
 
 impl Takes for Singles {
-    fn take(&mut self, message: &Message) {
-        if self.call(message).is_none() {
-            incoming::take(&self.hub, message);
+    fn take(&mut self, message: Message) {
+        match self.call(&message.payload) {
+            Some(call) => {
+                self.calls.push(call);
+                self.replies.push(message.reply);
+            }
+            None => incoming::take(&self.hub, &message),
         }
     }
 
@@ -97,52 +104,55 @@ impl Takes for Singles {
 /// Whom the answers to calls that came together go to. Tickets are places in the list.
 struct Replies {
     hub: Arc<Hub>,
-    to: Vec<Option<Subject>>,
     /// What is longer is not queued: the broker may take less.
     most: usize,
-    queued: Mutex<Queue>,
+    open: Mutex<Open>,
 }
 
 #[derive(Default)]
-struct Queue {
-    answers: Vec<OutboundMessage>,
+struct Open {
+    /// Each is taken once.
+    to: Vec<Option<Subject>>,
+    queued: Vec<Parcel>,
     block: BytesMut,
 }
 
 impl Replies {
     fn new(hub: Arc<Hub>, to: Vec<Option<Subject>>) -> Self {
         let most = hub.back.load().as_ref().map_or(0, |line| line.post.payload).saturating_sub(HEAD).min(BLOCK);
-        Self { hub, to, most, queued: Mutex::default() }
+        let queued = Vec::with_capacity(to.len().min(TOGETHER));
+        Self { hub, most, open: Mutex::new(Open { to, queued, block: BytesMut::new() }) }
     }
+}
 
-    fn to(&self, ticket: u64) -> Option<&Subject> {
-        self.to.get(ticket as usize)?.as_ref()
+impl Open {
+    fn take(&mut self, ticket: u64) -> Option<Subject> {
+        self.to.get_mut(ticket as usize)?.take()
     }
 }
 
 impl Back for Replies {
     fn answer(&self, ticket: u64, outcome: Result<&[u8], &Error>) {
-        respond(&self.hub, self.to(ticket), outcome);
+        let to = self.open.lock().take(ticket);
+        respond(&self.hub, to.as_ref(), outcome);
     }
 
     fn queue(&self, ticket: u64, outcome: Result<&[u8], &Error>) {
-        let Ok(data) = outcome else { return self.answer(ticket, outcome) };
-        if data.len() > self.most {
+        let Some(data) = outcome.ok().filter(|data| data.len() <= self.most) else {
             return self.answer(ticket, outcome);
-        }
-        let Some(subject) = self.to(ticket).cloned() else { return };
-        let mut queued = self.queued.lock();
-        let Queue { answers, block } = &mut *queued;
+        };
+        let mut open = self.open.lock();
+        let Some(subject) = open.take(ticket) else { return };
+        let Open { queued, block, .. } = &mut *open;
         if block.capacity() < data.len() + HEAD {
             *block = BytesMut::with_capacity(BLOCK + HEAD);
         }
         put_answer(data, block);
-        let payload = block.split().freeze();
-        answers.push(OutboundMessage { subject, reply: None, payload, headers: None });
+        queued.push(Parcel::answer(subject, block.split().freeze()));
     }
 
     fn flush(&self) {
-        let answers = std::mem::take(&mut self.queued.lock().answers);
+        let answers = std::mem::take(&mut self.open.lock().queued);
         if !answers.is_empty() {
             self.hub.answer_all(answers);
         }
