@@ -3,6 +3,12 @@
 //! All answers of a connection come by one subscription; the last part of their subject is the key in here, and in bundles
 //! the number of each answer. All deadlines are in one queue.
 
+mod key;
+mod waits;
+
+pub(super) use key::Key;
+pub(super) use waits::Waits;
+
 use super::outcome::Failure;
 use async_nats::Subject;
 use bytes::Bytes;
@@ -18,49 +24,6 @@ use std::time::Instant;
 
 /// So many places take turns at least, before one is used again.
 const PLACES: usize = 64;
-
-/// One who waits: place (32 bits) and which of those that had it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u64);
-
-impl Key {
-    const fn new(place: u32, generation: u32) -> Self {
-        Self((place as u64) << 32 | generation as u64)
-    }
-
-    const fn place(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-
-    const fn generation(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// As the number of a call in a bundle. Never 0: generations begin with 1, and go round past 0.
-    pub(super) const fn number(self) -> Number {
-        Number(self.0)
-    }
-
-    /// Whose answer this is.
-    pub(super) const fn of(number: Number) -> Self {
-        Self(number.0)
-    }
-
-    /// Below a prefix, as a subject. It has the length of its bytes: the library need not take another look at them.
-    pub(super) fn below(self, prefix: &str) -> Subject {
-        let digits = (u64::BITS - self.0.leading_zeros()).div_ceil(4).max(1);
-        let mut subject = String::with_capacity(prefix.len() + digits as usize);
-        subject.push_str(prefix);
-        for digit in (0..digits).rev() {
-            subject.extend(char::from_digit((self.0 >> (4 * digit)) as u32 & 0xf, 16));
-        }
-        subject.into()
-    }
-
-    pub(super) fn parse(token: &str) -> Option<Self> {
-        u64::from_str_radix(token, 16).ok().map(Self)
-    }
-}
 
 /// What a server said, or why it said nothing.
 pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
@@ -315,35 +278,6 @@ impl Handing<'_> {
         let bundle = bundles.get_mut(place as usize)?;
         *bundle = Bundle { generation: bundle.generation.wrapping_add(1), members, left };
         Some(Handed { bundle: Key::new(place, bundle.generation), gone })
-    }
-}
-
-/// A task that waits for its answer. Dropped before, it waits for nothing any more.
-pub(super) struct Waits {
-    calls: Calls,
-    key: Option<Key>,
-}
-
-impl Waits {
-    pub(super) fn new(calls: &Calls, key: Key) -> Self {
-        Self { calls: calls.clone(), key: Some(key) }
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let Some(key) = self.key else { return Poll::Ready(Err(Failure::Gone)) };
-        let polled = self.calls.poll(key, cx);
-        if polled.is_ready() {
-            self.key = None;
-        }
-        polled
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.calls.give_up(key);
-        }
     }
 }
 

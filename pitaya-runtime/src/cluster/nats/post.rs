@@ -1,71 +1,36 @@
-//! What waits to be sent over one connection, and the task that sends it.
+//! What waits to be sent over one connection: `sending` is the task that sends it.
 //!
-//! * The task yields once after it is woken. A woken task runs next on its thread and would have the library write after
-//!   every single message; after the yield everybody who was ready has spoken, and one system call carries all.
-//! * Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of
-//!   messages, or one of calls.
+//! Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of messages,
+//! or one of calls.
 
-use super::calls::{Calls, Key};
+mod parcel;
+mod sending;
+
+pub(super) use parcel::{Parcel, Tracked};
+
+use super::calls::Key;
 use super::counters::{Counters, count};
 use super::flight::{Flight, Lane};
 use super::outcome::{Lost, Refusal};
+use async_nats::Subject;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, Subject};
 use bytes::{Bytes, BytesMut};
-use futures_util::SinkExt;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::cluster::lane::{self, LaneCall, LoneCall, Number, Outgoing};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// A bundle is closed when it is this large: more gains nothing.
 const BUNDLE: usize = 60_000;
 /// Bytes for calls that travel alone.
 const BLOCK: usize = 16 * 1024;
-/// So many go to the library before those behind them are handed on.
-const HANDED: usize = 32;
 /// What an open bundle of requests takes before the first one.
 const STAMP: usize = 9;
 /// What the broker is told besides the payload, about: it counts for the buffer.
 const OVERHEAD: usize = 128;
-
-/// What depends on whether a message is sent.
-#[derive(Debug)]
-pub(super) enum Tracked {
-    /// Nothing.
-    No,
-    /// Nothing any more: it must not go.
-    Gone,
-    /// Somebody waits for its answer.
-    Call(Key),
-    /// A bundle of this lane.
-    Bundle(u32, u64),
-    /// Calls for this server.
-    Calls(Arc<Lane>, Vec<Key>),
-}
-
-/// One message of the broker on its way to the library.
-pub(super) struct Parcel {
-    message: OutboundMessage,
-    tracked: Tracked,
-}
-
-impl Parcel {
-    /// What nobody answers.
-    pub(super) fn answer(subject: Subject, payload: Bytes) -> Self {
-        let message = OutboundMessage { subject, reply: None, payload, headers: None };
-        Self { message, tracked: Tracked::No }
-    }
-
-    fn cost(&self) -> usize {
-        self.message.payload.len() + OVERHEAD
-    }
-}
 
 /// Whose bundle it is: a lane's there, the calls' there, or one of the ways back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -363,94 +328,6 @@ impl Post {
     /// Whether a message in flight has no answer yet.
     pub(super) fn is_flying(&self) -> bool {
         self.state.lock().flights.iter().any(|flight| !flight.is_empty())
-    }
-
-    /// The task that sends. Ends when the connection does.
-    pub(super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let (mut batch, mut client) = (VecDeque::new(), client.clone());
-        loop {
-            poll_fn(|cx| {
-                self.waker.register(cx.waker());
-                if self.awake.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            tokio::task::yield_now().await;
-            self.awake.store(false, Release);
-            if !self.take(&mut batch) {
-                return;
-            }
-            while !batch.is_empty() {
-                let handed = batch.len().min(HANDED);
-                if !self.hand(batch.range_mut(..handed), calls) {
-                    return;
-                }
-                for parcel in batch.drain(..handed) {
-                    if matches!(parcel.tracked, Tracked::Gone) {
-                        continue;
-                    }
-                    if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
-                        count(&counters.bundles);
-                    }
-                    // Waits while the library has enough to do: what comes meanwhile waits here, and is counted. Not by
-                    // `publish`: that copies a message ten times on its way.
-                    let ready = poll_fn(|cx| client.poll_ready_unpin(cx)).await;
-                    if ready.and_then(|()| client.start_send_unpin(parcel.message)).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Everything that is ready; false when the connection is lost.
-    fn take(&self, batch: &mut VecDeque<Parcel>) -> bool {
-        let mut state = self.state.lock();
-        if state.held {
-            return true;
-        }
-        let stamp = self.stamp(Instant::now());
-        for mut open in std::mem::take(&mut state.open) {
-            if let Tracked::Bundle(..) = open.tracked {
-                lane::stamp(stamp, &mut open.bundle);
-            }
-            state.finish(open);
-        }
-        std::mem::swap(batch, &mut state.ready);
-        !state.closed
-    }
-
-    /// Those who wait for these are told from now on that they may have run; those that must not go are marked. False when
-    /// the connection is lost.
-    fn hand<'a>(&self, parcels: impl Iterator<Item = &'a mut Parcel>, calls: &Calls) -> bool {
-        let mut state = self.state.lock();
-        if state.closed {
-            return false;
-        }
-        let mut calls = calls.handing();
-        for parcel in parcels {
-            state.bytes = state.bytes.saturating_sub(parcel.cost());
-            let message = &mut parcel.message;
-            let goes = match &mut parcel.tracked {
-                Tracked::No => true,
-                Tracked::Call(key) => calls.hand(*key),
-                Tracked::Bundle(lane, bundle) => {
-                    state.flights.get_mut(*lane as usize).is_some_and(|flight| flight.hand(*bundle))
-                }
-                Tracked::Calls(lane, members) => calls.hand_all(std::mem::take(members)).is_some_and(|handed| {
-                    message.reply = Some(handed.bundle.below(&lane.reply));
-                    if !handed.gone.is_empty() {
-                        let kept = lane::retain_calls(&message.payload, |number| !handed.gone.contains(&number));
-                        message.payload = kept.into();
-                    }
-                    true
-                }),
-                Tracked::Gone => false,
-            };
-            if !goes {
-                parcel.tracked = Tracked::Gone;
-            }
-        }
-        true
     }
 }
 
