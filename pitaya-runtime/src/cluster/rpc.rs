@@ -6,7 +6,6 @@ use bytes::Bytes;
 use pitaya_core::cluster::{OutgoingCall, ServerInfo};
 use pitaya_core::rpc::{RpcCall, RpcClient, Target};
 use pitaya_core::{BoxFuture, Error, Result, codes};
-use std::borrow::Cow;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,15 +37,15 @@ impl RpcClient for Cluster {
 }
 
 /// As it is called from elsewhere: `sys.` names the framework's own, which have no server type in front.
-fn full_route(to: &ServerInfo, route: &Cow<'static, str>) -> Cow<'static, str> {
+fn full_route(to: &ServerInfo, route: &str) -> String {
     if route.starts_with("sys.") {
-        return route.clone();
+        return route.to_owned();
     }
     let mut full = String::with_capacity(to.kind.len() + 1 + route.len());
     full.push_str(&to.kind);
     full.push('.');
     full.push_str(route);
-    full.into()
+    full
 }
 
 impl Cluster {

@@ -55,8 +55,8 @@ impl Conductor {
                     drain(&mut lanes, |message| self.returned(&message));
                 }
                 Some(message) = calls.next() => {
-                    self.answer(message);
-                    drain(&mut calls, |message| self.answer(message));
+                    self.answer(&message);
+                    drain(&mut calls, |message| self.answer(&message));
                     self.settle();
                 }
                 _ = clock.tick(), if flying => flying = self.tick(),
@@ -73,7 +73,7 @@ impl Conductor {
             self.returned(&message);
         }
         while let Some(Some(message)) = calls.next().now_or_never() {
-            self.answer(message);
+            self.answer(&message);
         }
         self.settle();
         let mut lost = Vec::new();
@@ -94,7 +94,7 @@ impl Conductor {
     }
 
     /// The answer to a call, or to a message forwarded to a server without a lane: told with those that came with it.
-    fn answer(&mut self, message: Message) {
+    fn answer(&mut self, message: &Message) {
         let Some(key) = message.subject.strip_prefix(&*self.line.inbox).and_then(Key::parse) else {
             return count(&self.hub.counters.stray);
         };
