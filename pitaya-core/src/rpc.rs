@@ -149,19 +149,19 @@ impl Rpc {
     ///
     /// # Errors
     /// As for [`RpcClient::call`].
-    pub async fn call(&self, call: RpcCall) -> Result<Bytes> {
-        self.begin(call).await
-    }
-
-    /// The same, for those who wait for it at once.
-    pub(crate) fn begin(&self, mut call: RpcCall) -> BoxFuture<'_, Result<Bytes>> {
+    pub async fn call(&self, mut call: RpcCall) -> Result<Bytes> {
         if call.metadata.is_empty() && !self.metadata.is_empty() {
             call.metadata = self.metadata.clone();
         }
         if let Some(deadline) = self.deadline {
             call.deadline = Some(call.deadline.map_or(deadline, |known| known.min(deadline)));
         }
-        self.client.call(call)
+        self.client.call(call).await
+    }
+
+    /// What carries calls, for those that bring all that this handle would add.
+    pub(crate) fn client(&self) -> &Arc<dyn RpcClient> {
+        &self.client
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::codec::{Reads, Writes};
 use crate::error::{Error, Result};
-use crate::rpc::{Rpc, RpcCall, Target};
+use crate::rpc::{Rpc, RpcCall, RpcClient, Target};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
@@ -41,7 +41,7 @@ pub struct Callee<Cs> {
 /// A call whose argument is encoded: sent when its answer is asked for.
 #[must_use = "nothing is sent before `request` or `notify`"]
 pub struct Sent<Cs> {
-    rpc: Rpc,
+    client: Arc<dyn RpcClient>,
     call: Result<RpcCall>,
     codec: PhantomData<fn() -> Cs>,
 }
@@ -90,12 +90,13 @@ impl<Cs> Callee<Cs> {
             Ok(()) => Ok(self.call(route.into(), body.into())),
             Err(e) => Err(e),
         };
-        Sent { rpc: self.rpc.clone(), call, codec: PhantomData }
+        Sent { client: self.rpc.client().clone(), call, codec: PhantomData }
     }
 
     /// The remote `service.method` without an argument.
     pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
-        Sent { rpc: self.rpc.clone(), call: Ok(self.call(route.into(), Bytes::new())), codec: PhantomData }
+        let call = Ok(self.call(route.into(), Bytes::new()));
+        Sent { client: self.rpc.client().clone(), call, codec: PhantomData }
     }
 
     fn call(&self, route: Cow<'static, str>, body: Bytes) -> RpcCall {
@@ -105,7 +106,7 @@ impl<Cs> Callee<Cs> {
             body,
             answer: true,
             timeout: self.timeout,
-            deadline: None,
+            deadline: self.rpc.deadline(),
             metadata: self.rpc.metadata().clone(),
         }
     }
@@ -122,7 +123,7 @@ impl<Cs> Sent<Cs> {
     {
         let call = self.call?;
         let route = call.route.clone();
-        let answer = self.rpc.begin(call).await?;
+        let answer = self.client.call(call).await?;
         Cs::read_answer(&answer)
             .map_err(|e| Error::internal(format!("the answer of {route} cannot be read: {}", e.message())))
     }
@@ -133,7 +134,7 @@ impl<Cs> Sent<Cs> {
     /// When it could not be sent.
     pub async fn notify(self) -> Result<()> {
         let call = RpcCall { answer: false, ..self.call? };
-        let _: Bytes = self.rpc.call(call).await?;
+        let _: Bytes = self.client.call(call).await?;
         Ok(())
     }
 }

@@ -69,8 +69,11 @@ impl Workplace {
         }));
         let mut outcome = match step {
             Ok(Poll::Pending) => {
-                let (turn, deadline) = (place.take()?, call.deadline);
-                return Some(Begun::Pending(Box::new(Pending { turn, context, route, since, deadline })));
+                let deadline = call.deadline;
+                return Some(match place.take() {
+                    Some(turn) => Begun::Pending(Box::new(Pending { turn, context, route, since, deadline })),
+                    None => Begun::Over(Err(Error::internal("internal error"))),
+                });
             }
             Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(server.panicked(Some(entry.name()), &*panic)),

@@ -6,7 +6,7 @@
 mod key;
 mod waits;
 
-pub(super) use key::Key;
+pub(super) use key::{Key, Token};
 pub(super) use waits::Waits;
 
 use super::outcome::Failure;
@@ -133,10 +133,7 @@ impl Calls {
         let key = state.open(waiter, deadline)?;
         let entry = state.entries.get_mut(key.place())?;
         entry.alone = true;
-        if entry.subject.is_none() {
-            entry.turn = entry.turn.wrapping_add(1);
-        }
-        let token = Key::new(key.place() as u32, entry.turn);
+        let token = Token { turn: entry.turn, place: key.place() as u32 };
         Some((key, entry.subject.get_or_insert_with(|| token.below(inbox)).clone()))
     }
 
@@ -200,13 +197,13 @@ impl Calls {
         }
     }
 
-    /// The same for those whose answers came alone, under what is behind the inbox in their subjects.
-    pub(super) fn settle_alone(&self, answers: impl Iterator<Item = (Key, Answer)>, heard: &mut Heard) {
+    /// The same for those whose answers came alone.
+    pub(super) fn settle_alone(&self, answers: impl Iterator<Item = (Token, Answer)>, heard: &mut Heard) {
         let mut state = self.0.lock();
         for (token, answer) in answers {
-            let entry = state.entries.get(token.place());
-            let entry = entry.filter(|entry| entry.alone && entry.handed && entry.turn == token.generation());
-            let key = entry.map(|entry| Key::new(token.place() as u32, entry.generation));
+            let entry = state.entries.get(token.place as usize);
+            let entry = entry.filter(|entry| entry.alone && entry.handed && entry.turn == token.turn);
+            let key = entry.map(|entry| Key::new(token.place, entry.generation));
             if !key.is_some_and(|key| state.settle(key, |_| answer, heard)) {
                 heard.stray += 1;
             }
@@ -306,6 +303,7 @@ impl State {
         if entry.handed {
             // The last one here went and has no answer: one that comes late is not this one's.
             entry.subject = None;
+            entry.turn = entry.turn.wrapping_add(1);
         }
         (entry.handed, entry.alone) = (false, false);
         entry.of = match waiter {
@@ -409,7 +407,7 @@ mod tests {
             opened
         };
         let answer = |subject: &Subject| {
-            let token = subject.strip_prefix("in.").and_then(Key::parse).expect("a token");
+            let token = subject.strip_prefix("in.").and_then(Token::parse).expect("a token");
             let mut heard = Heard::default();
             calls.settle_alone([(token, Ok(Ok(Bytes::new())))].into_iter(), &mut heard);
             (heard.messages.len(), heard.stray)

@@ -35,7 +35,7 @@ pub(super) struct Singles {
     /// Calls that came at the same moment, and whom each answer goes to.
     calls: Vec<ReceivedCall>,
     replies: Vec<Option<Subject>>,
-    /// When the first of them came.
+    /// When the first message of this moment came.
     now: Option<Instant>,
 }
 
@@ -52,16 +52,19 @@ impl Singles {
 
     /// A call that is in order; `None` for all else.
     fn call(&mut self, payload: &Bytes) -> Option<ReceivedCall> {
-        if self.hub.closed.is_cancelled() {
-            return None;
-        }
+        let now = match self.now {
+            Some(now) => now,
+            // Looked at once for all that are there.
+            None if self.hub.closed.is_cancelled() => return None,
+            None => *self.now.insert(Instant::now()),
+        };
         let call = LoneCall::read(payload)?;
         if self.last.as_ref().is_none_or(|known| known.json != call.metadata) {
             self.last = Some(self.known.get(call.metadata).cloned().or_else(|| self.meet(call.metadata))?);
         }
         let known = self.last.as_ref()?;
-        let deadline = *self.now.get_or_insert_with(Instant::now) + known.timeout;
-        ReceivedCall::new(payload, call.route, call.body, &known.caller, deadline, self.replies.len() as u64)
+        let ticket = self.replies.len() as u64;
+        ReceivedCall::new(payload, call.route, call.body, &known.caller, now + known.timeout, ticket)
     }
 
     /// The first call with these metadata.
