@@ -6,7 +6,8 @@
 //!
 //! The way of a forwarded message through the files: `forwarder` → `post` (what waits to be sent) → the broker →
 //! `arrivals` (at the other server) → its callee → `post` → the broker → `conductor` (answers, time-outs, losses). A call
-//! goes from here to `post`; `called` takes it there, or `incoming` one that came alone. `broker` keeps a connection; `line` is one.
+//! goes from here to `post`; `called` takes it there, or `singles` one that came alone. `broker` keeps a connection; `line`
+//! is one.
 
 mod arrivals;
 mod broker;
