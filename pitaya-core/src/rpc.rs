@@ -77,7 +77,8 @@ impl RpcCall {
 /// # let _ = rpc;
 /// ```
 pub trait RpcClient: Send + Sync + 'static {
-    /// Carries the call, and gives the encoded answer; an empty one when none is wanted.
+    /// Carries the call, and gives the encoded answer; an empty one when none is wanted. It may go before the future is
+    /// polled; dropping that ends the waiting.
     ///
     /// The error is the remote's own with its code, text and metadata; or PIT-404 `route not found` with `route` in the
     /// metadata; PIT-408 `rpc client: request timeout` when there was no answer in time, so that the call *may have run*;
@@ -126,6 +127,11 @@ impl Rpc {
         Self { deadline: Some(self.deadline.map_or(deadline, |known| known.min(deadline))), ..self.clone() }
     }
 
+    /// The deadline of the next call, in place of the one before.
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
     /// When whoever called is no longer waited for.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -144,11 +150,18 @@ impl Rpc {
     /// # Errors
     /// As for [`RpcClient::call`].
     pub async fn call(&self, mut call: RpcCall) -> Result<Bytes> {
-        if call.metadata.is_empty() {
+        if call.metadata.is_empty() && !self.metadata.is_empty() {
             call.metadata = self.metadata.clone();
         }
-        call.deadline = call.deadline.into_iter().chain(self.deadline).min();
+        if let Some(deadline) = self.deadline {
+            call.deadline = Some(call.deadline.map_or(deadline, |known| known.min(deadline)));
+        }
         self.client.call(call).await
+    }
+
+    /// What carries calls, for those that bring all that this handle would add.
+    pub(crate) fn client(&self) -> &Arc<dyn RpcClient> {
+        &self.client
     }
 }
 

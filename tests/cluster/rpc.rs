@@ -11,12 +11,12 @@ pub struct Text {
     pub text: String,
 }
 
-fn text(text: impl Into<String>) -> Text {
+pub fn text(text: impl Into<String>) -> Text {
     Text { text: text.into() }
 }
 
 /// What other servers may ask a hall.
-struct Hall;
+pub struct Hall;
 
 #[remote]
 impl Hall {

@@ -2,10 +2,13 @@
 
 use crate::support::{Event, Told, code, server, until};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use pitaya_core::cluster::envelope::{Request, Response};
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::{Forward, OutgoingCall, ServerInfo, Transport};
 use pitaya_runtime::{Error, Result};
 use pitaya_tests::nats::NatsServer;
+use prost::Message;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -57,6 +60,55 @@ async fn an_answer_that_does_not_come_is_a_time_out() {
     let error = front.transport.call(&room.info, OutgoingCall::new("room.a.b", Duration::ZERO)).await;
     assert_eq!(code(error), "PIT-408");
     assert_eq!(front.transport.counts().calls, 1);
+}
+
+/// Subjects of answers serve again and again: each answer finds its call all the same, and one that comes late nobody.
+#[tokio::test]
+async fn answers_find_their_calls_and_late_ones_nobody() {
+    const CALLS: usize = 100;
+    const ROUNDS: usize = 5;
+    let broker = NatsServer::start(&[]);
+    let bus = async_nats::connect(broker.url()).await.expect("a client");
+    let mut requests = bus.subscribe("pitaya/servers/room/go").await.expect("a subscription");
+    bus.flush().await.expect("flushed");
+    // Answers each round from its end; what is late it answers with the next round.
+    tokio::spawn(async move {
+        let mut late = Vec::new();
+        for _ in 0..=ROUNDS {
+            let mut round = std::mem::take(&mut late);
+            for _ in 0..CALLS {
+                let request = requests.next().await.expect("a request");
+                let data = Request::decode(&request.payload[..]).expect("a request").msg.expect("a message").data;
+                let answer = (request.reply.expect("a reply subject"), data);
+                if answer.1.starts_with(b"late") { late.push(answer) } else { round.push(answer) }
+            }
+            for (reply, data) in round.into_iter().rev() {
+                let payload = Response { data, error: None }.encode_to_vec();
+                bus.publish(reply, payload.into()).await.expect("published");
+            }
+        }
+        bus.flush().await.expect("flushed");
+    });
+    let front = server("connector", "f1", &broker).start().await;
+    let go = Arc::new(ServerInfo::new("room", "go", false));
+    for round in 0..=ROUNDS {
+        let calls = (0..CALLS).map(|n| {
+            let late = n % 10 == 0 && round < ROUNDS;
+            let time = Duration::from_millis(if late { 100 } else { 5_000 });
+            let mut call = OutgoingCall::new("room.sums.echo", time);
+            call.body = Bytes::from(format!("{} {round} {n}", if late { "late" } else { "soon" }));
+            let (front, go) = (&front, &go);
+            async move { (late, call.body.clone(), front.transport.call(go, call).await) }
+        });
+        for (late, body, outcome) in futures_util::future::join_all(calls).await {
+            match late {
+                true => assert_eq!(code(outcome), "PIT-408"),
+                false => assert_eq!(outcome, Ok(body)),
+            }
+        }
+    }
+    let stray = (ROUNDS * CALLS / 10) as u64;
+    until("late answers are counted", || front.transport.counts().stray == stray).await;
 }
 
 #[tokio::test]

@@ -117,22 +117,37 @@ async fn seen(app: &App) -> std::result::Result<(), String> {
 
 async fn caller(app: App, number: usize, shared: Rc<Shared>) {
     let room = TestRemoteSvcClient::new(app.rpc(), "room");
-    let mut sequence = 0_u64;
+    // 64 bytes, its own for each call: the digits at its end are written anew, as the multiplexer does.
+    let mut request = Request { msg: format!("{number:012}{:052}", 0) };
+    // The next one is sent when the last is answered: one look at the clock for both.
+    let mut sent = shared.now();
     while !*shared.over.borrow() {
-        sequence += 1;
-        // 64 bytes, its own for each call.
-        let msg = format!("{number:012}{sequence:052}");
-        let sent = shared.now();
-        let answer = room.rpctestptrreturnsptr(&Request { msg: msg.clone() }).await;
-        let mut tally = shared.tally.borrow_mut();
+        request.msg = next(std::mem::take(&mut request.msg));
+        let answer = room.rpctestptrreturnsptr(&request).await;
+        let (mut tally, now) = (shared.tally.borrow_mut(), shared.now());
         match answer {
-            Ok(Response { code: 200, msg: got }) if got.strip_prefix("got ") == Some(&msg) => {
-                tally.answered(sent, shared.now());
+            Ok(Response { code: 200, msg: got }) if got.strip_prefix("got ") == Some(&request.msg) => {
+                tally.answered(sent, now);
             }
-            Ok(other) => tally.fail(1, || format!("another answer than that to {msg}: {}", other.msg)),
+            Ok(other) => tally.fail(1, || format!("another answer than that to {}: {}", request.msg, other.msg)),
             Err(e) => tally.fail(1, || e.to_string()),
         }
+        sent = now;
     }
+}
+
+/// The number at the end of this text, and one.
+fn next(msg: String) -> String {
+    let mut digits = msg.into_bytes();
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            break;
+        }
+        *digit = b'0';
+    }
+    // Digits are text.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The shape of the example's remote: only its stub is used.

@@ -109,13 +109,13 @@ impl IncomingMessage {
 
 /// A part of a message, in the bytes that a delivery came in.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     at: u32,
     length: u32,
 }
 
 impl Place {
-    fn of(part: &[u8], whole: &[u8]) -> Option<Self> {
+    pub(super) fn of(part: &[u8], whole: &[u8]) -> Option<Self> {
         if part.is_empty() {
             return Some(Self { at: 0, length: 0 });
         }
@@ -124,7 +124,7 @@ impl Place {
         Some(Self { at: u32::try_from(at).ok()?, length: u32::try_from(part.len()).ok()? })
     }
 
-    fn range(self) -> std::ops::Range<usize> {
+    pub(super) fn range(self) -> std::ops::Range<usize> {
         self.at as usize..self.at as usize + self.length as usize
     }
 }

@@ -3,7 +3,7 @@
 //! Numbers from 1000 on are ours. A Go server does not know them and takes no notice; it never sends them.
 
 use crate::error::{Error, codes};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use std::collections::BTreeMap;
 
 /// Whom a request is for (`protos.RPCType`).
@@ -176,6 +176,15 @@ impl From<Result<Bytes, &Error>> for Response {
     }
 }
 
+/// Writes the [`Response`] of a good answer, byte for byte as it would encode itself.
+pub fn put_answer(data: &[u8], out: &mut impl BufMut) {
+    if !data.is_empty() {
+        prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, out);
+        prost::encoding::encode_varint(data.len() as u64, out);
+        out.put_slice(data);
+    }
+}
+
 impl From<Response> for Result<Bytes, Error> {
     fn from(response: Response) -> Self {
         response.error.map_or(Ok(response.data), |error| Err(error.into()))
@@ -236,6 +245,11 @@ mod tests {
     fn answers_and_what_is_published_are_what_go_sends() {
         let ack = Response { data: Bytes::from_static(b"ack"), error: None };
         is(&Response { data: ack.encode_to_vec().into(), error: None }, "0a050a0361636b");
+        for data in [&b""[..], b"ack", &[7; 300]] {
+            let mut written = Vec::new();
+            put_answer(data, &mut written);
+            assert_eq!(written, Response { data: Bytes::copy_from_slice(data), error: None }.encode_to_vec());
+        }
         let error = Error::remote_not_found("room.x");
         let failed = Response::from(Err(&error));
         is(&failed, "122b0a075049542d343034120f726f757465206e6f7420666f756e641a0f0a05726f7574651206726f6f6d2e78");

@@ -8,12 +8,14 @@
 
 use crate::wire::varint;
 
+mod alone;
 mod answers;
 mod calls;
 mod fields;
 #[cfg(test)]
 mod tests;
 
+pub use alone::LoneCall;
 pub use answers::{LaneAnswer, answer, kick, push};
 pub use calls::{CallPart, LaneCall, call_parts, open_calls, open_calls_len, retain_calls, sender_metadata};
 use fields::{Fields, Value, bytes_len, put_bytes, put_number};

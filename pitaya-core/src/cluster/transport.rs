@@ -1,6 +1,6 @@
 //! What carries calls and messages between servers.
 
-use super::{Back, BoxFuture, Delivery, Forwarder, ServerInfo, Sink};
+use super::{Back, BoxFuture, Delivery, Forwarder, ReceivedCall, ServerInfo, Sink};
 use crate::error::Result;
 use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
@@ -27,7 +27,12 @@ pub struct OutgoingCall {
 impl OutgoingCall {
     /// A call without argument and metadata that waits for its answer.
     pub fn new(route: impl Into<Cow<'static, str>>, timeout: Duration) -> Self {
-        Self { route: route.into(), body: Bytes::new(), metadata: Arc::default(), timeout, answer: true }
+        Self::with(route, Arc::default(), timeout)
+    }
+
+    /// A call without argument that waits for its answer.
+    pub fn with(route: impl Into<Cow<'static, str>>, metadata: Arc<Metadata>, timeout: Duration) -> Self {
+        Self { route: route.into(), body: Bytes::new(), metadata, timeout, answer: true }
     }
 }
 
@@ -62,12 +67,11 @@ pub trait Callee: Send + Sync + 'static {
     /// Runs a remote. The answer may be an error of the framework: PIT-404 `route not found`, PIT-503 for overload.
     fn call(&self, call: IncomingCall, reply: Reply);
 
-    /// Runs remotes for calls that came together, each with the ticket that its answer goes under. They have no order, and
-    /// none waits for another.
-    fn calls(&self, calls: Vec<(u64, IncomingCall)>, back: Arc<dyn Back>) {
-        for (ticket, call) in calls {
-            let back = back.clone();
-            self.call(call, Box::new(move |outcome| back.answer(ticket, outcome.as_deref())));
+    /// Runs remotes for calls that came together. They have no order, and none waits for another.
+    fn calls(&self, calls: Vec<ReceivedCall>, back: Arc<dyn Back>) {
+        for call in calls {
+            let (ticket, back) = (call.ticket, back.clone());
+            self.call(call.apart(), Box::new(move |outcome| back.answer(ticket, outcome.as_deref())));
         }
     }
 

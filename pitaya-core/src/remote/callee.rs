@@ -2,13 +2,16 @@
 
 use crate::codec::{Reads, Writes};
 use crate::error::{Error, Result};
-use crate::rpc::{Rpc, RpcCall, Target};
+use crate::rpc::{Rpc, RpcCall, RpcClient, Target};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes for an argument before its length is known.
+const ROOM: usize = 128;
 
 /// Whom to call, in which codec (the first one of the set), and how long to wait: what a stub is made of, and the way to
 /// remotes that have none.
@@ -38,7 +41,7 @@ pub struct Callee<Cs> {
 /// A call whose argument is encoded: sent when its answer is asked for.
 #[must_use = "nothing is sent before `request` or `notify`"]
 pub struct Sent<Cs> {
-    rpc: Rpc,
+    client: Arc<dyn RpcClient>,
     call: Result<RpcCall>,
     codec: PhantomData<fn() -> Cs>,
 }
@@ -81,23 +84,31 @@ impl<Cs> Callee<Cs> {
     where
         Cs: Writes<P>,
     {
-        let mut body = Vec::new();
-        let mut sent = self.empty(route);
-        match Cs::write(0, argument, &mut body) {
-            Ok(()) => sent.call = sent.call.map(|call| RpcCall { body: body.into(), ..call }),
-            Err(e) => sent.call = Err(e),
-        }
-        sent
+        // As much as most arguments take: fewer bytes are not worth growing for.
+        let mut body = Vec::with_capacity(ROOM);
+        let call = match Cs::write(0, argument, &mut body) {
+            Ok(()) => Ok(self.call(route.into(), body.into())),
+            Err(e) => Err(e),
+        };
+        Sent { client: self.rpc.client().clone(), call, codec: PhantomData }
     }
 
     /// The remote `service.method` without an argument.
     pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
-        let call = RpcCall {
+        let call = Ok(self.call(route.into(), Bytes::new()));
+        Sent { client: self.rpc.client().clone(), call, codec: PhantomData }
+    }
+
+    fn call(&self, route: Cow<'static, str>, body: Bytes) -> RpcCall {
+        RpcCall {
+            target: self.target.clone(),
+            route,
+            body,
+            answer: true,
             timeout: self.timeout,
+            deadline: self.rpc.deadline(),
             metadata: self.rpc.metadata().clone(),
-            ..RpcCall::new(self.target.clone(), route)
-        };
-        Sent { rpc: self.rpc.clone(), call: Ok(call), codec: PhantomData }
+        }
     }
 }
 
@@ -112,7 +123,7 @@ impl<Cs> Sent<Cs> {
     {
         let call = self.call?;
         let route = call.route.clone();
-        let answer = self.rpc.call(call).await?;
+        let answer = self.client.call(call).await?;
         Cs::read_answer(&answer)
             .map_err(|e| Error::internal(format!("the answer of {route} cannot be read: {}", e.message())))
     }
@@ -123,7 +134,7 @@ impl<Cs> Sent<Cs> {
     /// When it could not be sent.
     pub async fn notify(self) -> Result<()> {
         let call = RpcCall { answer: false, ..self.call? };
-        let _: Bytes = self.rpc.call(call).await?;
+        let _: Bytes = self.client.call(call).await?;
         Ok(())
     }
 }

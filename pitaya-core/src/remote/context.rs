@@ -40,6 +40,20 @@ impl RemoteContext {
         Self { shared, extras: Extras::default() }
     }
 
+    /// Makes it the context of the next call of the same route by the same caller; false when it is another's, or when
+    /// somebody still holds it.
+    #[doc(hidden)]
+    pub fn renew(&mut self, route: &Arc<str>, metadata: &Arc<Metadata>, deadline: Instant) -> bool {
+        let Some(shared) = Arc::get_mut(&mut self.shared) else { return false };
+        if !Arc::ptr_eq(&shared.route, route) || !Arc::ptr_eq(shared.rpc.metadata(), metadata) {
+            return false;
+        }
+        shared.deadline = Some(deadline);
+        shared.rpc.set_deadline(deadline);
+        self.extras = Extras::default();
+        true
+    }
+
     /// The remote, as `service.method`.
     #[must_use]
     pub fn route(&self) -> &str {

@@ -2,14 +2,15 @@
 
 use super::backend::Backend;
 use super::now;
-use super::serve::serve;
+use super::serve::{bare, serve};
 use super::servers::SET_ASIDE;
 use super::sys;
+use super::workplace::{Begun, Workplace};
 use crate::counters::count;
 use crate::server::Server;
 use crate::trace;
 use bytes::Bytes;
-use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Reply};
+use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, ReceivedCall, Reply};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{CloseReason, Error, Result, codes};
 use std::borrow::Cow;
@@ -46,15 +47,10 @@ impl Calls {
 /// One call, from here to what its caller hears: nothing after the deadline, when nobody waits any more.
 async fn work(server: Arc<Server>, mut call: IncomingCall) -> Option<Result<Bytes>> {
     let span = server.tracer.served(&call.route, &call.metadata, call.caller.as_ref(), None);
-    // Whatever type a caller writes in front, it has come to this server.
-    if let Some((kind, rest)) = call.route.split_once('.')
-        && rest.bytes().filter(|byte| *byte == b'.').count() == 1
-    {
-        let dot = kind.len();
-        match &mut call.route {
-            Cow::Borrowed(route) => *route = &route[dot + 1..],
-            Cow::Owned(route) => drop(route.drain(..=dot)),
-        }
+    let type_len = call.route.len() - bare(call.route.as_bytes()).len();
+    match &mut call.route {
+        Cow::Borrowed(route) => *route = &route[type_len..],
+        Cow::Owned(route) => drop(route.drain(..type_len)),
     }
     let work = pin!(async {
         match sys::find(&call.route) {
@@ -74,10 +70,11 @@ type Work = Pin<Box<dyn Future<Output = Option<Result<Bytes>>> + Send>>;
 /// Calls that came together: each is polled where it is, and only what is pending becomes a task of its own.
 struct Batch {
     server: Arc<Server>,
-    calls: vec::IntoIter<(u64, IncomingCall)>,
+    calls: vec::IntoIter<ReceivedCall>,
     back: Arc<dyn Back>,
     /// As many as there are calls.
     places: OwnedSemaphorePermit,
+    workplace: Workplace,
 }
 
 impl Batch {
@@ -92,23 +89,15 @@ impl Batch {
     fn begin(&mut self, cx: &mut task::Context<'_>) -> bool {
         let branch = self.back.branch();
         let (near, began) = (branch.as_deref().unwrap_or(&*self.back), now());
-        for (number, (ticket, call)) in self.calls.by_ref().enumerate() {
-            let mut work: Work = Box::pin(work(self.server.clone(), call));
-            // Methods are guarded by themselves: this is for the others in the batch.
-            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(Some(Err(self.server.panicked(None, &*panic)))));
-            match polled {
-                Poll::Ready(Some(answer)) => near.queue(ticket, answer.as_deref()),
-                Poll::Ready(None) => {}
-                Poll::Pending => {
-                    let (place, back) = (self.places.split(1), self.back.clone());
-                    self.server.tasks.spawn(async move {
-                        let _place = place;
-                        if let Some(answer) = work.await {
-                            back.answer(ticket, answer.as_deref());
-                        }
-                    });
-                }
+        for (number, call) in self.calls.by_ref().enumerate() {
+            if let Some(work) = begin(&self.server, &mut self.workplace, cx, &call, near) {
+                let (place, back, ticket) = (self.places.split(1), self.back.clone(), call.ticket);
+                self.server.tasks.spawn(async move {
+                    let _place = place;
+                    if let Some(answer) = work.await {
+                        back.answer(ticket, answer.as_deref());
+                    }
+                });
             }
             if number % CLOCK == 0 && now() - began > LONG {
                 break;
@@ -116,6 +105,37 @@ impl Batch {
         }
         near.flush();
         self.calls.len() == 0
+    }
+}
+
+/// Polls a call once, and queues its answer; what is left of it when it is pending.
+fn begin(
+    server: &Arc<Server>,
+    workplace: &mut Workplace,
+    cx: &mut task::Context<'_>,
+    call: &ReceivedCall,
+    near: &dyn Back,
+) -> Option<Work> {
+    match workplace.begin(server, cx, call) {
+        Some(Begun::Over(outcome)) => {
+            near.queue(call.ticket, outcome.as_ref().copied());
+            None
+        }
+        Some(Begun::Pending(pending)) => {
+            let server = server.clone();
+            Some(Box::pin(async move { pending.finish(&server).await }))
+        }
+        None => {
+            let mut work: Work = Box::pin(work(server.clone(), call.apart()));
+            // Methods are guarded by themselves: this is for the others in the batch.
+            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(Some(Err(server.panicked(None, &*panic)))));
+            let Poll::Ready(answer) = polled else { return Some(work) };
+            if let Some(answer) = answer {
+                near.queue(call.ticket, answer.as_deref());
+            }
+            None
+        }
     }
 }
 
@@ -153,15 +173,15 @@ impl Callee for Calls {
         });
     }
 
-    fn calls(&self, calls: Vec<(u64, IncomingCall)>, back: Arc<dyn Back>) {
+    fn calls(&self, calls: Vec<ReceivedCall>, back: Arc<dyn Back>) {
         let mut calls = calls.into_iter();
         while calls.len() > 0 {
             let Some(places) = self.places(calls.len().min(TOGETHER)) else {
-                return calls.for_each(|(ticket, _)| back.answer(ticket, Err(&self.refused())));
+                return calls.for_each(|call| back.answer(call.ticket, Err(&self.refused())));
             };
             let (server, back) = (self.server.clone(), back.clone());
             let calls = calls.by_ref().take(places.num_permits()).collect::<Vec<_>>().into_iter();
-            let batch = Batch { server, calls, back, places };
+            let batch = Batch { server, calls, back, places, workplace: Workplace::default() };
             // A task of its own: what a method does here and now holds up the others of its batch, and nobody else.
             self.server.tasks.spawn(batch.run());
         }

@@ -11,6 +11,7 @@ mod rpc;
 mod serve;
 mod servers;
 pub(crate) mod sys;
+mod workplace;
 
 #[cfg(feature = "etcd")]
 pub use etcd::{EtcdAddressError, EtcdBindings, EtcdDiscovery, EtcdGroups};

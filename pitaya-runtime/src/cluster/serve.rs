@@ -8,12 +8,15 @@ use futures_util::FutureExt;
 use pitaya_core::cluster::IncomingCall;
 use pitaya_core::handler::Step;
 use pitaya_core::registry::Entry;
+use pitaya_core::remote::{Metadata, Peer};
 use pitaya_core::turn::Place;
 use pitaya_core::{Error, RemoteContext, Result, Rpc, codes};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
@@ -28,15 +31,54 @@ pub(crate) async fn serve(server: &Server, call: &mut IncomingCall) -> Result<Re
     };
     // Pinned here: by value the time-out would hold a copy.
     let work = pin!(run(server, &route, call));
-    let answer = timeout_at(deadline.into(), work).await.inspect_err(|_| {
-        count(&server.counters.overdue_calls);
-        measure(Some(&Error::rpc_timeout(&route)));
-        tracing::debug!(route = &*route, "a remote was dropped at its deadline");
-    })?;
+    let answer = timeout_at(deadline.into(), work).await.inspect_err(|_| measure(Some(&dropped(server, &route))))?;
     measure(answer.as_ref().err());
-    Ok(answer.inspect_err(|error| {
-        tracing::debug!(route = &*route, code = error.code(), error = error.message(), "a remote failed");
-    }))
+    Ok(answer.inspect_err(|error| failed(&route, error)))
+}
+
+/// The route without the type of a server: whatever a caller writes in front, it has come to this one.
+pub(super) fn bare(route: &[u8]) -> &[u8] {
+    let mut dots = route.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    match (dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(_), None) => &route[first + 1..],
+        _ => route,
+    }
+}
+
+/// What a remote may borrow.
+pub(super) fn context(
+    server: &Server,
+    entry: &Entry<RemoteContext>,
+    caller: Option<Peer>,
+    metadata: Arc<Metadata>,
+    deadline: Instant,
+) -> Result<RemoteContext> {
+    let state = server.state();
+    // Nobody waits longer for other servers than for the remote itself.
+    let rpc = state.get::<Rpc>()?.with_metadata(metadata).until(deadline);
+    let (name, steps) = (entry.name().clone(), server.remote_pipeline.clone());
+    Ok(RemoteContext::new(name, caller, Some(deadline), rpc, state, steps))
+}
+
+/// The steps after it, whatever the method did.
+pub(super) fn after(server: &Server, cx: &RemoteContext, outcome: Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let pipeline = &server.remote_pipeline;
+    if !pipeline.has_after() {
+        return outcome;
+    }
+    catch_unwind(AssertUnwindSafe(|| pipeline.after(cx, outcome)))
+        .unwrap_or_else(|panic| Err(server.panicked(Some(cx.route()), &*panic)))
+}
+
+/// It did not end before its deadline. The error is for the metrics: nobody waits any more.
+pub(super) fn dropped(server: &Server, route: &str) -> Error {
+    count(&server.counters.overdue_calls);
+    tracing::debug!(route, "a remote was dropped at its deadline");
+    Error::rpc_timeout(route)
+}
+
+pub(super) fn failed(route: &str, error: &Error) {
+    tracing::debug!(route, code = error.code(), error = error.message(), "a remote failed");
 }
 
 async fn run(server: &Server, route: &str, call: &mut IncomingCall) -> Result<Bytes> {
@@ -44,21 +86,12 @@ async fn run(server: &Server, route: &str, call: &mut IncomingCall) -> Result<By
     let entry = remotes.find(route.as_bytes()).and_then(|number| remotes.entry(number));
     let entry = entry.ok_or_else(|| Error::remote_not_found(route))?;
     count(&server.counters.calls);
-    let state = server.state();
-    // Nobody waits longer for other servers than for the remote itself.
-    let rpc = state.get::<Rpc>()?.with_metadata(std::mem::take(&mut call.metadata)).until(call.deadline);
-    let (name, steps) = (entry.name().clone(), server.remote_pipeline.clone());
-    let mut cx = RemoteContext::new(name, call.caller.take(), Some(call.deadline), rpc, state, steps);
-    let mut outcome = match before_raw(server, &mut cx, std::mem::take(&mut call.body)).await {
+    let mut cx = context(server, entry, call.caller.take(), std::mem::take(&mut call.metadata), call.deadline)?;
+    let outcome = match before_raw(server, &mut cx, std::mem::take(&mut call.body)).await {
         Ok(body) => method(server, entry, &mut cx, &body).await,
         Err(error) => Err(error),
     };
-    let pipeline = &server.remote_pipeline;
-    if pipeline.has_after() {
-        outcome = catch_unwind(AssertUnwindSafe(|| pipeline.after(&cx, outcome)))
-            .unwrap_or_else(|panic| Err(server.panicked(Some(cx.route()), &*panic)));
-    }
-    outcome.map(Bytes::from)
+    after(server, &cx, outcome).map(Bytes::from)
 }
 
 async fn before_raw(server: &Server, cx: &mut RemoteContext, body: Bytes) -> Result<Bytes> {

@@ -3,6 +3,7 @@
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Registrar, ServerInfo};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -27,7 +28,7 @@ pub struct Servers {
     random: AtomicU64,
 }
 
-type Kinds = HashMap<Arc<str>, Arc<[Arc<ServerInfo>]>>;
+type Kinds = FxHashMap<Arc<str>, Arc<[Arc<ServerInfo>]>>;
 
 #[derive(Default)]
 struct Table {
@@ -83,8 +84,12 @@ impl Servers {
 
     /// One of a type, by chance.
     pub(crate) fn any(&self, kind: &str) -> Option<Arc<ServerInfo>> {
-        let servers = self.of(kind);
-        let index = self.random().checked_rem(servers.len() as u64)?;
+        let table = self.table.load();
+        let servers = table.kinds.get(kind)?;
+        let index = match servers.len() {
+            1 => 0,
+            all => self.random().checked_rem(all as u64)?,
+        };
         servers.get(index as usize).cloned()
     }
 

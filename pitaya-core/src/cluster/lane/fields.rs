@@ -51,6 +51,7 @@ impl<'a> Fields<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
+    #[inline]
     fn field(&mut self) -> Result<(u64, Value<'a>), Malformed> {
         let tag = self.varint()?;
         let value = match tag & 7 {

@@ -4,7 +4,7 @@ use super::counters::count;
 use super::delay::Delay;
 use super::front::Front;
 use super::hub::Hub;
-use super::incoming::{LONGEST, stopping};
+use super::incoming::{LONGEST, Takes, stopping};
 use super::subjects;
 use async_nats::{Message, Subject};
 use bytes::Bytes;
@@ -39,12 +39,6 @@ struct Known {
 impl Arrivals {
     pub(super) fn new(hub: Arc<Hub>, ways: Arc<AtomicU64>) -> Self {
         Self { hub, known: FxHashMap::default(), ways }
-    }
-
-    pub(super) fn take(&mut self, message: &Message) {
-        if self.read(message).is_err() {
-            count(&self.hub.counters.malformed);
-        }
     }
 
     fn read(&mut self, message: &Message) -> Result<(), Malformed> {
@@ -123,6 +117,14 @@ impl Arrivals {
         }
         self.known.insert(way.into(), known);
         Some(())
+    }
+}
+
+impl Takes for Arrivals {
+    fn take(&mut self, message: Message) {
+        if self.read(&message).is_err() {
+            count(&self.hub.counters.malformed);
+        }
     }
 }
 

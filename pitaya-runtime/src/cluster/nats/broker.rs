@@ -11,9 +11,9 @@ use super::line::{Line, Signals};
 use super::outcome::Failure;
 use super::settings::backoff;
 use super::topics::{self, Order};
-use super::{arrivals::Arrivals, called::Called, incoming, subjects};
+use super::{arrivals::Arrivals, called::Called, incoming, incoming::Takes, singles::Singles, subjects};
 use crate::cluster::chance;
-use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, Message, ServerAddr, Subscriber};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use pitaya_core::{Error, Result, codes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -198,19 +198,16 @@ impl Broker {
         }
         let (kind, id) = (&*own.info.kind, &*own.info.id);
         let lane = subscribe(&line.client, subjects::lane(kind, id)).await.map_err(gone)?;
-        let mut arrivals = Arrivals::new(hub.clone(), self.ways.clone());
-        self.take(line, lane, move |message| arrivals.take(message));
+        self.take(line, lane, Arrivals::new(hub.clone(), self.ways.clone()));
         let bundles = subscribe(&line.client, subjects::calls(kind, id)).await.map_err(gone)?;
-        let mut called = Called::new(hub.clone(), self.ways.clone());
-        self.take(line, bundles, move |message| called.take(message));
+        self.take(line, bundles, Called::new(hub.clone(), self.ways.clone()));
         let single = subscribe(&line.client, subjects::server(kind, id)).await.map_err(gone)?;
-        let taking = hub.clone();
-        self.take(line, single, move |message| incoming::take(&taking, message));
+        self.take(line, single, Singles::new(hub.clone()));
         line.settle(hub.settings.connect_timeout * 4).await.map(|()| users)
     }
 
-    fn take(&self, line: &Line, subscriber: Subscriber, take: impl FnMut(&Message) + Send + 'static) {
-        line.takers.spawn(incoming::serve(self.hub.clone(), line.retired.clone(), subscriber, take));
+    fn take(&self, line: &Line, subscriber: Subscriber, taker: impl Takes + 'static) {
+        line.takers.spawn(incoming::serve(self.hub.clone(), line.retired.clone(), subscriber, taker));
     }
 
     /// The broker ends soon: another connection takes over before. The old one stops taking before the new one begins, so

@@ -3,54 +3,27 @@
 //! All answers of a connection come by one subscription; the last part of their subject is the key in here, and in bundles
 //! the number of each answer. All deadlines are in one queue.
 
+mod key;
+mod waits;
+
+pub(super) use key::{Key, Token};
+pub(super) use waits::Waits;
+
 use super::outcome::Failure;
+use async_nats::Subject;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pitaya_core::Result;
 use pitaya_core::cluster::lane::Number;
 use rustc_hash::FxHashSet;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use tokio::sync::oneshot;
 
-/// One who waits: place (32 bits) and which of those that had it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u64);
-
-impl Key {
-    const fn new(place: u32, generation: u32) -> Self {
-        Self((place as u64) << 32 | generation as u64)
-    }
-
-    const fn place(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-
-    const fn generation(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// As the number of a call in a bundle. Never 0: generations begin with 1, and go round past 0.
-    pub(super) const fn number(self) -> Number {
-        Number(self.0)
-    }
-
-    /// Whose answer this is.
-    pub(super) const fn of(number: Number) -> Self {
-        Self(number.0)
-    }
-
-    /// As a part of a subject.
-    pub(super) fn token(self) -> String {
-        format!("{:x}", self.0)
-    }
-
-    pub(super) fn parse(token: &str) -> Option<Self> {
-        u64::from_str_radix(token, 16).ok().map(Self)
-    }
-}
+/// So many places take turns at least, before one is used again.
+const PLACES: usize = 64;
 
 /// What a server said, or why it said nothing.
 pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
@@ -58,8 +31,8 @@ pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
 /// Whom an answer is for.
 #[derive(Debug)]
 pub(super) enum Waiter {
-    /// A task.
-    Call(oneshot::Sender<Answer>),
+    /// A task, which asks for it.
+    Call,
     /// A session.
     Message(Told),
 }
@@ -75,14 +48,44 @@ pub(super) struct Told {
     pub(super) route: Arc<str>,
 }
 
-#[derive(Debug)]
+/// What is at a place.
+#[derive(Debug, Default)]
+enum Of {
+    #[default]
+    Nobody,
+    /// A task waits; whom to wake, once it has asked.
+    Call(Option<Waker>),
+    /// What a task has not fetched yet.
+    Answered(Answer),
+    /// A session waits.
+    Message(Told),
+}
+
+#[derive(Debug, Default)]
 struct Entry {
     generation: u32,
-    waiter: Option<Waiter>,
-    /// Whether it went to the library, so that it may have reached its server.
+    of: Of,
+    /// Whether it went to the library, so that it may have reached its server, and an answer may still come.
     handed: bool,
     /// The bundle it went in.
     bundle: Option<u32>,
+    /// Whether its answer comes alone, by this subject, which names the place and its turn.
+    alone: bool,
+    subject: Option<Subject>,
+    turn: u32,
+}
+
+/// Those who are to be told what became of what they sent.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The tasks.
+    pub(super) wakers: Vec<Waker>,
+    /// The sessions.
+    pub(super) messages: Vec<(Told, Answer)>,
+    /// What there is no answer to, of both.
+    pub(super) failures: Vec<Failure>,
+    /// Answers that nobody waited for.
+    pub(super) stray: u64,
 }
 
 /// Calls that went as one message of the broker.
@@ -106,53 +109,152 @@ pub(super) struct Handed {
 struct State {
     closed: bool,
     entries: Vec<Entry>,
-    free: Vec<u32>,
+    /// The one that was used last comes last.
+    free: VecDeque<u32>,
     bundles: Vec<Bundle>,
     idle: Vec<u32>,
     due: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<State>);
+/// All who wait for an answer over one connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Calls(Arc<Mutex<State>>);
 
 impl Calls {
-    /// One more; nobody once the connection is lost.
+    /// One more, whose answer comes in a bundle; nobody once the connection is lost.
     pub(super) fn open(&self, waiter: Waiter, deadline: Instant) -> Option<Key> {
-        let mut state = self.0.lock();
-        if state.closed {
-            return None;
-        }
-        let place = match state.free.pop() {
-            Some(place) => place,
-            None => {
-                state.entries.push(Entry { generation: 0, waiter: None, handed: false, bundle: None });
-                u32::try_from(state.entries.len() - 1).ok()?
-            }
-        };
-        let entry = &mut state.entries[place as usize];
-        entry.generation = entry.generation.checked_add(1).unwrap_or(1);
-        (entry.waiter, entry.handed) = (Some(waiter), false);
-        let key = Key::new(place, entry.generation);
-        state.due.push(Reverse((deadline, key)));
-        // Most are answered long before: their deadlines are thrown out when they have become the larger part.
-        if state.due.len() > 1024 && state.due.len() > 4 * (state.entries.len() - state.free.len()) {
-            let State { due, entries, .. } = &mut *state;
-            due.retain(|Reverse((_, key))| entries.get(key.place()).is_some_and(|entry| entry.is(*key)));
-        }
-        Some(key)
+        self.0.lock().open(waiter, deadline)
     }
 
-    /// It goes to the library now; false when nobody waits for it any more, so that it must not.
-    pub(super) fn hand(&self, key: Key) -> bool {
+    /// One more, whose answer comes alone, and the subject that it comes by. The same subjects serve again and again: a
+    /// broker knows where they lead.
+    pub(super) fn open_alone(&self, waiter: Waiter, deadline: Instant, inbox: &str) -> Option<(Key, Subject)> {
         let mut state = self.0.lock();
-        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.is(key));
+        let key = state.open(waiter, deadline)?;
+        let entry = state.entries.get_mut(key.place())?;
+        entry.alone = true;
+        let token = Token { turn: entry.turn, place: key.place() as u32 };
+        Some((key, entry.subject.get_or_insert_with(|| token.below(inbox)).clone()))
+    }
+
+    /// The answer to a call, once.
+    pub(super) fn poll(&self, key: Key, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.0.lock();
+        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation());
+        match entry.map(|entry| &mut entry.of) {
+            Some(Of::Call(waker)) => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            Some(of @ Of::Answered(_)) => {
+                let Of::Answered(answer) = std::mem::take(of) else { return Poll::Ready(Err(Failure::Gone)) };
+                state.free.push_back(key.place() as u32);
+                Poll::Ready(answer)
+            }
+            _ => Poll::Ready(Err(Failure::Gone)),
+        }
+    }
+
+    /// Nobody waits for this any more. Whether somebody did.
+    pub(super) fn give_up(&self, key: Key) -> bool {
+        let mut state = self.0.lock();
+        let given = state.take(key).is_some();
+        let entry = state.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation());
+        if let Some(entry) = entry
+            && (given || matches!(entry.of, Of::Answered(_)))
+        {
+            entry.of = Of::Nobody;
+            state.free.push_back(key.place() as u32);
+        }
+        given
+    }
+
+    /// For those who hand on what is waited for, one after the other.
+    pub(super) fn handing(&self) -> Handing<'_> {
+        Handing(self.0.lock())
+    }
+
+    /// Nobody took this bundle: those in it who still wait.
+    pub(super) fn nobody(&self, bundle: Key, heard: &mut Heard) {
+        let mut state = self.0.lock();
+        let known = state.bundles.get_mut(bundle.place()).filter(|known| known.generation == bundle.generation());
+        let members = known.map(|bundle| std::mem::take(&mut bundle.members)).unwrap_or_default();
+        for key in members {
+            state.settle(key, |_| Err(Failure::Nobody), heard);
+        }
+    }
+
+    /// Answers came, or the word that there are none.
+    pub(super) fn settle(&self, answers: impl Iterator<Item = (Key, Answer)>, heard: &mut Heard) {
+        let mut state = self.0.lock();
+        for (key, answer) in answers {
+            if !state.settle(key, |_| answer, heard) {
+                heard.stray += 1;
+            }
+        }
+    }
+
+    /// The same for those whose answers came alone.
+    pub(super) fn settle_alone(&self, answers: impl Iterator<Item = (Token, Answer)>, heard: &mut Heard) {
+        let mut state = self.0.lock();
+        for (token, answer) in answers {
+            let entry = state.entries.get(token.place as usize);
+            let entry = entry.filter(|entry| entry.alone && entry.handed && entry.turn == token.turn);
+            let key = entry.map(|entry| Key::new(token.place, entry.generation));
+            if !key.is_some_and(|key| state.settle(key, |_| answer, heard)) {
+                heard.stray += 1;
+            }
+        }
+    }
+
+    /// Those who have waited long enough. Says whether anybody is left.
+    pub(super) fn expire(&self, now: Instant, heard: &mut Heard) -> bool {
+        let mut state = self.0.lock();
+        while let Some(Reverse((deadline, key))) = state.due.peek().copied() {
+            if deadline > now {
+                break;
+            }
+            state.due.pop();
+            // What was not handed out by now is not sent any more.
+            state.settle(key, |handed| Err(if handed { Failure::Timeout } else { Failure::Unsent }), heard);
+        }
+        state.entries.len() > state.free.len()
+    }
+
+    /// Takes nobody any more, and tells all who wait.
+    pub(super) fn close(&self, heard: &mut Heard) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        for place in 0..state.entries.len() {
+            let key = Key::new(place as u32, state.entries[place].generation);
+            state.settle(key, |handed| Err(if handed { Failure::Gone } else { Failure::Unsent }), heard);
+        }
+        (state.bundles, state.idle, state.due) = Default::default();
+    }
+
+    /// Whether anybody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.0.lock();
+        state.entries.len() == state.free.len()
+    }
+}
+
+/// What is waited for goes to the library.
+pub(super) struct Handing<'a>(MutexGuard<'a, State>);
+
+impl Handing<'_> {
+    /// It goes to the library now; false when nobody waits for it any more, so that it must not.
+    pub(super) fn hand(&mut self, key: Key) -> bool {
+        let entry = self.0.entries.get_mut(key.place()).filter(|entry| entry.is(key));
         entry.map(|entry| entry.handed = true).is_some()
     }
 
     /// These go to the library now, as one bundle; `None` when nobody waits for any of them any more.
-    pub(super) fn hand_all(&self, members: Vec<Key>) -> Option<Handed> {
-        let mut state = self.0.lock();
-        let State { entries, bundles, idle, .. } = &mut *state;
+    pub(super) fn hand_all(&mut self, members: Vec<Key>) -> Option<Handed> {
+        let State { entries, bundles, idle, .. } = &mut *self.0;
         let place = idle.last().copied().unwrap_or(bundles.len() as u32);
         let (mut gone, mut left) = (FxHashSet::default(), 0);
         for key in &members {
@@ -174,69 +276,55 @@ impl Calls {
         *bundle = Bundle { generation: bundle.generation.wrapping_add(1), members, left };
         Some(Handed { bundle: Key::new(place, bundle.generation), gone })
     }
-
-    /// Nobody took this bundle: those in it who still wait.
-    pub(super) fn nobody(&self, bundle: Key, lost: &mut Vec<(Waiter, Failure)>) {
-        let mut state = self.0.lock();
-        let known = state.bundles.get_mut(bundle.place()).filter(|known| known.generation == bundle.generation());
-        let members = known.map(|bundle| std::mem::take(&mut bundle.members)).unwrap_or_default();
-        lost.extend(members.into_iter().filter_map(|key| Some((state.take(key)?.0, Failure::Nobody))));
-    }
-
-    /// Those who wait under these keys, once each.
-    pub(super) fn take_all(&self, keys: impl Iterator<Item = Key>, waiters: &mut Vec<Option<Waiter>>) {
-        let mut state = self.0.lock();
-        waiters.extend(keys.map(|key| state.take(key).map(|(waiter, _)| waiter)));
-    }
-
-    /// The one who waits under this key, once.
-    pub(super) fn take(&self, key: Key) -> Option<Waiter> {
-        self.0.lock().take(key).map(|(waiter, _)| waiter)
-    }
-
-    /// Those who have waited long enough. Says whether anybody is left.
-    pub(super) fn expire(&self, now: Instant, lost: &mut Vec<(Waiter, Failure)>) -> bool {
-        let mut state = self.0.lock();
-        while let Some(Reverse((deadline, key))) = state.due.peek().copied() {
-            if deadline > now {
-                break;
-            }
-            state.due.pop();
-            // What was not handed out by now is not sent any more.
-            let late = |(waiter, handed)| (waiter, if handed { Failure::Timeout } else { Failure::Unsent });
-            lost.extend(state.take(key).map(late));
-        }
-        state.entries.len() > state.free.len()
-    }
-
-    /// Takes nobody any more, and gives all who wait.
-    pub(super) fn close(&self, lost: &mut Vec<(Waiter, Failure)>) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        let gone = |entry: Entry| Some((entry.waiter?, if entry.handed { Failure::Gone } else { Failure::Unsent }));
-        lost.extend(std::mem::take(&mut state.entries).into_iter().filter_map(gone));
-        *state = State { closed: true, ..State::default() };
-    }
-
-    /// Whether anybody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        let state = self.0.lock();
-        state.entries.len() == state.free.len()
-    }
 }
 
 impl Entry {
+    /// Whether somebody waits here under this key.
     fn is(&self, key: Key) -> bool {
-        self.generation == key.generation() && self.waiter.is_some()
+        self.generation == key.generation() && matches!(self.of, Of::Call(_) | Of::Message(_))
     }
 }
 
 impl State {
-    fn take(&mut self, key: Key) -> Option<(Waiter, bool)> {
+    fn open(&mut self, waiter: Waiter, deadline: Instant) -> Option<Key> {
+        if self.closed {
+            return None;
+        }
+        let used = if self.entries.len() < PLACES { None } else { self.free.pop_front() };
+        let place = match used {
+            Some(place) => place,
+            None => {
+                self.entries.push(Entry::default());
+                u32::try_from(self.entries.len() - 1).ok()?
+            }
+        };
+        let entry = &mut self.entries[place as usize];
+        entry.generation = entry.generation.checked_add(1).unwrap_or(1);
+        if entry.handed {
+            // The last one here went and has no answer: one that comes late is not this one's.
+            entry.subject = None;
+            entry.turn = entry.turn.wrapping_add(1);
+        }
+        (entry.handed, entry.alone) = (false, false);
+        entry.of = match waiter {
+            Waiter::Call => Of::Call(None),
+            Waiter::Message(told) => Of::Message(told),
+        };
+        let key = Key::new(place, entry.generation);
+        self.due.push(Reverse((deadline, key)));
+        // Most are answered long before: their deadlines are thrown out when they have become the larger part.
+        if self.due.len() > 1024 && self.due.len() > 4 * (self.entries.len() - self.free.len()) {
+            let Self { due, entries, .. } = self;
+            due.retain(|Reverse((_, key))| entries.get(key.place()).is_some_and(|entry| entry.is(*key)));
+        }
+        Some(key)
+    }
+
+    /// Ends the waiting under a key: who it was, and whether it was handed on. The place is free unless a task has to fetch
+    /// its answer there.
+    fn take(&mut self, key: Key) -> Option<(Of, bool)> {
         let entry = self.entries.get_mut(key.place()).filter(|entry| entry.is(key))?;
-        let waiter = entry.waiter.take()?;
-        let (handed, bundle) = (entry.handed, entry.bundle.take());
-        self.free.push(key.place() as u32);
+        let (of, handed, bundle) = (std::mem::take(&mut entry.of), entry.handed, entry.bundle.take());
         if let Some(place) = bundle
             && let Some(bundle) = self.bundles.get_mut(place as usize)
         {
@@ -246,7 +334,32 @@ impl State {
                 self.idle.push(place);
             }
         }
-        Some((waiter, handed))
+        Some((of, handed))
+    }
+
+    /// What became of it, by whether it was handed on. False when nobody waits.
+    fn settle(&mut self, key: Key, answer: impl FnOnce(bool) -> Answer, heard: &mut Heard) -> bool {
+        let Some((of, handed)) = self.take(key) else { return false };
+        let answer = answer(handed);
+        let over = !matches!(answer, Err(Failure::Timeout | Failure::Gone));
+        if let Some(entry) = self.entries.get_mut(key.place()).filter(|_| over) {
+            entry.handed = false;
+        }
+        heard.failures.extend(answer.as_ref().err());
+        match of {
+            Of::Message(told) => {
+                heard.messages.push((told, answer));
+                self.free.push_back(key.place() as u32);
+            }
+            Of::Call(waker) => {
+                heard.wakers.extend(waker);
+                if let Some(entry) = self.entries.get_mut(key.place()) {
+                    entry.of = Of::Answered(answer);
+                }
+            }
+            Of::Nobody | Of::Answered(_) => {}
+        }
+        true
     }
 }
 
@@ -259,41 +372,81 @@ mod tests {
         Waiter::Message(Told { session: Number::default(), id, server: "x".into(), route: "a.b.c".into() })
     }
 
-    fn ids(lost: &[(Waiter, Failure)]) -> Vec<(u64, Failure)> {
-        let id = |(waiter, failure): &(Waiter, Failure)| match waiter {
-            Waiter::Message(told) => (told.id, *failure),
-            Waiter::Call(_) => unreachable!(),
-        };
-        lost.iter().map(id).collect()
+    fn ids(heard: &Heard) -> Vec<(u64, Failure)> {
+        let failed = |(told, answer): &(Told, Answer)| (told.id, *answer.as_ref().expect_err("a failure"));
+        heard.messages.iter().map(failed).collect()
+    }
+
+    fn settle(calls: &Calls, key: Key) -> Heard {
+        let mut heard = Heard::default();
+        calls.settle([(key, Ok(Ok(Bytes::new())))].into_iter(), &mut heard);
+        heard
     }
 
     #[test]
     fn a_place_is_used_again_under_another_key() {
         let (calls, now) = (Calls::default(), Instant::now());
         let first = calls.open(waiter(1), now).expect("open");
-        assert_eq!(Key::parse(&first.token()), Some(first));
-        assert!(calls.take(first).is_some() && calls.take(first).is_none());
+        assert_eq!((settle(&calls, first).messages.len(), settle(&calls, first).stray), (1, 1));
+        let others: Vec<_> = (1..PLACES).map(|_| calls.open(waiter(1), now).expect("open")).collect();
         let second = calls.open(waiter(2), now).expect("open");
-        assert!(!calls.hand(first), "nobody waits for the first");
-        assert!(calls.take(first).is_none() && calls.take(second).is_some());
-        assert!(calls.is_empty());
+        assert_eq!(second.place(), first.place(), "after all others");
+        assert!(!calls.handing().hand(first), "nobody waits for the first");
+        assert!(!calls.give_up(first) && calls.give_up(second) && !calls.give_up(second));
+        assert!(others.into_iter().all(|key| calls.give_up(key)) && calls.is_empty());
+    }
+
+    #[test]
+    fn a_subject_serves_again_once_its_answer_is_there() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        // Comes to the same place each time.
+        let open = || {
+            let taken: Vec<_> = (1..PLACES).map(|_| calls.open(waiter(0), now).expect("open")).collect();
+            let opened = calls.open_alone(waiter(7), now, "in.").expect("open");
+            taken.into_iter().for_each(|key| assert!(calls.give_up(key)));
+            opened
+        };
+        let answer = |subject: &Subject| {
+            let token = subject.strip_prefix("in.").and_then(Token::parse).expect("a token");
+            let mut heard = Heard::default();
+            calls.settle_alone([(token, Ok(Ok(Bytes::new())))].into_iter(), &mut heard);
+            (heard.messages.len(), heard.stray)
+        };
+        let (key, first) = open();
+        assert_eq!(answer(&first), (0, 1), "it has not gone");
+        assert!(calls.handing().hand(key));
+        assert_eq!((answer(&first), answer(&first)), ((1, 0), (0, 1)));
+        // Given up before it went: nothing can come.
+        let (key, second) = open();
+        assert!(second == first && calls.give_up(key));
+        // Without an answer, one may still come: not to the next.
+        let (key, third) = open();
+        assert!(third == first && calls.handing().hand(key) && calls.give_up(key));
+        let (key, fourth) = open();
+        assert!(fourth != first && calls.handing().hand(key));
+        assert_eq!((answer(&first), answer(&fourth)), ((0, 1), (1, 0)));
+        let (key, _) = open();
+        assert!(calls.handing().hand(key));
+        calls.expire(now, &mut Heard::default());
+        assert_ne!(open().1, fourth);
     }
 
     #[test]
     fn those_who_are_late_are_told_once() {
-        let (calls, now, mut lost) = (Calls::default(), Instant::now(), Vec::new());
+        let (calls, now, mut heard) = (Calls::default(), Instant::now(), Heard::default());
         let later = now + Duration::from_secs(1);
         let sent = calls.open(waiter(1), now).expect("open");
         calls.open(waiter(2), now).expect("open");
         calls.open(waiter(3), later).expect("open");
-        assert!(calls.hand(sent));
-        assert!(calls.expire(now, &mut lost));
-        let mut told = ids(&lost);
+        assert!(calls.handing().hand(sent));
+        assert!(calls.expire(now, &mut heard));
+        let mut told = ids(&heard);
         told.sort_by_key(|(id, _)| *id);
         assert_eq!(told, [(1, Failure::Timeout), (2, Failure::Unsent)]);
-        lost.clear();
-        calls.close(&mut lost);
-        assert_eq!(ids(&lost), [(3, Failure::Unsent)]);
+        heard.messages.clear();
+        calls.close(&mut heard);
+        assert_eq!(ids(&heard), [(3, Failure::Unsent)]);
+        assert_eq!(heard.failures.len(), 3);
         assert!(calls.open(waiter(4), later).is_none());
     }
 
@@ -302,8 +455,40 @@ mod tests {
         let (calls, now) = (Calls::default(), Instant::now());
         for id in 0..100_000 {
             let key = calls.open(waiter(id), now).expect("open");
-            calls.take(key);
+            calls.give_up(key);
         }
         assert!(calls.0.lock().due.len() <= 1025);
+    }
+
+    #[test]
+    fn a_task_fetches_its_answer_once_and_is_woken_for_it() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        let mut cx = Context::from_waker(Waker::noop());
+        let open = || {
+            let key = calls.open(Waiter::Call, now).expect("open");
+            (key, Waits::new(&calls, key))
+        };
+        let (key, mut waits) = open();
+        assert!(waits.poll(&mut cx).is_pending());
+        assert_eq!(settle(&calls, key).wakers.len(), 1);
+        assert_eq!(settle(&calls, key).stray, 1, "it has its answer");
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Ok(Ok(_)))));
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Err(Failure::Gone))) && calls.is_empty());
+        // Answered before it has asked; and given up with and without an answer.
+        let (key, mut waits) = open();
+        assert_eq!(settle(&calls, key).wakers.len(), 0);
+        assert!(matches!(waits.poll(&mut cx), Poll::Ready(Ok(Ok(_)))));
+        let ((answered, left), (_, given_up)) = (open(), open());
+        settle(&calls, answered);
+        drop((left, given_up));
+        assert!(calls.is_empty());
+        // Those who wait when the connection is lost hear so, whenever they ask.
+        let ((key, mut sent), (_, mut unsent)) = (open(), open());
+        assert!(sent.poll(&mut cx).is_pending() && calls.handing().hand(key));
+        let mut heard = Heard::default();
+        calls.close(&mut heard);
+        assert_eq!((heard.wakers.len(), heard.failures.len()), (1, 2));
+        assert!(matches!(sent.poll(&mut cx), Poll::Ready(Err(Failure::Gone))));
+        assert!(matches!(unsent.poll(&mut cx), Poll::Ready(Err(Failure::Unsent))));
     }
 }

@@ -1,28 +1,26 @@
 //! What comes back over one connection, to calls and to forwarded messages: one task, so that answers, time-outs and
 //! losses are told in one order.
 
-use super::called::part_of;
-use super::calls::{Key, Waiter};
+use super::calls::{Answer, Heard, Key, Token};
 use super::counters::count;
 use super::hub::Hub;
+use super::incoming::drain;
 use super::line::{CALLS, Line};
 use super::outcome::{Failure, Lost};
 use super::seats::Seat;
 use async_nats::{Message, StatusCode, Subscriber};
-use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use pitaya_core::cluster::envelope::Response;
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
+use pitaya_core::cluster::received::part_of;
 use pitaya_core::{Error, Result};
-use prost::Message as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the clock is looked at while something is in flight.
 const TICK: Duration = Duration::from_millis(20);
-/// So many messages are taken before the others have their turn.
-const TURN: usize = 64;
 
 pub(super) struct Conductor {
     hub: Arc<Hub>,
@@ -31,14 +29,23 @@ pub(super) struct Conductor {
     answered: Vec<u64>,
     /// Whom it told of answers last, and has not said to go on yet.
     told: Option<Arc<Seat>>,
-    /// Answers to calls that came together, and who waits for them.
-    answers: Vec<(Key, Result<Bytes>)>,
-    waiters: Vec<Option<Waiter>>,
+    /// Answers that came together, in a bundle and alone, and who waits for them.
+    answers: Vec<(Key, Answer)>,
+    alone: Vec<(Token, Answer)>,
+    heard: Heard,
 }
 
 impl Conductor {
     pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>) -> Self {
-        Self { hub, line, answered: Vec::new(), told: None, answers: Vec::new(), waiters: Vec::new() }
+        Self {
+            hub,
+            line,
+            answered: Vec::new(),
+            told: None,
+            answers: Vec::new(),
+            alone: Vec::new(),
+            heard: Heard::default(),
+        }
     }
 
     /// Until the connection is lost, or the transport ends. Then everybody who waits is told.
@@ -57,8 +64,9 @@ impl Conductor {
                     drain(&mut lanes, |message| self.returned(&message));
                 }
                 Some(message) = calls.next() => {
-                    self.answer(message);
-                    drain(&mut calls, |message| self.answer(message));
+                    self.answer(&message);
+                    drain(&mut calls, |message| self.answer(&message));
+                    self.settle();
                 }
                 _ = clock.tick(), if flying => flying = self.tick(),
                 () = line.stirred(), if !flying => {
@@ -74,56 +82,47 @@ impl Conductor {
             self.returned(&message);
         }
         while let Some(Some(message)) = calls.next().now_or_never() {
-            self.answer(message);
+            self.answer(&message);
         }
-        let (mut lost, mut waiters) = (Vec::new(), Vec::new());
+        self.settle();
+        let mut lost = Vec::new();
         line.post.close(&mut lost);
-        line.calls.close(&mut waiters);
-        self.tell(lost, waiters);
+        line.calls.close(&mut self.heard);
+        self.tell(lost);
     }
 
     /// Whether anything is still in flight.
     fn tick(&mut self) -> bool {
         let now = Instant::now();
-        let (mut lost, mut waiters) = (Vec::new(), Vec::new());
+        let mut lost = Vec::new();
         let timeout = self.hub.settings.request_timeout;
         let flying = self.line.post.tick(now, timeout, &self.hub.counters, &mut lost);
-        let waiting = self.line.calls.expire(now, &mut waiters);
-        self.tell(lost, waiters);
+        let waiting = self.line.calls.expire(now, &mut self.heard);
+        self.tell(lost);
         flying || waiting
     }
 
-    /// The answer to a call, or to a message forwarded to a server without a lane.
-    fn answer(&self, message: Message) {
-        let key = message.subject.strip_prefix(&*self.line.inbox).and_then(Key::parse);
-        let Some(waiter) = key.and_then(|key| self.line.calls.take(key)) else {
+    /// The answer to a call, or to a message forwarded to a server without a lane: told with those that came with it.
+    fn answer(&mut self, message: &Message) {
+        let Some(token) = message.subject.strip_prefix(&*self.line.inbox).and_then(Token::parse) else {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            if let Waiter::Message(told) = &waiter {
-                self.unreachable(Some(&told.server));
-            }
-            return self.tell(Vec::new(), vec![(waiter, Failure::Nobody)]);
+            return self.alone.push((token, Err(Failure::Nobody)));
         }
-        let outcome = Response::decode(message.payload).map_err(|e| {
+        let outcome = LaneAnswer::read(&message.payload).map_err(|e| {
             count(&self.hub.counters.malformed);
             Error::internal(format!("the server's answer cannot be read: {e}"))
         });
-        self.heard(waiter, outcome.and_then(Result::from));
+        let outcome = outcome.and_then(|read| read.outcome().map(|data| message.payload.slice_ref(data)));
+        self.alone.push((token, Ok(outcome)));
     }
 
-    fn heard(&self, waiter: Waiter, outcome: Result<Bytes>) {
-        match waiter {
-            // It may have stopped waiting.
-            Waiter::Call(sender) => drop(sender.send(Ok(outcome))),
-            Waiter::Message(told) => self.settle(told.session, told.id, outcome.as_deref()),
-        }
-    }
-
-    fn settle(&self, session: Number, id: u64, outcome: Result<&[u8], &Error>) {
-        match self.hub.seats.find(session) {
-            Some(seat) => seat.sink.answered(id, outcome),
-            None => count(&self.hub.counters.stray),
+    /// Tells what came alone.
+    fn settle(&mut self) {
+        if !self.alone.is_empty() {
+            self.line.calls.settle_alone(self.alone.drain(..), &mut self.heard);
+            self.tell(Vec::new());
         }
     }
 
@@ -144,7 +143,7 @@ impl Conductor {
             let server = self.line.post.nobody(lane, bundle, &mut lost);
             // Before anybody tries again.
             self.unreachable(server.as_deref());
-            return self.tell(lost, Vec::new());
+            return self.tell(lost);
         }
         for part in lane::parts(&message.payload) {
             match part.and_then(|part| match part {
@@ -167,29 +166,21 @@ impl Conductor {
             let Some(bundle) = Key::parse(bundle).filter(|_| nobody) else {
                 return count(&self.hub.counters.malformed);
             };
-            let mut waiters = Vec::new();
-            self.line.calls.nobody(bundle, &mut waiters);
-            return self.tell(Vec::new(), waiters);
+            self.line.calls.nobody(bundle, &mut self.heard);
+            return self.tell(Vec::new());
         }
         for part in lane::parts(&message.payload) {
             let Ok(Part::Envelope(envelope)) = part else { continue };
             match LaneAnswer::read(envelope) {
                 Ok(read) => {
                     let outcome = read.outcome().map(|data| part_of(&message.payload, data));
-                    self.answers.push((Key::of(read.number), outcome));
+                    self.answers.push((Key::of(read.number), Ok(outcome)));
                 }
                 Err(lane::Malformed) => count(&self.hub.counters.malformed),
             }
         }
-        let (mut answers, mut waiters) = (std::mem::take(&mut self.answers), std::mem::take(&mut self.waiters));
-        self.line.calls.take_all(answers.iter().map(|(key, _)| *key), &mut waiters);
-        for ((_, outcome), waiter) in answers.drain(..).zip(waiters.drain(..)) {
-            match waiter {
-                Some(waiter) => self.heard(waiter, outcome),
-                None => count(&self.hub.counters.stray),
-            }
-        }
-        (self.answers, self.waiters) = (answers, waiters);
+        self.line.calls.settle(self.answers.drain(..), &mut self.heard);
+        self.tell(Vec::new());
     }
 
     /// Answers for one session come together: it is told to go on behind the last of them.
@@ -229,8 +220,9 @@ impl Conductor {
         }
     }
 
-    /// Tells those whose messages have no answer.
-    fn tell(&self, lost: Vec<Lost>, waiters: Vec<(Waiter, Failure)>) {
+    /// Tells those whose messages have no answer, and all who have been heard of.
+    fn tell(&mut self, lost: Vec<Lost>) {
+        let mut heard = std::mem::take(&mut self.heard);
         let mut errors = Errors { timeout: self.hub.settings.request_timeout, made: [const { None }; 4] };
         for (number, failure) in lost {
             let Some(seat) = self.hub.seats.find(number) else { continue };
@@ -240,14 +232,28 @@ impl Conductor {
             self.count(failure);
             seat.sink.answered(waiting.id, Err(&errors.get(failure, &waiting.route)));
         }
-        for (waiter, failure) in waiters {
-            self.count(failure);
-            match waiter {
-                Waiter::Call(sender) => drop(sender.send(Err(failure))),
-                Waiter::Message(told) => {
-                    self.settle(told.session, told.id, Err(&errors.get(failure, &told.route)));
+        heard.failures.drain(..).for_each(|failure| self.count(failure));
+        self.hub.counters.stray.fetch_add(std::mem::take(&mut heard.stray), Relaxed);
+        heard.wakers.drain(..).for_each(Waker::wake);
+        for (told, answer) in heard.messages.drain(..) {
+            match answer {
+                Ok(outcome) => self.answered(told.session, told.id, outcome.as_deref()),
+                Err(failure) => {
+                    if failure == Failure::Nobody {
+                        // Before anybody tries again.
+                        self.unreachable(Some(&told.server));
+                    }
+                    self.answered(told.session, told.id, Err(&errors.get(failure, &told.route)));
                 }
             }
+        }
+        self.heard = heard;
+    }
+
+    fn answered(&self, session: Number, id: u64, outcome: Result<&[u8], &Error>) {
+        match self.hub.seats.find(session) {
+            Some(seat) => seat.sink.answered(id, outcome),
+            None => count(&self.hub.counters.stray),
         }
     }
 
@@ -264,16 +270,6 @@ impl Conductor {
             Failure::Gone => &counters.lost,
             Failure::Nobody | Failure::Unsent => &counters.unreachable,
         });
-    }
-}
-
-/// Takes what has arrived already, up to one turn.
-fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) {
-    for _ in 1..TURN {
-        match subscriber.next().now_or_never() {
-            Some(Some(message)) => each(message),
-            _ => return,
-        }
     }
 }
 

@@ -3,10 +3,9 @@
 use super::calls::{Told, Waiter};
 use super::counters::count;
 use super::hub::{Hub, Own};
-use super::line::{Line, check};
+use super::line::Line;
 use super::outcome::unsent;
 use super::seats::{Seat, Way};
-use super::subjects;
 use parking_lot::MutexGuard;
 use pitaya_core::cluster::lane::{Number, Outgoing};
 use pitaya_core::cluster::{Forward, Forwarder, ServerInfo};
@@ -62,7 +61,7 @@ impl Path {
         own: &Own,
         of: &Forward<'_>,
     ) -> Result<()> {
-        check(to)?;
+        let subject = line.subject(to)?;
         let mut message = outgoing(way.session(of.session, of.uid, of.data), own, of);
         let sender;
         if let Some(metadata) = of.metadata {
@@ -74,7 +73,6 @@ impl Path {
         message.write(&mut payload);
         let route = way.route(of.route);
         drop(way);
-        let subject = subjects::server(&to.kind, &to.id).into();
         let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route });
         let sent = line.request(subject, payload.into(), waiter, self.hub.settings.request_timeout);
         sent.map(drop).map_err(|refusal| self.hub.refused(refusal))

@@ -3,7 +3,7 @@
 use super::counters::{Counters, count};
 use super::line::Line;
 use super::outcome::{Refusal, unsent};
-use super::post::Tracked;
+use super::post::{Parcel, Tracked};
 use super::seats::Seats;
 use super::settings::Settings;
 use arc_swap::ArcSwapOption;
@@ -16,7 +16,9 @@ use pitaya_core::cluster::{Callee, ServerInfo, metadata};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +30,8 @@ pub(super) struct Own {
     pub(super) metadata: Metadata,
     /// What every forwarded message says of its sender: constant, so that a receiver parses it once.
     pub(super) sender: Vec<u8>,
+    /// The metadata of a call that brings nothing and waits for so long.
+    pub(super) usual: (Duration, Vec<u8>),
     /// What every call says of its caller: no frontend's id, where it is none.
     pub(super) caller: Vec<u8>,
 }
@@ -71,7 +75,8 @@ impl Hub {
         let metadata = callee.metadata();
         let sender = self.sender(&info, &metadata);
         let caller = if info.frontend { sender.clone() } else { sender_part("", &self.constant(&info, &metadata)) };
-        let own = Own { info, callee, metadata, sender, caller };
+        let usual = (self.settings.request_timeout, self.constant(&info, &Metadata::new()));
+        let own = Own { info, callee, metadata, sender, usual, caller };
         self.own.set(own).map_err(|_| Error::internal("the transport was started already"))
     }
 
@@ -89,11 +94,6 @@ impl Hub {
         self.own.get()
     }
 
-    /// The connection.
-    pub(super) fn line(&self) -> Result<Arc<Line>> {
-        self.line.load_full().ok_or_else(unsent)
-    }
-
     /// A session of this user has ended. Its messages are taken until the last has.
     pub(super) fn ignore(&self, uid: &str) {
         let mut users = self.users.lock();
@@ -109,7 +109,7 @@ impl Hub {
     }
 
     /// Publishes what nobody answers.
-    pub(super) fn publish(&self, subject: String, payload: Vec<u8>) -> Result<()> {
+    pub(super) fn publish(&self, subject: impl Into<Subject>, payload: Vec<u8>) -> Result<()> {
         let message = OutboundMessage { subject: subject.into(), reply: None, payload: payload.into(), headers: None };
         let line = self.back.load();
         line.as_ref()
@@ -131,6 +131,13 @@ impl Hub {
             self.unsent(refusal);
         }
         sent
+    }
+
+    /// Answers messages of other servers, together. What cannot be sent is counted.
+    pub(super) fn answer_all(&self, answers: Vec<Parcel>) {
+        let all = answers.len();
+        let sent = self.back.load().as_ref().map_or(0, |line| line.post.send_all(answers));
+        self.counters.unsent.fetch_add((all - sent) as u64, Relaxed);
     }
 
     /// Counts what could not be sent to whoever waits for it.

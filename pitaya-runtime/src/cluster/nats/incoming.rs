@@ -6,7 +6,7 @@ use super::outcome::{Refusal, oversize};
 use super::subjects;
 use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::{KickMsg, Msg, MsgType, Push, Request, Response, RpcType, Session};
 use pitaya_core::cluster::{Back, Delivery, IncomingCall, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
@@ -19,19 +19,45 @@ use tokio_util::sync::CancellationToken;
 /// The longest time-out that is believed: a deadline beyond is beyond what a clock can say.
 pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
+/// So many messages are taken before others have their turn.
+const TURN: usize = 64;
+
+/// Whoever takes what comes by a subject.
+pub(super) trait Takes: Send {
+    /// One message.
+    fn take(&mut self, message: Message);
+
+    /// No more are there at this moment.
+    fn over(&mut self) {}
+}
+
+/// Takes what has arrived already, up to one turn.
+pub(super) fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) {
+    for _ in 1..TURN {
+        match subscriber.next().now_or_never() {
+            Some(Some(message)) => each(message),
+            _ => return,
+        }
+    }
+}
+
 /// Takes what comes by one of the server's subjects, until another connection does or this one is lost. What had arrived
 /// before is still taken. A server that stops refuses what comes, and stays to be seen: nobody waits for one who is gone.
 pub(super) async fn serve(
     hub: Arc<Hub>,
     retired: CancellationToken,
     mut subscriber: Subscriber,
-    mut take: impl FnMut(&Message),
+    mut taker: impl Takes,
 ) {
     let mut open = true;
     loop {
         tokio::select! {
             message = subscriber.next() => match message {
-                Some(message) => take(&message),
+                Some(message) => {
+                    taker.take(message);
+                    drain(&mut subscriber, |message| taker.take(message));
+                    taker.over();
+                }
                 None => return,
             },
             // The library forgets a subscription when it has written so, not when the broker has read it: what is on its
@@ -47,7 +73,7 @@ pub(super) fn stopping() -> Error {
     Error::new(codes::UNAVAILABLE, "the server is stopping: nothing was run")
 }
 
-/// Takes one message by the server's own subject.
+/// Takes one message by the server's own subject: of a client of another server, or one that is not in order.
 pub(super) fn take(hub: &Arc<Hub>, message: &Message) {
     if hub.closed.is_cancelled() {
         respond(hub, message.reply.as_ref(), Err(&stopping()));
@@ -78,7 +104,7 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
     match RpcType::try_from(request.r#type) {
         Ok(RpcType::User) => {
             let mut call = IncomingCall::new(msg.route, deadline);
-            (call.body, call.caller, call.metadata) = (msg.data, caller(&metadata), Arc::new(metadata));
+            (call.body, call.caller, call.metadata) = (msg.data, peer(&metadata), Arc::new(metadata));
             let hub = hub.clone();
             own.callee
                 .call(call, Box::new(move |outcome| respond(&hub, reply.as_ref(), outcome.as_ref().map(|b| &**b))));
@@ -94,7 +120,7 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
 }
 
 /// Who says that it calls.
-pub(super) fn caller(metadata: &Metadata) -> Option<Peer> {
+pub(super) fn peer(metadata: &Metadata) -> Option<Peer> {
     let text = |key| metadata::text(metadata, key);
     Some(Peer { id: text(metadata::PEER_ID)?.into(), kind: text(metadata::PEER_SERVICE)?.into() })
 }

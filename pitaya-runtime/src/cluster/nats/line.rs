@@ -1,6 +1,6 @@
 //! One connection to the broker, from when it is made until it is lost. It is never made again: another takes its place.
 
-use super::calls::{Calls, Key, Waiter};
+use super::calls::{Calls, Key, Waiter, Waits};
 use super::flight::Lane;
 use super::outcome::{Failure, Refusal};
 use super::post::{Post, Tracked};
@@ -11,13 +11,14 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
-use pitaya_core::cluster::lane::LaneCall;
+use pitaya_core::cluster::lane::{LaneCall, LoneCall};
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,6 +56,8 @@ pub(super) struct Line {
     lanes: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
     /// The ways of calls.
     callees: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
+    /// Where what travels alone goes.
+    subjects: RwLock<FxHashMap<Arc<str>, Subject>>,
     /// Nothing is in flight, and nobody looks at the clock.
     idle: AtomicBool,
     stir: Notify,
@@ -83,6 +86,7 @@ impl Line {
             topics,
             lanes: RwLock::default(),
             callees: RwLock::default(),
+            subjects: RwLock::default(),
             idle: AtomicBool::new(false),
             stir: Notify::new(),
         }
@@ -107,10 +111,11 @@ impl Line {
     }
 
     /// The way of calls to this server.
-    fn callee(&self, to: &ServerInfo) -> Arc<Lane> {
+    fn callee(&self, to: &ServerInfo) -> Result<Arc<Lane>> {
         if let Some(lane) = self.callees.read().get(&to.id) {
-            return lane.clone();
+            return Ok(lane.clone());
         }
+        check(to)?;
         let mut callees = self.callees.write();
         let index = callees.len() as u32;
         let lane = || Lane {
@@ -119,7 +124,17 @@ impl Line {
             subject: subjects::calls(&to.kind, &to.id).into(),
             reply: format!("{}{CALLS}{index}.", self.lane_inbox).into(),
         };
-        callees.entry(to.id.clone()).or_insert_with(|| Arc::new(lane())).clone()
+        Ok(callees.entry(to.id.clone()).or_insert_with(|| Arc::new(lane())).clone())
+    }
+
+    /// A server's own subject.
+    pub(super) fn subject(&self, to: &ServerInfo) -> Result<Subject> {
+        if let Some(subject) = self.subjects.read().get(&to.id) {
+            return Ok(subject.clone());
+        }
+        check(to)?;
+        let subject = || Subject::from(subjects::server(&to.kind, &to.id));
+        Ok(self.subjects.write().entry(to.id.clone()).or_insert_with(subject).clone())
     }
 
     /// Sends a call to a server of ours, together with the others that go there.
@@ -128,25 +143,34 @@ impl Line {
         to: &ServerInfo,
         sender: &[u8],
         mut call: LaneCall<'_>,
-        waiter: Waiter,
         timeout: Duration,
-    ) -> Result<Key, Refusal> {
-        let lane = self.callee(to);
-        let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
+    ) -> Result<Result<Key, Refusal>> {
+        let lane = self.callee(to)?;
+        let Some(key) = self.calls.open(Waiter::Call, Instant::now() + timeout) else {
+            return Ok(Err(Refusal::Closed));
+        };
         call.number = key.number();
         let sent = self.post.call(&lane, sender, key, &call);
-        self.sent(key, sent)
+        Ok(self.sent(key, sent))
     }
 
     fn sent(&self, key: Key, sent: Result<(), Refusal>) -> Result<Key, Refusal> {
         if let Err(refusal) = sent {
             // Unless the waiter was told already, because the connection was lost between the two.
-            if self.calls.take(key).is_some() {
+            if self.calls.give_up(key) {
                 return Err(refusal);
             }
         }
         self.stir();
         Ok(key)
+    }
+
+    /// Sends a call to any other server.
+    pub(super) fn call_alone(&self, to: Subject, call: &LoneCall<'_>, timeout: Duration) -> Result<Key, Refusal> {
+        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + timeout, &self.inbox);
+        let (key, reply) = opened.ok_or(Refusal::Closed)?;
+        let sent = self.post.call_alone(to, reply, key, call);
+        self.sent(key, sent)
     }
 
     /// Sends a message that is answered to a waiter.
@@ -157,9 +181,9 @@ impl Line {
         waiter: Waiter,
         timeout: Duration,
     ) -> Result<Key, Refusal> {
-        let key = self.calls.open(waiter, Instant::now() + timeout).ok_or(Refusal::Closed)?;
-        let reply = Some(Subject::from(format!("{}{}", self.inbox, key.token())));
-        let message = OutboundMessage { subject, reply, payload, headers: None };
+        let opened = self.calls.open_alone(waiter, Instant::now() + timeout, &self.inbox);
+        let (key, reply) = opened.ok_or(Refusal::Closed)?;
+        let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
         let sent = self.post.send(message, Tracked::Call(key), false);
         self.sent(key, sent)
     }
@@ -176,13 +200,13 @@ impl Line {
     /// Waits until the broker has done what it was told before: a message to ourselves comes back behind it. (The flush
     /// of the library ends at the socket.)
     pub(super) async fn settle(&self, within: Duration) -> Result<(), Failure> {
-        let (sender, answer) = oneshot::channel();
-        let key = self.calls.open(Waiter::Call(sender), Instant::now() + within).ok_or(Failure::Unsent)?;
-        let subject = Subject::from(format!("{}{}", self.inbox, key.token()));
+        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + within, &self.inbox);
+        let (key, subject) = opened.ok_or(Failure::Unsent)?;
+        let mut waits = Waits::new(&self.calls, key);
         let message = OutboundMessage { subject, reply: None, payload: Bytes::new(), headers: None };
         self.post.send(message, Tracked::Call(key), true).map_err(|_| Failure::Unsent)?;
         self.stir();
-        answer.await.unwrap_or(Err(Failure::Gone)).map(drop)
+        poll_fn(|cx| waits.poll(cx)).await.map(drop)
     }
 
     /// Takes nothing more. When it returns, what had arrived was taken, and the broker knows that no more is.

@@ -6,7 +6,8 @@
 //!
 //! The way of a forwarded message through the files: `forwarder` → `post` (what waits to be sent) → the broker →
 //! `arrivals` (at the other server) → its callee → `post` → the broker → `conductor` (answers, time-outs, losses). A call
-//! goes from here to `post`; `called` takes it there, or `incoming` one that came alone. `broker` keeps a connection; `line` is one.
+//! goes from here to `post`; `called` takes it there, or `singles` one that came alone. `broker` keeps a connection; `line`
+//! is one.
 
 mod arrivals;
 mod broker;
@@ -25,26 +26,28 @@ mod outcome;
 mod post;
 mod seats;
 mod settings;
+mod singles;
 mod subjects;
 mod topics;
 
 pub use counters::NatsCounts;
 
-use self::calls::{Answer, Calls, Key, Waiter};
+use self::calls::{Key, Waits};
 use self::hub::Own;
 use self::line::Line;
 use self::outcome::{Failure, Refusal, unsent};
 use crate::config::Rpc;
 use bytes::Bytes;
 use hub::Hub;
-use pitaya_core::cluster::envelope::{BindMsg, Msg, MsgType, Request, RpcType};
-use pitaya_core::cluster::lane::{LaneCall, Number};
+use pitaya_core::cluster::envelope::BindMsg;
+use pitaya_core::cluster::lane::{LaneCall, LoneCall, Number};
 use pitaya_core::cluster::{Callee, Forwarder, OutgoingCall, ServerInfo, Sink, Transport, metadata};
 use pitaya_core::{BoxFuture, Error, Result, duration};
 use prost::Message as _;
 use std::fmt;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// Calls and messages between servers over NATS.
@@ -126,8 +129,17 @@ impl Transport for NatsTransport {
     }
 
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
-        let to = to.clone();
-        Box::pin(async move { self.carry(&to, call).await })
+        let mut waits = match self.send(to, &call) {
+            Ok(Some(waits)) => waits,
+            Ok(None) => return Box::pin(ready(Ok(Bytes::new()))),
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        let (to, route, timeout) = (to.clone(), call.route, call.timeout);
+        Box::pin(poll_fn(move |cx| {
+            waits
+                .poll(cx)
+                .map(|answer| answer.unwrap_or_else(|failure| Err(self.failed(failure, &to, timeout, &route))))
+        }))
     }
 
     fn open(&self, session: Arc<dyn Sink>) -> Arc<dyn Forwarder> {
@@ -188,60 +200,59 @@ impl Transport for NatsTransport {
 }
 
 impl NatsTransport {
-    async fn carry(&self, to: &ServerInfo, call: OutgoingCall) -> Result<Bytes> {
+    /// Sends a call: who waits for its answer, or nobody where none is wanted.
+    fn send(&self, to: &ServerInfo, call: &OutgoingCall) -> Result<Option<Waits>> {
         let own = self.hub.own().ok_or_else(unsent)?;
-        line::check(to)?;
-        // Go's metadata of a time-out.
-        let late = || {
-            Error::rpc_timeout(&call.route)
-                .with("timeout", duration::format(call.timeout))
-                .with("server", &*own.info.id)
-                .with("peer.id", &*to.id)
-        };
         if call.timeout.is_zero() {
             // Without time left it is not sent: a time-out of zero means none to a Go server.
-            return Err(late());
+            return Err(late(own, to, call.timeout, &call.route));
         }
+        let line = self.hub.line.load();
+        let line = line.as_ref().ok_or_else(unsent)?;
         counters::count(&self.hub.counters.calls);
         if !call.answer {
-            let subject = subjects::server(&to.kind, &to.id);
-            self.hub.publish(subject, alone(own, &call))?;
-            return Ok(Bytes::new());
+            let mut envelope = Vec::new();
+            alone(own, call, |call| call.write(&mut envelope));
+            self.hub.publish(line.subject(to)?, envelope)?;
+            return Ok(None);
         }
-        let line = self.hub.line()?;
-        let (sender, answer) = oneshot::channel();
         let key = match to.keeps_order() {
-            true => bundled(own, &line, to, &call, sender),
+            true => bundled(own, line, to, call)?,
             false => {
-                let subject = subjects::server(&to.kind, &to.id).into();
-                line.request(subject, alone(own, &call).into(), Waiter::Call(sender), call.timeout)
+                let subject = line.subject(to)?;
+                alone(own, call, |lone| line.call_alone(subject, &lone, call.timeout))
             }
         };
-        let mut waiting = Waits { calls: &line.calls, key: Some(key.map_err(|refusal| self.hub.refused(refusal))?) };
-        let answer = answer.await.unwrap_or(Err(Failure::Gone));
-        waiting.key = None;
-        answer.unwrap_or_else(|failure| {
-            Err(match failure {
-                Failure::Timeout => late(),
-                Failure::Gone => failure.error(call.timeout).with("route", &*call.route),
-                Failure::Nobody => {
-                    own.callee.unreachable(&to.id);
-                    failure.error(call.timeout)
-                }
-                Failure::Unsent => failure.error(call.timeout),
-            })
-        })
+        Ok(Some(Waits::new(&line.calls, key.map_err(|refusal| self.hub.refused(refusal))?)))
+    }
+
+    /// The error of a call without an answer.
+    #[cold]
+    fn failed(&self, failure: Failure, to: &ServerInfo, timeout: Duration, route: &str) -> Error {
+        let Some(own) = self.hub.own() else { return unsent() };
+        match failure {
+            Failure::Timeout => late(own, to, timeout, route),
+            Failure::Gone => failure.error(timeout).with("route", route),
+            Failure::Nobody => {
+                own.callee.unreachable(&to.id);
+                failure.error(timeout)
+            }
+            Failure::Unsent => failure.error(timeout),
+        }
     }
 }
 
+/// Go's metadata of a time-out.
+#[cold]
+fn late(own: &Own, to: &ServerInfo, timeout: Duration, route: &str) -> Error {
+    Error::rpc_timeout(route)
+        .with("timeout", duration::format(timeout))
+        .with("server", &*own.info.id)
+        .with("peer.id", &*to.id)
+}
+
 /// To a server of ours, together with the others that go there.
-fn bundled(
-    own: &Own,
-    line: &Line,
-    to: &ServerInfo,
-    call: &OutgoingCall,
-    waiter: oneshot::Sender<Answer>,
-) -> Result<Key, Refusal> {
+fn bundled(own: &Own, line: &Line, to: &ServerInfo, call: &OutgoingCall) -> Result<Result<Key, Refusal>> {
     let json = metadata::beside(&call.metadata, &own.metadata);
     let carried = LaneCall {
         route: &call.route,
@@ -250,41 +261,19 @@ fn bundled(
         number: Number::default(),
         micros: u64::try_from(call.timeout.as_micros()).unwrap_or(u64::MAX).max(1),
     };
-    line.call(to, &own.caller, carried, Waiter::Call(waiter), call.timeout)
+    line.call(to, &own.caller, carried, call.timeout)
 }
 
-/// The envelope of a call that travels alone, as a Go server understands it.
-fn alone(own: &Own, call: &OutgoingCall) -> Vec<u8> {
-    let msg = Msg {
-        id: 0,
-        route: call.route.clone().into_owned(),
-        data: call.body.clone(),
-        reply: String::new(),
-        r#type: MsgType::Request.into(),
-    };
-    let json = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
-    let request = Request {
-        r#type: RpcType::User.into(),
-        session: None,
-        msg: Some(msg),
-        frontend_id: if own.info.frontend { own.info.id.as_ref().to_owned() } else { String::new() },
-        metadata: json.into(),
-    };
-    request.encode_to_vec()
-}
-
-/// A call that is given up by its caller waits for nothing any more.
-struct Waits<'a> {
-    calls: &'a Calls,
-    key: Option<Key>,
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.calls.take(key);
-        }
+/// Passes on the envelope of a call that travels alone, as a Go server understands it.
+fn alone<T>(own: &Own, call: &OutgoingCall, then: impl FnOnce(LoneCall<'_>) -> T) -> T {
+    let frontend = if own.info.frontend { &*own.info.id } else { "" };
+    let (route, body) = (&*call.route, &*call.body);
+    // Most calls bring nothing and wait for as long as is usual.
+    if call.metadata.is_empty() && call.timeout == own.usual.0 {
+        return then(LoneCall { route, body, frontend, metadata: &own.usual.1 });
     }
+    let metadata = metadata::encode(&call.metadata, &own.info.id, &own.info.kind, call.timeout);
+    then(LoneCall { route, body, frontend, metadata: &metadata })
 }
 
 /// A user who is to be heard. Given up before it is, nothing of it remains.

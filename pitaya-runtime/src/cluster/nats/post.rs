@@ -1,57 +1,36 @@
-//! What waits to be sent over one connection, and the task that sends it.
+//! What waits to be sent over one connection: `sending` is the task that sends it.
 //!
-//! * The task yields once after it is woken. A woken task runs next on its thread and would have the library write after
-//!   every single message; after the yield everybody who was ready has spoken, and one system call carries all.
-//! * Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of
-//!   messages, or one of calls.
+//! Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of messages,
+//! or one of calls.
 
-use super::calls::{Calls, Key};
+mod parcel;
+mod sending;
+
+pub(super) use parcel::{Parcel, Tracked};
+
+use super::calls::Key;
 use super::counters::{Counters, count};
 use super::flight::{Flight, Lane};
 use super::outcome::{Lost, Refusal};
-use async_nats::client::traits::Publisher;
+use async_nats::Subject;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, Subject};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use pitaya_core::cluster::lane::{self, LaneCall, Number, Outgoing};
-use std::future::poll_fn;
+use pitaya_core::cluster::lane::{self, LaneCall, LoneCall, Number, Outgoing};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// A bundle is closed when it is this large: more gains nothing.
 const BUNDLE: usize = 60_000;
+/// Bytes for calls that travel alone.
+const BLOCK: usize = 16 * 1024;
 /// What an open bundle of requests takes before the first one.
 const STAMP: usize = 9;
 /// What the broker is told besides the payload, about: it counts for the buffer.
 const OVERHEAD: usize = 128;
-
-/// What depends on whether a message is sent.
-#[derive(Debug)]
-pub(super) enum Tracked {
-    /// Nothing.
-    No,
-    /// Somebody waits for its answer.
-    Call(Key),
-    /// A bundle of this lane.
-    Bundle(u32, u64),
-    /// Calls for this server.
-    Calls(Arc<Lane>, Vec<Key>),
-}
-
-struct Parcel {
-    message: OutboundMessage,
-    tracked: Tracked,
-}
-
-impl Parcel {
-    fn cost(&self) -> usize {
-        self.message.payload.len() + OVERHEAD
-    }
-}
 
 /// Whose bundle it is: a lane's there, the calls' there, or one of the ways back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,9 +54,11 @@ struct State {
     held: bool,
     /// Of all that is in `ready` and `open`, and what the task has taken out of them and not yet handed on.
     bytes: usize,
-    ready: Vec<Parcel>,
+    ready: VecDeque<Parcel>,
     open: Vec<Open>,
     flights: Vec<Flight>,
+    /// Calls that travel alone lie in it one behind the other: one allocation for many.
+    block: BytesMut,
     /// How large the last bundle became: the next may become as large.
     usual: usize,
 }
@@ -119,10 +100,51 @@ impl Post {
         }
         let mut state = self.state.lock();
         state.admit(parcel.cost(), if answer { self.buffer * 2 } else { self.buffer })?;
-        state.ready.push(parcel);
+        state.ready.push_back(parcel);
         drop(state);
         self.wake();
         Ok(())
+    }
+
+    /// Sends a call that travels alone.
+    pub(super) fn call_alone(
+        &self,
+        subject: Subject,
+        reply: Subject,
+        key: Key,
+        call: &LoneCall<'_>,
+    ) -> Result<(), Refusal> {
+        let length = call.written_len();
+        if length > self.payload {
+            return Err(Refusal::Oversize(length, self.payload));
+        }
+        let mut state = self.state.lock();
+        state.admit(length + OVERHEAD, self.buffer)?;
+        if state.block.capacity() < length {
+            state.block.reserve(BLOCK.max(length));
+        }
+        call.write(&mut state.block);
+        let payload = state.block.split().freeze();
+        let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
+        state.ready.push_back(Parcel { message, tracked: Tracked::Call(key) });
+        drop(state);
+        self.wake();
+        Ok(())
+    }
+
+    /// Sends answers, as many as are taken: how many.
+    pub(super) fn send_all(&self, answers: Vec<Parcel>) -> usize {
+        let mut state = self.state.lock();
+        let before = state.ready.len();
+        for parcel in answers {
+            if parcel.message.payload.len() <= self.payload && state.admit(parcel.cost(), self.buffer * 2).is_ok() {
+                state.ready.push_back(parcel);
+            }
+        }
+        let sent = state.ready.len() - before;
+        drop(state);
+        self.wake();
+        sent
     }
 
     /// A lane to one more server.
@@ -307,78 +329,6 @@ impl Post {
     pub(super) fn is_flying(&self) -> bool {
         self.state.lock().flights.iter().any(|flight| !flight.is_empty())
     }
-
-    /// The task that sends. Ends when the connection does.
-    pub(super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let mut batch: Vec<Parcel> = Vec::new();
-        loop {
-            poll_fn(|cx| {
-                self.waker.register(cx.waker());
-                if self.awake.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            tokio::task::yield_now().await;
-            self.awake.store(false, Release);
-            if !self.take(&mut batch) {
-                return;
-            }
-            for mut parcel in batch.drain(..) {
-                if !self.hand(&mut parcel, calls) {
-                    continue;
-                }
-                if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
-                    count(&counters.bundles);
-                }
-                // Waits while the library has enough to do: what comes meanwhile waits here, and is counted.
-                if client.publish_message(parcel.message).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Everything that is ready; false when the connection is lost.
-    fn take(&self, batch: &mut Vec<Parcel>) -> bool {
-        let mut state = self.state.lock();
-        if state.held {
-            return true;
-        }
-        let stamp = self.stamp(Instant::now());
-        for mut open in std::mem::take(&mut state.open) {
-            if let Tracked::Bundle(..) = open.tracked {
-                lane::stamp(stamp, &mut open.bundle);
-            }
-            state.finish(open);
-        }
-        std::mem::swap(batch, &mut state.ready);
-        !state.closed
-    }
-
-    /// Whether a parcel may go. From now on it may have run.
-    fn hand(&self, parcel: &mut Parcel, calls: &Calls) -> bool {
-        let mut state = self.state.lock();
-        if state.closed {
-            return false;
-        }
-        state.bytes = state.bytes.saturating_sub(parcel.cost());
-        let message = &mut parcel.message;
-        match &mut parcel.tracked {
-            Tracked::No => true,
-            Tracked::Call(key) => calls.hand(*key),
-            Tracked::Bundle(lane, bundle) => {
-                state.flights.get_mut(*lane as usize).is_some_and(|flight| flight.hand(*bundle))
-            }
-            Tracked::Calls(lane, members) => {
-                let Some(handed) = calls.hand_all(std::mem::take(members)) else { return false };
-                message.reply = Some(lane.reply(&handed.bundle.token()));
-                if !handed.gone.is_empty() {
-                    let kept = lane::retain_calls(&message.payload, |number| !handed.gone.contains(&number));
-                    message.payload = kept.into();
-                }
-                true
-            }
-        }
-    }
 }
 
 impl State {
@@ -415,7 +365,7 @@ impl State {
         // An eighth more than the last, and never more than what fits an allocation worth keeping.
         self.usual = (open.bundle.len() + open.bundle.len() / 8).clamp(256, BUNDLE + BUNDLE / 8);
         let (subject, reply, payload) = (open.subject, open.reply, Bytes::from(open.bundle));
-        self.ready.push(Parcel {
+        self.ready.push_back(Parcel {
             message: OutboundMessage { subject, reply, payload, headers: None },
             tracked: open.tracked,
         });
