@@ -62,7 +62,7 @@ async fn an_answer_that_does_not_come_is_a_time_out() {
     assert_eq!(front.transport.counts().calls, 1);
 }
 
-/// Subjects of answers serve again and again: each answer finds its call all the same, and one that comes late nobody.
+/// Whatever their order, each answer finds its call, and one that comes late nobody.
 #[tokio::test]
 async fn answers_find_their_calls_and_late_ones_nobody() {
     const CALLS: usize = 100;

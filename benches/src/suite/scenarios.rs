@@ -172,7 +172,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
         claims: &[
             Claim::rate("rate, 512 in flight, of the bare multiplexer", "lane-512", &["mux-512"], 1.1),
-            Claim::rate("the same towards a server that speaks as Go's", "plain-512", &["mux-512"], 0.7),
+            Claim::rate("the same towards a server that speaks as Go's", "plain-512", &["mux-512"], 0.5),
             Claim::rate("rate, 64 in flight", "lane-64", &["mux-64"], 1.1).shown(),
             Claim::rate("the same towards a server that speaks as Go's", "plain-64", &["mux-64"], 0.7).shown(),
             Claim::rate("rate, one in flight", "lane-1", &["mux-1"], 1.1).shown(),

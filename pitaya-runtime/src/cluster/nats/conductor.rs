@@ -1,7 +1,7 @@
 //! What comes back over one connection, to calls and to forwarded messages: one task, so that answers, time-outs and
 //! losses are told in one order.
 
-use super::calls::{Answer, Heard, Key, Token};
+use super::calls::{Answer, Heard, Key};
 use super::counters::count;
 use super::hub::Hub;
 use super::incoming::drain;
@@ -31,7 +31,7 @@ pub(super) struct Conductor {
     told: Option<Arc<Seat>>,
     /// Answers that came together, in a bundle and alone, and who waits for them.
     answers: Vec<(Key, Answer)>,
-    alone: Vec<(Token, Answer)>,
+    alone: Vec<(Key, Answer)>,
     heard: Heard,
 }
 
@@ -104,24 +104,24 @@ impl Conductor {
 
     /// The answer to a call, or to a message forwarded to a server without a lane: told with those that came with it.
     fn answer(&mut self, message: &Message) {
-        let Some(token) = message.subject.strip_prefix(&*self.line.inbox).and_then(Token::parse) else {
+        let Some(key) = message.subject.strip_prefix(&*self.line.inbox).and_then(Key::parse) else {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            return self.alone.push((token, Err(Failure::Nobody)));
+            return self.alone.push((key, Err(Failure::Nobody)));
         }
         let outcome = LaneAnswer::read(&message.payload).map_err(|e| {
             count(&self.hub.counters.malformed);
             Error::internal(format!("the server's answer cannot be read: {e}"))
         });
         let outcome = outcome.and_then(|read| read.outcome().map(|data| message.payload.slice_ref(data)));
-        self.alone.push((token, Ok(outcome)));
+        self.alone.push((key, Ok(outcome)));
     }
 
     /// Tells what came alone.
     fn settle(&mut self) {
         if !self.alone.is_empty() {
-            self.line.calls.settle_alone(self.alone.drain(..), &mut self.heard);
+            self.line.calls.settle(self.alone.drain(..), &mut self.heard);
             self.tell(Vec::new());
         }
     }

@@ -45,22 +45,3 @@ impl Key {
         u64::from_str_radix(token, 16).ok().map(Self)
     }
 }
-
-/// What stands behind the inbox in the subject of an answer that comes alone: a place, and which turn of its subject.
-/// Short while nothing is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Token {
-    pub(super) turn: u32,
-    pub(super) place: u32,
-}
-
-impl Token {
-    pub(super) fn below(self, inbox: &str) -> Subject {
-        Key::new(self.turn, self.place).below(inbox)
-    }
-
-    pub(in super::super) fn parse(token: &str) -> Option<Self> {
-        let Key(number) = Key::parse(token)?;
-        Some(Self { turn: (number >> 32) as u32, place: number as u32 })
-    }
-}
