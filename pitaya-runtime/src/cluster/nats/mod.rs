@@ -21,6 +21,7 @@ mod front;
 mod hub;
 mod incoming;
 mod line;
+mod lull;
 mod outcome;
 mod post;
 mod seats;

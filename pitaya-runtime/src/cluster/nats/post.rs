@@ -1,13 +1,14 @@
 //! What waits to be sent over one connection, and the task that sends it.
 //!
-//! * The task yields once after it is woken. A woken task runs next on its thread and would have the library write after
-//!   every single message; after the yield everybody who was ready has spoken, and one system call carries all.
+//! * The task waits for a [lull](Lull) after it is woken: everybody who was ready has spoken then, and one system call
+//!   carries all.
 //! * Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of
 //!   messages, or one of calls.
 
 use super::calls::{Calls, Key};
 use super::counters::{Counters, count};
 use super::flight::{Flight, Lane};
+use super::lull::Lull;
 use super::outcome::{Lost, Refusal};
 use async_nats::client::traits::Publisher;
 use async_nats::message::OutboundMessage;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// A bundle is closed when it is this large: more gains nothing.
 const BUNDLE: usize = 60_000;
+/// With so much to send nobody else is waited for.
+const ENOUGH: usize = 16_000;
 /// What an open bundle of requests takes before the first one.
 const STAMP: usize = 9;
 /// What the broker is told besides the payload, about: it counts for the buffer.
@@ -310,14 +313,14 @@ impl Post {
 
     /// The task that sends. Ends when the connection does.
     pub(super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let mut batch: Vec<Parcel> = Vec::new();
+        let (mut batch, mut lull): (Vec<Parcel>, _) = (Vec::new(), Lull::default());
         loop {
             poll_fn(|cx| {
                 self.waker.register(cx.waker());
                 if self.awake.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
-            tokio::task::yield_now().await;
+            lull.pass(ENOUGH, || self.state.lock().bytes).await;
             self.awake.store(false, Release);
             if !self.take(&mut batch) {
                 return;
