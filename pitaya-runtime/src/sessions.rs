@@ -36,6 +36,12 @@ impl Sessions {
         self.by_uid.read().get(uid).cloned()
     }
 
+    /// Tells of each of these uids, by its place, the session bound to it.
+    pub(crate) fn find(&self, uids: &[&str], mut tell: impl FnMut(usize, Option<&Session>)) {
+        let by_uid = self.by_uid.read();
+        uids.iter().enumerate().for_each(|(place, uid)| tell(place, by_uid.get(*uid)));
+    }
+
     /// How many there are, from the moment their connection was accepted.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -14,8 +14,10 @@ use prost::Message;
 use std::fmt;
 use std::sync::Arc;
 
-/// After this many users other tasks have their turn.
+/// After so many users were looked up other tasks have their turn.
 const YIELD: usize = 256;
+/// After so many have got a message their connections have: what these need is in the processor's cache still.
+const WRITE: usize = 64;
 /// What one message to another frontend carries at most, in bytes of uids: brokers refuse messages over 1 MiB.
 const CHUNK: usize = 256 * 1024;
 
@@ -125,19 +127,7 @@ impl Users {
 
     async fn reach(&self, what: What<'_>, uids: &[&str]) -> Result<(), PushError> {
         let own = &self.cluster.own;
-        let mut missed = Vec::new();
-        if own.kind == self.kind {
-            for (n, uid) in uids.iter().enumerate() {
-                if !self.sessions.by_uid(uid).is_some_and(|session| what.send(&session)) {
-                    missed.push(*uid);
-                }
-                if n % YIELD == YIELD - 1 {
-                    tokio::task::yield_now().await;
-                }
-            }
-        } else {
-            missed.extend_from_slice(uids);
-        }
+        let missed = if own.kind == self.kind { self.reach_here(what, uids).await } else { uids.to_vec() };
         let others = self.cluster.servers.of(&self.kind);
         let others: Vec<_> = others.iter().filter(|server| server.frontend && server.id != own.id).collect();
         if missed.is_empty() || others.is_empty() {
@@ -156,6 +146,35 @@ impl Users {
             left.retain(|uid| what.publish(&self.cluster, &self.kind, uid).is_err());
         }
         unreached(left.into_iter())
+    }
+
+    /// Reaches those who are here, and gives the others.
+    async fn reach_here<'a>(&self, what: What<'_>, uids: &[&'a str]) -> Vec<&'a str> {
+        let (mut here, mut missed) = (Vec::with_capacity(uids.len()), Vec::new());
+        for (chunk, first) in uids.chunks(YIELD).zip((0..).step_by(YIELD)) {
+            self.sessions.find(chunk, |place, session| match session {
+                Some(session) => here.push((session.id(), first + place, session.clone())),
+                None => missed.push(first + place),
+            });
+            if chunk.len() == YIELD {
+                tokio::task::yield_now().await;
+            }
+        }
+        // What belongs to sessions that came one after the other lies side by side, here and in the kernel: whoever goes
+        // through thousands of them in another order waits for memory.
+        here.sort_unstable_by_key(|(id, ..)| *id);
+        for (n, (_, place, session)) in here.into_iter().enumerate() {
+            // The user may have come back in another session by now.
+            let again = || self.sessions.by_uid(uids[place]).filter(|now| *now != session);
+            if !what.send(&session) && !again().is_some_and(|session| what.send(&session)) {
+                missed.push(place);
+            }
+            if n % WRITE == WRITE - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        missed.sort_unstable();
+        missed.into_iter().map(|place| uids[place]).collect()
     }
 
     /// Which of these users a frontend has reached.

@@ -3,10 +3,14 @@
 //! Between our own servers everything for one peer that is ready goes as one message of the broker: a bundle of messages,
 //! or one of calls.
 
+mod lull;
 mod parcel;
 mod sending;
+mod state;
 
 pub(super) use parcel::{Parcel, Tracked};
+
+use state::{For, Open, State};
 
 use super::calls::Key;
 use super::counters::{Counters, count};
@@ -14,11 +18,9 @@ use super::flight::{Flight, Lane};
 use super::outcome::{Lost, Refusal};
 use async_nats::Subject;
 use async_nats::message::OutboundMessage;
-use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::cluster::lane::{self, LaneCall, LoneCall, Number, Outgoing};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
@@ -31,37 +33,6 @@ const BLOCK: usize = 16 * 1024;
 const STAMP: usize = 9;
 /// What the broker is told besides the payload, about: it counts for the buffer.
 const OVERHEAD: usize = 128;
-
-/// Whose bundle it is: a lane's there, the calls' there, or one of the ways back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
-    There(u32),
-    Calls(u32),
-    Back(u64),
-}
-
-struct Open {
-    to: For,
-    subject: Subject,
-    reply: Option<Subject>,
-    tracked: Tracked,
-    bundle: Vec<u8>,
-}
-
-#[derive(Default)]
-struct State {
-    closed: bool,
-    held: bool,
-    /// Of all that is in `ready` and `open`, and what the task has taken out of them and not yet handed on.
-    bytes: usize,
-    ready: VecDeque<Parcel>,
-    open: Vec<Open>,
-    flights: Vec<Flight>,
-    /// Calls that travel alone lie in it one behind the other: one allocation for many.
-    block: BytesMut,
-    /// How large the last bundle became: the next may become as large.
-    usual: usize,
-}
 
 /// Everything that is sent over one connection.
 pub(super) struct Post {
@@ -328,46 +299,5 @@ impl Post {
     /// Whether a message in flight has no answer yet.
     pub(super) fn is_flying(&self) -> bool {
         self.state.lock().flights.iter().any(|flight| !flight.is_empty())
-    }
-}
-
-impl State {
-    fn admit(&mut self, cost: usize, most: usize) -> Result<(), Refusal> {
-        if self.closed {
-            return Err(Refusal::Closed);
-        }
-        if self.bytes + cost > most {
-            return Err(Refusal::Full);
-        }
-        self.bytes += cost;
-        Ok(())
-    }
-
-    fn open_request(&mut self, lane: &Lane, number: u64, stamp: u64) {
-        let mut bundle = Vec::with_capacity(self.usual);
-        lane::open(stamp, &mut bundle);
-        self.bytes += OVERHEAD + STAMP;
-        self.open.push(Open {
-            to: For::There(lane.index),
-            subject: lane.subject.clone(),
-            reply: Some(lane.reply(&number)),
-            tracked: Tracked::Bundle(lane.index, number),
-            bundle,
-        });
-    }
-
-    fn close(&mut self, place: usize) {
-        let open = self.open.swap_remove(place);
-        self.finish(open);
-    }
-
-    fn finish(&mut self, open: Open) {
-        // An eighth more than the last, and never more than what fits an allocation worth keeping.
-        self.usual = (open.bundle.len() + open.bundle.len() / 8).clamp(256, BUNDLE + BUNDLE / 8);
-        let (subject, reply, payload) = (open.subject, open.reply, Bytes::from(open.bundle));
-        self.ready.push_back(Parcel {
-            message: OutboundMessage { subject, reply, payload, headers: None },
-            tracked: open.tracked,
-        });
     }
 }

@@ -1,9 +1,9 @@
 //! The task that sends what waits.
 //!
-//! It yields once after it is woken. A woken task runs next on its thread and would have the library write after every
-//! single message; after the yield everybody who was ready has spoken, and one system call carries all.
+//! It waits for a [lull](Lull) after it is woken: everybody who was ready has spoken then, and one system call carries all.
 
 use super::Post;
+use super::lull::Lull;
 use super::parcel::{Parcel, Tracked};
 use crate::cluster::nats::calls::Calls;
 use crate::cluster::nats::counters::{Counters, count};
@@ -16,20 +16,22 @@ use std::sync::atomic::Ordering::*;
 use std::task::Poll;
 use std::time::Instant;
 
+/// With so many bytes to send nobody else is waited for.
+const ENOUGH: usize = 16_000;
 /// So many go to the library before those behind them are handed on.
 const HANDED: usize = 32;
 
 impl Post {
     /// The task that sends. Ends when the connection does.
     pub(in super::super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
-        let (mut batch, mut client) = (VecDeque::new(), client.clone());
+        let (mut batch, mut client, mut lull) = (VecDeque::new(), client.clone(), Lull::default());
         loop {
             poll_fn(|cx| {
                 self.waker.register(cx.waker());
                 if self.awake.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
-            tokio::task::yield_now().await;
+            lull.pass(ENOUGH, || self.state.lock().bytes).await;
             self.awake.store(false, Release);
             if !self.take(&mut batch) {
                 return;
