@@ -292,7 +292,7 @@ pub fn response_head(out: &mut Vec<u8>, id: u64, error: bool) {
 }
 
 /// Appends all that comes before the body of a response without an error, its packet included, and returns where the
-/// packet starts: [`packet::open`](super::packet::open) and [`response_head`] at once.
+/// packet starts: [`packet::open`] and [`response_head`] at once.
 #[inline(always)]
 pub fn open_response(out: &mut Vec<u8>, id: u64) -> usize {
     const DATA: u8 = PacketKind::Data as u8;
