@@ -17,8 +17,9 @@ const USER: [u8; 2] = [0x08, 1];
 /// let call = LoneCall { route: "room.chat.count", body: b"hi", frontend: "", metadata: b"{}" };
 /// let mut bytes = Vec::new();
 /// call.write(&mut bytes);
-/// assert_eq!(Request::decode(&bytes[..]).unwrap().msg.unwrap().route, "room.chat.count");
+/// assert_eq!(Request::decode(&bytes[..])?.msg.map(|msg| msg.route).as_deref(), Some("room.chat.count"));
 /// assert_eq!(LoneCall::read(&bytes), Some(call));
+/// # Ok::<(), prost::DecodeError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoneCall<'a> {

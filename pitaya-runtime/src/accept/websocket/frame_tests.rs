@@ -106,3 +106,26 @@ fn each_packet_is_a_message_of_its_own() {
     assert_eq!(out[6..16], [0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x74]);
     assert_eq!(out[16 + long.len()..][..4], [0x82, 126, 0, 204]);
 }
+
+#[test]
+fn a_packet_of_any_length_is_unmasked_whatever_lies_behind_it() {
+    for body in 0..400_usize {
+        let content: Vec<u8> = (0..body).map(|at| at as u8 ^ 0x5a).collect();
+        let packet = [&[4, 0, (body >> 8) as u8, body as u8][..], &content].concat();
+        let one = frame(FIN | BINARY, &packet);
+        for behind in [&[][..], &one[..1], &one] {
+            let stream = [&one[..], behind].concat();
+            let mut framing = WebSocketFraming::default();
+            let packets = decode(&mut framing, &stream).expect("packets");
+            let whole = 1 + usize::from(behind.len() == one.len());
+            assert_eq!(packets, packet.repeat(whole), "{body} bytes, {} behind", behind.len());
+        }
+    }
+}
+
+#[test]
+fn a_length_that_is_not_in_its_shortest_form_is_refused() {
+    let mut long = vec![FIN | BINARY, MASKED | 126, 0, DATA.len() as u8, 0, 0, 0, 0];
+    long.extend_from_slice(&DATA);
+    assert!(decode(&mut WebSocketFraming::default(), &long).is_err());
+}
