@@ -9,6 +9,12 @@ use std::sync::Arc;
 pub const LANE: &str = "pitaya.lane";
 /// The version of the lane that this code speaks.
 pub const LANE_VERSION: &str = "1";
+/// Metadata key that lists the [extensions](EXTENSIONS) a server understands, separated by commas. Absent from servers
+/// that were built before there were extensions. A Go server carries it along and takes no notice.
+pub const SPEAKS: &str = "pitaya.speaks";
+/// Extensions of the protocol between our own servers that this code understands. Each is a field or a remote that a peer
+/// may be sent only if its record [lists](ServerInfo::speaks) the name; `docs/lane.md` has the table.
+pub const EXTENSIONS: &[&str] = &[];
 
 /// One server of a cluster: Go's record (`pkg/cluster/server.go`), and what it is in etcd, byte for byte.
 ///
@@ -66,6 +72,20 @@ impl ServerInfo {
     pub fn keeps_order(&self) -> bool {
         self.metadata.get(LANE).is_some_and(|version| version == LANE_VERSION)
     }
+
+    /// Whether its record lists this extension of the protocol.
+    #[must_use]
+    pub fn speaks(&self, extension: &str) -> bool {
+        self.metadata.get(SPEAKS).is_some_and(|list| list.split(',').any(|name| name == extension))
+    }
+
+    /// Writes into the metadata what this code speaks: the lane and its extensions.
+    pub fn announce(&mut self) {
+        self.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+        if !EXTENSIONS.is_empty() {
+            self.metadata.insert(SPEAKS.to_owned(), EXTENSIONS.join(","));
+        }
+    }
 }
 
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
@@ -87,6 +107,15 @@ mod tests {
         }
         assert!(ServerInfo::parse(b"null").is_err());
         assert!(ServerInfo::parse(br#"{"id":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn extensions_are_whole_names() {
+        let mut info = ServerInfo::new("room", "r1", false);
+        assert!(!info.speaks("kick-reason"), "a record without the key");
+        info.metadata.insert(SPEAKS.to_owned(), "bind-order,kick-reason".to_owned());
+        assert!(info.speaks("kick-reason") && info.speaks("bind-order"));
+        assert!(!info.speaks("kick") && !info.speaks("") && !info.speaks("bind-order,kick-reason"));
     }
 
     /// Recorded from a Go server.

@@ -19,7 +19,6 @@ use crate::trace::Tracer;
 use crate::users::Users;
 use parking_lot::Mutex;
 use pitaya_core::cluster::ServerInfo;
-use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_core::codec::serializer;
 use pitaya_core::registry::Registry;
 use pitaya_core::route::is_legal_part;
@@ -119,7 +118,7 @@ impl Builder {
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
         own.hostname = hostname();
         own.metadata = self.metadata;
-        own.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
+        own.announce();
         let metrics = Metrics::new(&kind, &self.config.metrics, self.recorders, &transport.counters());
         let meter = metrics.meter(&registry);
         let cluster = Arc::new(Cluster {
