@@ -73,6 +73,7 @@ fn polite_errors(_: &Context, outcome: Outcome) -> Outcome {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Builder::new("game")
+        .config(Config::load_env()?.config)
         .acceptor(Tcp::bind("127.0.0.1:0"))
         .handlers(Shop)
         // In this order, each before the method; the first error ends the call.

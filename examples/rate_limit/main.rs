@@ -27,6 +27,7 @@ impl Room {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Builder::new("chat")
+        .config(Config::load_env()?.config)
         // What one connection may send in all, as in Go; over that it is silence there, and an answer here.
         .acceptor(Tcp::bind("127.0.0.1:0").wrap(RateLimit::default()))
         .configure(|config| config.conn.ratelimiting.answer = true)

@@ -1,5 +1,6 @@
 //! What a caller gets instead of a client or an answer.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::close::CloseReason;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why there is no client.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ConnectError {
     /// The address cannot be understood.
     #[error("{address:?} is no address of a server: {reason}")]
@@ -58,7 +59,7 @@ fn text(reason: Option<&HandshakeRefusal>) -> String {
 }
 
 /// Why a request has no answer, or a notify was not sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum RequestError {
     /// The server answered with an error. See [`Error::code`].
     #[error("{0}")]
@@ -85,5 +86,19 @@ impl RequestError {
             Self::Server(error) => Some(error.code()),
             _ => None,
         }
+    }
+}
+
+/// As `Display`: `main` prints an error with this, and people read it.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As `Display`: `main` prints an error with this, and people read it.
+impl fmt::Debug for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

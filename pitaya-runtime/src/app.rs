@@ -3,12 +3,15 @@
 mod health;
 mod push;
 mod reload;
+mod start;
+mod start_error;
 mod stop;
 
 pub(crate) use health::Admin;
+pub use start_error::StartError;
 
-use crate::accept::{Admission, Bound, Listen};
-use crate::cluster::{Calls, Servers};
+use crate::accept::{Admission, Listen};
+use crate::cluster::Servers;
 use crate::counters::Counts;
 use crate::groups::Groups;
 use crate::metrics::Metrics;
@@ -18,14 +21,13 @@ use crate::sessions::Sessions;
 use crate::timers::Timers;
 use crate::users::Users;
 use parking_lot::Mutex;
-use pitaya_core::cluster::{Callee, DiscoveryError, ServerInfo};
+use pitaya_core::cluster::Callee;
 use pitaya_core::describe::Description;
-use pitaya_core::registry::{Moment, Registry};
+use pitaya_core::registry::Registry;
 use pitaya_core::wire::Dictionary;
-use pitaya_core::{AppEvent, BoxFuture, Error, Result, Rpc, State};
-use std::io;
+use pitaya_core::{BoxFuture, Rpc, State};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -76,59 +78,6 @@ pub(crate) struct Start {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Why an app did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// An address cannot be listened on: most often another program has the port.
-    #[error("cannot listen on {acceptor}: {source}{}", hint(source))]
-    Bind {
-        /// The acceptor, as `protocol://address`.
-        acceptor: String,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// An `init` or `after_init` method of a component failed.
-    #[error("{0}")]
-    Component(String),
-    /// A module failed to start.
-    #[error("{moment:?} of the module `{name}` failed: {cause}")]
-    Module {
-        /// The name it was registered under.
-        name: Arc<str>,
-        /// Which of its methods.
-        moment: Moment,
-        /// Its error; PIT-500 for a panic.
-        cause: Error,
-    },
-    /// A server with this id is in the cluster already.
-    #[error("a server with the id `{0}` is in the cluster already: give each its own with `.server_id(..)`")]
-    ServerId(Arc<str>),
-    /// The transport between servers could not be reached.
-    #[error("the cluster cannot be joined: {0}")]
-    Cluster(String),
-    /// An app runs once.
-    #[error("the app has been started before")]
-    Again,
-}
-
-impl From<DiscoveryError> for StartError {
-    fn from(error: DiscoveryError) -> Self {
-        match error {
-            DiscoveryError::Taken(id) => Self::ServerId(id),
-            other => Self::Cluster(other.to_string()),
-        }
-    }
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => " (another program listens there; choose another port or stop it)",
-        io::ErrorKind::PermissionDenied => " (ports below 1024 need privileges)",
-        _ => "",
-    }
-}
-
 impl App {
     pub(crate) fn new(
         server: Arc<Server>,
@@ -172,86 +121,6 @@ impl App {
         // A task of its own: a caller that stops waiting must not leave the app half started, and half stoppable.
         let started = tokio::spawn(async move { app.start_with(start).await }).await;
         started.unwrap_or_else(|e| Err(StartError::Component(format!("the start failed: {e}"))))
-    }
-
-    async fn start_with(&self, start: Start) -> Result<(), StartError> {
-        for warning in &start.warnings {
-            tracing::warn!("{warning}");
-        }
-        let server = &self.0.server;
-        let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
-        metrics.open().await;
-        let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
-        let state = state.with(metrics.clone());
-        let state = Arc::new(state);
-        *server.state.lock() = state.clone();
-        let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
-        server.tasks.spawn(async move {
-            let _ = stopping.run_until_cancelled(sweeper).await;
-        });
-        let (stopping, metrics) = (server.stopping.clone(), metrics.clone());
-        server.tasks.spawn(async move {
-            let _ = stopping.run_until_cancelled(metrics.run()).await;
-        });
-        let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
-        if started.is_err() {
-            self.0.stop.cancel();
-            self.finish().await;
-        } else {
-            let app = self.clone();
-            tokio::spawn(async move {
-                app.0.stop.cancelled().await;
-                app.finish().await;
-            });
-        }
-        started
-    }
-
-    async fn start_all(
-        &self,
-        acceptors: Vec<Box<dyn Listen>>,
-        admin: Admin,
-        event: &AppEvent,
-    ) -> Result<(), StartError> {
-        let server = &self.0.server;
-        let cluster = &server.cluster;
-        self.open_admin(admin).await?;
-        // Bound first, so that a busy port is known before anything has been done; accepting comes last.
-        let mut bound: Vec<Box<dyn Bound>> = Vec::new();
-        for acceptor in acceptors {
-            let name = acceptor.name();
-            let ready = acceptor.bind().await.map_err(|source| StartError::Bind { acceptor: name, source })?;
-            bound.push(ready);
-        }
-        // Components may call others as soon as they start.
-        let calls: Arc<dyn Callee> = Arc::new(Calls::new(server.clone()));
-        *self.0.calls.lock() = Some(calls.clone());
-        cluster.transport.start(cluster.own.clone(), calls).await.map_err(|e| StartError::Cluster(e.to_string()))?;
-        cluster.discovery.watch(cluster.servers.clone()).await?;
-        let modules = self.modules();
-        for moment in [Moment::Init, Moment::AfterInit] {
-            modules.start(moment, self).await?;
-            self.0.components.store(true, SeqCst);
-            server.registry.app(moment, event).await.map_err(|e| StartError::Component(e.to_string()))?;
-        }
-        for acceptor in &mut bound {
-            let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
-            acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
-        }
-        // Last: whoever sees this server may call it.
-        cluster.discovery.announce(ServerInfo::clone(&cluster.own)).await?;
-        *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
-        for acceptor in bound {
-            tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
-            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
-        }
-        self.0.running.store(true, SeqCst);
-        let watching = server.clone();
-        server.tasks.spawn(async move {
-            let watch = watching.reloads.watch(&watching.counters);
-            let _ = watching.stopping.run_until_cancelled(watch).await;
-        });
-        Ok(())
     }
 
     /// The addresses it listens on, in the order of the acceptors; empty before it has started.

@@ -56,6 +56,7 @@ mod modules;
 mod outbox;
 mod push;
 mod quota;
+mod readable;
 mod runtime;
 mod server;
 mod sessions;

@@ -4,11 +4,12 @@
 //! of this. `docs/logs.md` has the fields.
 
 use crate::config::Log;
+use crate::readable::debug_as_display;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 /// Why there is no log.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
     /// The key is no list of levels.
@@ -18,6 +19,8 @@ pub enum LogError {
     #[error("the program has a log already: it is set up once")]
     Again,
 }
+
+debug_as_display!(LogError);
 
 /// What `RUST_LOG` lets through, or without it `pitaya.log.level`. A part of `RUST_LOG` that cannot be read is left out.
 ///

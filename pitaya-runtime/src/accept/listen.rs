@@ -129,6 +129,7 @@ fn admit<A: Acceptor>(
     let establish = async move {
         let (deadline, mut remote) = (accepted + server.settings.handshake_timeout, remote);
         let established = tokio::select! {
+            biased;
             established = timeout_at(deadline, establish(&*acceptor, raw, &mut remote, &mut admitted, &server)) => established,
             () = server.stopping.cancelled() => return,
         };

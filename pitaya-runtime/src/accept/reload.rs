@@ -22,11 +22,12 @@ pub trait Reload: Send + Sync + 'static {
 }
 
 /// Why files were not taken: see [`App::reload`](crate::App::reload).
-#[derive(Debug)]
 pub struct ReloadError {
     /// The acceptors whose files are wrong, as `protocol://address`, and what is wrong.
     pub failed: Vec<(String, BoxError)>,
 }
+
+crate::readable::debug_as_display!(ReloadError);
 
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,8 +27,9 @@ impl App {
     pub async fn run_until(&self, end: impl Future<Output = ()>) -> Result<(), StartError> {
         self.run_with(async {
             tokio::select! {
-                () = end => {}
+                biased;
                 () = self.0.stop.cancelled() => {}
+                () = end => {}
             }
             self.stop_or_signal(&mut Signals::listen()).await;
         })
@@ -36,11 +37,17 @@ impl App {
     }
 
     async fn run_with(&self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let mut stop = pin!(stop);
+        let (mut started, mut stop) = (pin!(self.start()), pin!(stop));
         tokio::select! {
-            started = self.start() => started?,
-            // Asked to end while components are still being initialised: what has begun is stopped in order.
-            () = &mut stop => return Ok(()),
+            // A failed start stops the app, and so ends `stop` as well: its error must be seen first.
+            biased;
+            started = &mut started => started?,
+            () = &mut stop => {
+                // Asked to end while components are still being initialised: what has begun is stopped in order. A start
+                // that failed meanwhile says so; its task ends right after the app has stopped. Where the app has not
+                // stopped, somebody asked twice, and nothing is waited for.
+                return if self.0.stopped.is_cancelled() { started.await } else { Ok(()) };
+            }
         }
         stop.await;
         Ok(())
@@ -70,13 +77,16 @@ impl App {
         let (app, mut signals) = (self.clone(), Signals::listen());
         async move {
             let signal = tokio::select! {
-                signal = signals.next() => Some(signal),
+                biased;
                 () = app.0.stop.cancelled() => None,
+                signal = signals.next() => Some(signal),
             };
             if signal == Some(Signal::Terminate) && app.0.server.settings.drain.enabled {
                 tokio::select! {
-                    _ = app.drain() => {}
+                    // Before the end of the drain, or a signal that came with it would cut the shutdown short instead.
+                    biased;
                     _ = signals.next() => tracing::warn!("asked to end again: not waiting for the sessions left"),
+                    _ = app.drain() => {}
                 }
             }
             app.stop_or_signal(&mut signals).await;
@@ -85,6 +95,7 @@ impl App {
 
     async fn stop_or_signal(&self, signals: &mut Signals) {
         tokio::select! {
+            biased;
             () = self.shutdown() => {}
             _ = signals.next() => tracing::warn!("asked to end again: not waiting any longer"),
         }

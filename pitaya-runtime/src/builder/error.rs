@@ -1,19 +1,19 @@
 //! Why there is no app.
 
 use crate::accept::BoxError;
+use crate::readable::debug_as_display;
 use pitaya_core::registry::MountError;
 use pitaya_core::wire::{CodeError, DictionaryError};
 use std::fmt;
 use std::io;
 
 /// Why an app cannot be built: every reason there is.
-#[derive(Debug)]
 pub struct BuildError {
     pub(super) problems: Vec<Problem>,
 }
 
 /// One reason.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The server type cannot be a part of a route.
@@ -86,3 +86,5 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+debug_as_display!(BuildError, Problem);

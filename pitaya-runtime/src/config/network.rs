@@ -27,9 +27,11 @@ pub struct Network {
 }
 
 /// Why a text is not a network. The text says what would be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("networks are wanted; write for example 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")]
 pub struct NetworkError;
+
+crate::readable::debug_as_display!(NetworkError);
 
 impl Network {
     /// Whether the address is one of the network.

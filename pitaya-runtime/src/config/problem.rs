@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use super::redact::redact;
+use crate::readable::debug_as_display;
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl fmt::Display for Origin {
 }
 
 /// One thing that must be repaired.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigProblem {
     /// The file cannot be read, or is not what its name says.
@@ -68,7 +69,7 @@ pub(super) fn guess(nearest: &Option<String>) -> String {
 }
 
 /// Everything that is wrong with a configuration, found in one go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigProblem>);
 
 impl fmt::Display for ConfigErrors {
@@ -82,6 +83,8 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+debug_as_display!(ConfigErrors, ConfigProblem);
 
 /// Something a person should know, though the configuration can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,9 +22,11 @@ pub struct Rate {
 }
 
 /// Why a text is not a rate. The text says what would be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is wanted, of at least 1; write for example 5/s, 20/500ms or 100/1m30s")]
 pub struct RateError;
+
+crate::readable::debug_as_display!(RateError);
 
 impl Rate {
     /// `count` in this time. Of either at least the smallest there is: one, in a nanosecond.

@@ -54,9 +54,11 @@ impl ByteSize {
 }
 
 /// Why a text is not a number of bytes. The text says what would be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a number of bytes is wanted; write for example 65536, 64KiB or 1MiB")]
 pub struct ByteSizeError;
+
+crate::readable::debug_as_display!(ByteSizeError);
 
 impl FromStr for ByteSize {
     type Err = ByteSizeError;

@@ -38,6 +38,8 @@ where
             let _count = InFlight(&agent);
             let mut work = pin!(finish_elsewhere(&agent, call, true));
             tokio::select! {
+                // An answer that is there is never dropped for an end that came with it.
+                biased;
                 () = &mut work => return,
                 _ = session.closed() => {}
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const SERIES: usize = 1024;
 
 /// Why a value was not reported.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricError {
     /// No metric has this name. Go's `ErrMetricNotKnown`.
@@ -38,6 +38,8 @@ pub enum MetricError {
         expected: Vec<String>,
     },
 }
+
+crate::readable::debug_as_display!(MetricError);
 
 /// One metric of the application.
 pub(super) struct Custom {

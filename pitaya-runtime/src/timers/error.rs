@@ -1,7 +1,7 @@
 //! Why a timer cannot be made.
 
 /// Why a timer cannot be made. Nothing was started when one of these comes back.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimerError {
     /// The interval, delay or check period is zero.
@@ -30,3 +30,5 @@ pub enum TimerError {
     #[error("a timer needs a tokio runtime: make it in async code, such as a component's `init`")]
     NoRuntime,
 }
+
+crate::readable::debug_as_display!(TimerError);

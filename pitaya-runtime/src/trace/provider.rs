@@ -7,7 +7,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 /// Why spans cannot be exported.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum NoExporter {
     /// The exporter's connection belongs to the Tokio runtime that it is made in.
@@ -17,6 +17,8 @@ pub enum NoExporter {
     #[error("no exporter of traces: {0}")]
     Exporter(String),
 }
+
+crate::readable::debug_as_display!(NoExporter);
 
 /// A provider that exports by OTLP over gRPC to `pitaya.tracing.endpoint`. What that key and `pitaya.tracing.service`
 /// leave open the `OTEL_*` variables of OpenTelemetry say, then `kind` names the service.

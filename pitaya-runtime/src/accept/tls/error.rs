@@ -1,11 +1,12 @@
 //! What can be wrong with the files of a TLS acceptor.
 
+use crate::readable::debug_as_display;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 /// Why certificates cannot be used: each cause by itself, with the file.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The acceptor takes its files from the config, which names none.
@@ -67,6 +68,8 @@ pub enum TlsError {
         key: PathBuf,
     },
 }
+
+debug_as_display!(TlsError);
 
 /// One of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ const PING: Duration = Duration::from_secs(6);
 const PONG: Duration = Duration::from_secs(3);
 
 /// An address of etcd that is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{address}` is not an address of etcd: {reason}; write `host:port`")]
 pub struct AddressError {
     /// What was written.
@@ -20,6 +20,8 @@ pub struct AddressError {
     /// What is wrong with it.
     pub reason: String,
 }
+
+crate::readable::debug_as_display!(AddressError);
 
 /// Reads `host:port`, with or without `http://`. Gives the address as it is shown.
 pub(super) fn parse(address: &str, dial: Duration) -> Result<(Arc<str>, Endpoint), AddressError> {

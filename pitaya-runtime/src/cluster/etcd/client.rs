@@ -58,6 +58,12 @@ impl Client {
         Ok(Self { members, at: AtomicUsize::new(0), login })
     }
 
+    /// The addresses of the members, for the log.
+    pub(super) fn shown(&self) -> String {
+        let addresses: Vec<&str> = self.members.iter().map(|member| &*member.address).collect();
+        addresses.join(", ")
+    }
+
     /// One question, one answer, within this time.
     ///
     /// It goes to another member only when it has certainly not reached the first.

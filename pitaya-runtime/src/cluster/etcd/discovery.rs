@@ -92,6 +92,7 @@ impl EtcdDiscovery {
             interval: self.config.syncservers.interval,
             known: Known::default(),
         };
+        tracing::info!(addresses = self.client.shown(), "connecting to etcd");
         let mut tries = self.tries();
         let from = loop {
             if let Some(from) = tries.one(watcher.read(Missing::Goes)).await? {

@@ -48,6 +48,7 @@ impl Broker {
     /// The first connection: tried as often as the settings say.
     pub(super) async fn first(&mut self) -> Result<Arc<Line>> {
         let settings = self.hub.settings.clone();
+        tracing::info!(addresses = settings.connect_shown(), "connecting to NATS");
         let mut tries = 0;
         loop {
             let problem = match self.connect().await {
@@ -61,7 +62,7 @@ impl Broker {
                 let text = format!("cannot connect to NATS at {}: {}", problem.address, problem.cause);
                 return Err(Error::new(codes::UNAVAILABLE, text));
             }
-            tracing::debug!(address = problem.address, error = problem.cause, "cannot connect to NATS yet");
+            tracing::info!(address = problem.address, error = problem.cause, tries, "waiting for NATS");
             if tries % self.addresses.len() as u32 == 0 {
                 sleep(settings.wait + settings.jitter.mul_f64(chance())).await;
             }
@@ -73,6 +74,9 @@ impl Broker {
         let hub = self.hub.clone();
         loop {
             tokio::select! {
+                // Neither a lost connection nor a lame one is replaced once the transport ends.
+                biased;
+                () = hub.stopped.cancelled() => return,
                 () = line.signals.down.cancelled() => {}
                 () = line.signals.lame.notified() => {
                     if let Some(next) = self.replace(&line).await {
@@ -80,15 +84,15 @@ impl Broker {
                         continue;
                     }
                 }
-                () = hub.stopped.cancelled() => return,
             }
             hub.line.store(None);
             count(&hub.counters.disconnects);
             tracing::warn!(address = hub.settings.connect_shown(), "the connection to NATS is lost");
             let began = Instant::now();
             tokio::select! {
-                next = self.again() => line = next,
+                biased;
                 () = hub.stopped.cancelled() => return,
+                next = self.again() => line = next,
             }
             tracing::info!(after = ?began.elapsed(), "the connection to NATS is back");
         }

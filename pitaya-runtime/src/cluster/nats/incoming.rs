@@ -52,6 +52,12 @@ pub(super) async fn serve(
     let mut open = true;
     loop {
         tokio::select! {
+            // A flood of messages must not hide the end.
+            biased;
+            () = hub.stopped.cancelled() => return,
+            // The library forgets a subscription when it has written so, not when the broker has read it: what is on its
+            // way at that moment is lost, and its sender hears PIT-408.
+            () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
             message = subscriber.next() => match message {
                 Some(message) => {
                     taker.take(message);
@@ -60,10 +66,6 @@ pub(super) async fn serve(
                 }
                 None => return,
             },
-            // The library forgets a subscription when it has written so, not when the broker has read it: what is on its
-            // way at that moment is lost, and its sender hears PIT-408.
-            () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
-            () = hub.stopped.cancelled() => return,
         }
     }
 }

@@ -39,6 +39,17 @@ pub(super) async fn run(
     let mut users: FxHashMap<Arc<str>, [AbortHandle; 2]> = FxHashMap::default();
     loop {
         tokio::select! {
+            // A connection that was replaced still gives what has arrived, also where it is lost in the same moment.
+            biased;
+            () = retired.cancelled() => {
+                // What has arrived. The subscriptions end with their streams.
+                while let Some(Some(message)) = all.next().now_or_never() {
+                    take(&hub, &message);
+                }
+                return;
+            }
+            () = down.cancelled() => return,
+            () = hub.stopped.cancelled() => return,
             order = orders.recv() => match order {
                 Some(Order::Take(subscriber)) => all.push(abortable(subscriber).0),
                 Some(Order::Listen(uid, subscribers)) => {
@@ -56,15 +67,6 @@ pub(super) async fn run(
                 None => return,
             },
             Some(message) = all.next(), if !all.is_empty() => take(&hub, &message),
-            () = down.cancelled() => return,
-            () = retired.cancelled() => {
-                // What has arrived. The subscriptions end with their streams.
-                while let Some(Some(message)) = all.next().now_or_never() {
-                    take(&hub, &message);
-                }
-                return;
-            }
-            () = hub.stopped.cancelled() => return,
         }
     }
 }

@@ -1,0 +1,112 @@
+//! Start of an app: its steps, in order.
+
+use super::{Admin, App, Inner, Start, StartError};
+use crate::accept::{Bound, Listen};
+use crate::cluster::Calls;
+use pitaya_core::AppEvent;
+use pitaya_core::cluster::{Callee, ServerInfo};
+use pitaya_core::registry::Moment;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Time between two log lines about one step of the start that is waited for.
+const TOLD: Duration = Duration::from_secs(5);
+
+impl App {
+    pub(super) async fn start_with(&self, start: Start) -> Result<(), StartError> {
+        for warning in &start.warnings {
+            tracing::warn!("{warning}");
+        }
+        let server = &self.0.server;
+        let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
+        metrics.open().await;
+        let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
+        let state = state.with(metrics.clone());
+        let state = Arc::new(state);
+        *server.state.lock() = state.clone();
+        let (stopping, sweeper) = (server.stopping.clone(), start.sweeper);
+        server.tasks.spawn(async move {
+            let _ = stopping.run_until_cancelled(sweeper).await;
+        });
+        let (stopping, metrics) = (server.stopping.clone(), metrics.clone());
+        server.tasks.spawn(async move {
+            let _ = stopping.run_until_cancelled(metrics.run()).await;
+        });
+        let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
+        if started.is_err() {
+            self.0.stop.cancel();
+            self.finish().await;
+        } else {
+            let app = self.clone();
+            tokio::spawn(async move {
+                app.0.stop.cancelled().await;
+                app.finish().await;
+            });
+        }
+        started
+    }
+
+    async fn start_all(
+        &self,
+        acceptors: Vec<Box<dyn Listen>>,
+        admin: Admin,
+        event: &AppEvent,
+    ) -> Result<(), StartError> {
+        let server = &self.0.server;
+        let cluster = &server.cluster;
+        self.open_admin(admin).await?;
+        // Bound first, so that a busy port is known before anything has been done; accepting comes last.
+        let mut bound: Vec<Box<dyn Bound>> = Vec::new();
+        for acceptor in acceptors {
+            let name = acceptor.name();
+            let ready = acceptor.bind().await.map_err(|source| StartError::Bind { acceptor: name, source })?;
+            bound.push(ready);
+        }
+        // Components may call others as soon as they start.
+        let calls: Arc<dyn Callee> = Arc::new(Calls::new(server.clone()));
+        *self.0.calls.lock() = Some(calls.clone());
+        let joined = told("the transport between servers", cluster.transport.start(cluster.own.clone(), calls)).await;
+        joined.map_err(|e| StartError::Cluster(e.to_string()))?;
+        told("discovery", cluster.discovery.watch(cluster.servers.clone())).await?;
+        let modules = self.modules();
+        for moment in [Moment::Init, Moment::AfterInit] {
+            told("the modules to start", modules.start(moment, self)).await?;
+            self.0.components.store(true, SeqCst);
+            let started = told("the components to start", server.registry.app(moment, event)).await;
+            started.map_err(|e| StartError::Component(e.to_string()))?;
+        }
+        for acceptor in &mut bound {
+            let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
+            acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
+        }
+        // Last: whoever sees this server may call it.
+        told("discovery", cluster.discovery.announce(ServerInfo::clone(&cluster.own))).await?;
+        *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
+        for acceptor in bound {
+            tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
+            server.tasks.spawn(acceptor.run(server.clone(), self.0.admission.clone()));
+        }
+        self.0.running.store(true, SeqCst);
+        let watching = server.clone();
+        server.tasks.spawn(async move {
+            let watch = watching.reloads.watch(&watching.counters);
+            let _ = watching.stopping.run_until_cancelled(watch).await;
+        });
+        Ok(())
+    }
+}
+
+/// Waits for one step of the start, and logs what is waited for while it takes long.
+async fn told<T>(step: &'static str, running: impl Future<Output = T>) -> T {
+    let (mut running, began) = (pin!(running), Instant::now());
+    loop {
+        match timeout(TOLD, &mut running).await {
+            Ok(done) => return done,
+            Err(_) => tracing::info!(step, after = ?began.elapsed(), "start waits"),
+        }
+    }
+}
