@@ -14,6 +14,7 @@ use crate::registry::{Entry, Registry};
 use crate::wire::Dictionary;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Every handler and remote. Its [`Display`](std::fmt::Display) is a table with one line a route.
 ///
@@ -97,6 +98,9 @@ pub struct RouteDescription {
     /// Its code in the dictionary of the app; where there is no app, the pinned one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
+    /// How long a forwarding frontend waits for its answer: see [`Route::timeout`].
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::duration::option")]
+    pub timeout: Option<Duration>,
 }
 
 impl Description {
@@ -185,7 +189,7 @@ impl ServiceDescription {
 
 impl RouteDescription {
     fn of(name: String, code: Option<u16>, service: &Service, route: &Route) -> Self {
-        let Route { kind, is_async, concurrent, cancel, internal, docs, payload, answer, .. } = *route;
+        let Route { kind, is_async, concurrent, cancel, internal, timeout, docs, payload, answer, .. } = *route;
         Self {
             route: name,
             kind,
@@ -200,6 +204,7 @@ impl RouteDescription {
             cancel,
             internal,
             code,
+            timeout,
         }
     }
 }

@@ -183,3 +183,23 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     from_value(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
 }
+
+/// The same for an `Option<Duration>`: `#[serde(default, with = "pitaya_core::duration::option")]`.
+pub mod option {
+    use super::{Deserialize, Deserializer, Duration, Serializer, Value, from_value};
+    use serde::de::Error as _;
+
+    /// Writes what [`format()`](super::format()) gives, or null.
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// A text as for [`parse`](super::parse), an integer of nanoseconds, or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let value = Option::<Value>::deserialize(deserializer)?;
+        value.as_ref().map(from_value).transpose().map_err(D::Error::custom)
+    }
+}

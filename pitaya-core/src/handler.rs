@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::lifecycle::Hook;
 use crate::schema::Schemas;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Whether a route answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct Route {
     pub internal: bool,
     /// The pinned dictionary code, 0 when none is.
     pub code: u16,
+    /// How long a frontend that forwards this route waits for the answer, where its configuration names no other time;
+    /// none for the general timeout. A message that the server's own clients send is not affected.
+    pub timeout: Option<Duration>,
     /// The doc comment.
     pub docs: &'static str,
     /// The type of the payload as its author wrote it, when there is one.
@@ -65,6 +69,7 @@ impl Route {
             cancel: false,
             internal: false,
             code: 0,
+            timeout: None,
             docs: "",
             payload: None,
             answer: None,
@@ -104,6 +109,13 @@ impl Route {
     #[must_use]
     pub const fn code(mut self, code: u16) -> Self {
         self.code = code;
+        self
+    }
+
+    /// A frontend that forwards this route waits for the answer for `millis` milliseconds.
+    #[must_use]
+    pub const fn timeout(mut self, millis: u64) -> Self {
+        self.timeout = Some(Duration::from_millis(millis));
         self
     }
 

@@ -1,6 +1,7 @@
 //! The grammar of the attributes: `#[handler(..)]`, `#[remote(..)]`, `#[route(..)]` and `#[on(..)]`.
 
 use crate::{
+    duration,
     errors::{Errors, unknown},
     model::Side,
     rename::Rule,
@@ -74,11 +75,13 @@ impl BlockArgs {
     }
 }
 
-/// `#[route("name", notify, concurrent, cancel, internal, code = 7)]`; any order, each at most once, all optional.
+/// `#[route("name", notify, concurrent, cancel, internal, code = 7, timeout = "2s")]`; any order, each at most once, all optional.
 #[derive(Default)]
 pub(crate) struct RouteArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) code: Option<(u16, Span)>,
+    /// Milliseconds, and where they were written.
+    pub(crate) timeout: Option<(u64, Span)>,
     pub(crate) notify: Option<Ident>,
     /// `concurrent`, `cancel`, `internal`.
     pub(crate) flags: Vec<Ident>,
@@ -87,7 +90,7 @@ pub(crate) struct RouteArgs {
 }
 
 impl RouteArgs {
-    const OPTIONS: [&'static str; 5] = ["notify", "concurrent", "cancel", "internal", "code"];
+    const OPTIONS: [&'static str; 6] = ["notify", "concurrent", "cancel", "internal", "code", "timeout"];
 
     pub(crate) fn read(attr: &Attribute, errors: &mut Errors) -> Self {
         let before = errors.count();
@@ -132,6 +135,19 @@ impl RouteArgs {
                     _ => Err(Error::new(number.span(), CODE)),
                 }
             }
+            "timeout" => {
+                let text: LitStr = value(&key, input, TIMEOUT)?;
+                match duration::millis(&text.value()) {
+                    Ok(millis) => once(&mut self.timeout, &key, (millis, text.span())),
+                    Err(why) => Err(Error::new(
+                        text.span(),
+                        format!(
+                            "`timeout` takes a duration, and `{}` {why}\nhelp: write `timeout = \"2s\"`, `\"300ms\"` or `\"1m30s\"`",
+                            text.value()
+                        ),
+                    )),
+                }
+            }
             "concurrent" | "cancel" | "internal" if self.flags.contains(&key) => Err(already_given(&key)),
             "concurrent" | "cancel" | "internal" => {
                 self.flags.push(flag(&key, input)?);
@@ -161,6 +177,7 @@ const RENAME_ALL: &str = "`rename_all` takes a string\nhelp: write `rename_all =
 const CODEC: &str = "`codec` takes a type or a list of types\nhelp: write `codec = Json` or `codec(Json, Protobuf)`";
 const CRATE: &str = "`crate` takes a path\nhelp: write `crate = my_game::pitaya`";
 const CLIENT: &str = "`client` takes a name for the stub, or `false` for none\nhelp: write `client = Rooms`";
+const TIMEOUT: &str = "`timeout` takes a duration, as a string\nhelp: write `timeout = \"2s\"`";
 const CODE: &str = "`code` takes a number from 1 to 65535\nhelp: write `code = 7`";
 
 /// Reads `entry, entry, ..`. A broken entry is reported and skipped, so that the next one is still read.

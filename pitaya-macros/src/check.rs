@@ -104,7 +104,12 @@ fn route(side: Side, rule: Option<Rule>, written: Written, errors: &mut Errors) 
     }
     let place = args.name.as_ref().map_or_else(|| sig.ident.span(), syn::LitStr::span);
     let kind = if args.notify.is_some() || method.output.is_none() { Kind::Notify } else { Kind::Request };
-    Some(Route { method, vis, name: name?, place, kind, docs, code: args.code, flags: args.flags })
+    if let Some((_, place)) = args.timeout.filter(|_| kind == Kind::Notify) {
+        errors.at_span(place, "a notify has no answer to wait for", "drop `timeout`");
+        return None;
+    }
+    let timeout = args.timeout.map(|(millis, _)| millis);
+    Some(Route { method, vis, name: name?, place, kind, docs, code: args.code, timeout, flags: args.flags })
 }
 
 fn hook(written: Written, errors: &mut Errors) -> Option<Hook> {

@@ -8,6 +8,7 @@
 
 mod args;
 mod check;
+mod duration;
 mod emit;
 mod errors;
 mod model;

@@ -101,6 +101,8 @@ pub(crate) struct Route {
     pub(crate) docs: String,
     /// The pinned code of the dictionary, and where it was written.
     pub(crate) code: Option<(u16, Span)>,
+    /// How long a forwarding frontend waits for the answer, in milliseconds.
+    pub(crate) timeout: Option<u64>,
     /// `concurrent`, `cancel`, `internal`: as written, for each is a method of the row's description.
     pub(crate) flags: Vec<Ident>,
 }

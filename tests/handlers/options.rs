@@ -15,7 +15,7 @@ impl Gate {
     /// Opens it.
     ///
     /// Slowly.
-    #[route(concurrent, cancel, code = 7)]
+    #[route(concurrent, cancel, code = 7, timeout = "1m30s")]
     pub async fn open_wide(&self) -> Result<()> {
         Ok(())
     }
@@ -58,6 +58,8 @@ fn the_table_says_what_was_written() {
     assert_eq!(flags[0], (true, true, false));
     assert_eq!(flags[1], (false, false, true));
     assert_eq!(flags[2], (false, false, false));
+    assert_eq!(service.routes[0].timeout, Some(std::time::Duration::from_secs(90)));
+    assert_eq!(service.routes[1].timeout, None);
     assert_eq!(service.routes[0].docs, "Opens it.\n\nSlowly.");
     assert!(declared().iter().any(|known| std::ptr::eq(*known, service)), "found without being mounted");
 }

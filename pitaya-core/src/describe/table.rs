@@ -1,6 +1,7 @@
 //! The table a person reads.
 
 use super::{Description, RouteDescription, ServiceDescription, Side};
+use crate::duration;
 use crate::handler::Kind;
 use std::fmt;
 
@@ -42,7 +43,9 @@ fn cells(service: &ServiceDescription, route: &RouteDescription) -> [String; TIT
         ("cancel", route.cancel),
         ("internal", route.internal),
     ];
-    let options: Vec<_> = options.into_iter().filter_map(|(option, is_set)| is_set.then_some(option)).collect();
+    let options = options.into_iter().filter(|(_, is_set)| *is_set).map(|(option, _)| option.to_owned());
+    let timeout = route.timeout.map(|timeout| format!("timeout={}", duration::format(timeout)));
+    let options: Vec<_> = options.chain(timeout).collect();
     let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
     [
         route.route.clone(),

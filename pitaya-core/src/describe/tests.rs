@@ -2,7 +2,7 @@ use super::*;
 
 const ROUTES: &[Route] = &[
     Route::notify("say", 9).sync_fn("Raw", "").concurrent().internal(),
-    Route::request("join", 5).async_fn("Vec<Straße>", "u32").code(7).docs("Joins.\nMore."),
+    Route::request("join", 5).async_fn("Vec<Straße>", "u32").code(7).timeout(2_000).docs("Joins.\nMore."),
 ];
 const ROOM: Service = Service {
     side: Side::Handler,
@@ -31,7 +31,7 @@ fn columns_are_aligned() {
         description().to_string(),
         "\
 ROUTE      SIDE     CODE  PAYLOAD      ANSWER  OPTIONS                     TYPE  LOCATION       DOCS
-room.join  handler  7     Vec<Straße>  u32     async                       Room  src/room.rs:5  Joins.
+room.join  handler  7     Vec<Straße>  u32     async timeout=2s            Room  src/room.rs:5  Joins.
 room.say   handler  -     Raw          -       notify concurrent internal  Room  src/room.rs:9
 room.say   remote   -     Raw          -       notify concurrent internal  Room  src/room.rs:9
 "

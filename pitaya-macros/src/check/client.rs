@@ -41,7 +41,9 @@ pub(super) fn stub(table: &Table, client: Option<Client>, generics: &Generics, e
 pub(super) fn only_names(args: &RouteArgs, errors: &mut Errors) -> Option<()> {
     let before = errors.count();
     let flags = args.flags.iter().map(|flag| (flag.to_string(), flag.span()));
-    for (option, place) in flags.chain(args.code.map(|(_, place)| ("code".to_owned(), place))) {
+    let code = args.code.map(|(_, place)| ("code".to_owned(), place));
+    let timeout = args.timeout.map(|(_, place)| ("timeout".to_owned(), place));
+    for (option, place) in flags.chain(code).chain(timeout) {
         let text = format!("`{option}` has no effect on a remote: it is about the messages of clients");
         errors.at_span(place, text, "remove it");
     }

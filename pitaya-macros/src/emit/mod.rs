@@ -97,7 +97,7 @@ fn rows(table: &Table) -> TokenStream {
 
 /// What is known about a route without its component: `Route::request("join", 7).async_fn("Join", "Joined")`.
 fn route(route: &Route) -> TokenStream {
-    let Route { method, name, kind, docs, code, flags, .. } = route;
+    let Route { method, name, kind, docs, code, timeout, flags, .. } = route;
     let cfg = &method.cfg;
     let (kind, answer) = match kind {
         Kind::Request => (quote!(request), method.output.as_ref().map(types::answered).unwrap_or_default()),
@@ -109,10 +109,11 @@ fn route(route: &Route) -> TokenStream {
     let function = if method.is_async { quote!(async_fn) } else { quote!(sync_fn) };
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
     let code = code.map(|(code, _)| proc_macro2::Literal::u16_unsuffixed(code)).map(|code| quote!(.code(#code)));
+    let timeout = timeout.map(proc_macro2::Literal::u64_unsuffixed).map(|millis| quote!(.timeout(#millis)));
     let flags = flags.iter().map(ours);
     quote! {
         #(#cfg)*
-        __pitaya::Route::#kind(#name, #line).#function(#payload, #answer) #docs #code #(.#flags())*
+        __pitaya::Route::#kind(#name, #line).#function(#payload, #answer) #docs #code #timeout #(.#flags())*
     }
 }
 

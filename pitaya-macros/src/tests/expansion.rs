@@ -75,7 +75,7 @@ cases! {
         impl Room {
             #[route(notify)] pub fn hush(&self) -> Answer<()> { Err(Refused) }
             #[route("all", notify, concurrent, cancel, internal, code = 0x07)] pub async fn every(&self) {}
-            #[route(code = 65535)] pub fn last(&self) -> u8 { 1 }
+            #[route(code = 65535, timeout = "1m30s")] pub fn last(&self) -> u8 { 1 }
         }"#;
     lifecycle: "", r#"
         impl Room {

@@ -100,7 +100,7 @@ fn unknown_options() {
         ]
     );
     assert_eq!(about_args("client = Rooms"), [format!("unknown option `client`, {known}")], "that is for remotes");
-    let known = "expected one of `notify`, `concurrent`, `cancel`, `internal`, `code`";
+    let known = "expected one of `notify`, `concurrent`, `cancel`, `internal`, `code`, `timeout`";
     let text = format!("unknown option `concurent`, {known}\nhelp: did you mean `concurrent`?");
     assert_eq!(about("#[route(concurent)] pub fn join(&self) {}"), [text]);
     let text = "the name of a route is written without a key\nhelp: write `#[route(\"join\")]`";
@@ -120,9 +120,12 @@ fn options_given_twice() {
     ] {
         assert_eq!(about_args(args), [format!("`{option}` was already given\nhelp: keep one of the two")]);
     }
-    for (args, option) in
-        [("notify, cancel, notify", "notify"), ("cancel, cancel", "cancel"), ("code = 1, code = 2", "code")]
-    {
+    for (args, option) in [
+        ("notify, cancel, notify", "notify"),
+        ("cancel, cancel", "cancel"),
+        ("code = 1, code = 2", "code"),
+        (r#"timeout = "1s", timeout = "1s""#, "timeout"),
+    ] {
         let text = format!("`{option}` was already given\nhelp: keep one of the two");
         assert_eq!(about(&format!("#[route({args})] pub fn join(&self) {{}}")), [text]);
     }
@@ -154,6 +157,22 @@ fn values_of_the_wrong_kind() {
         let text = takes("code", "a number from 1 to 65535", "`code = 7`");
         assert_eq!(about(&format!("#[route({code})] pub fn join(&self) {{}}")), text, "{code}");
     }
+}
+
+#[test]
+fn timeouts_that_are_none() {
+    for timeout in ["timeout", "timeout = 2", "timeout = TWO", "timeout(\"2s\")", "timeout ="] {
+        let text = takes("timeout", "a duration, as a string", "`timeout = \"2s\"`");
+        assert_eq!(about(&format!("#[route({timeout})] pub fn join(&self) -> u8 {{ 1 }}")), text, "{timeout}");
+    }
+    for (timeout, why) in [("2", "has no unit after `2`"), ("", "is no duration"), ("25h", "is longer than 24h")] {
+        let help = "help: write `timeout = \"2s\"`, `\"300ms\"` or `\"1m30s\"`";
+        let text = format!("`timeout` takes a duration, and `{timeout}` {why}\n{help}");
+        assert_eq!(about(&format!("#[route(timeout = \"{timeout}\")] pub fn join(&self) -> u8 {{ 1 }}")), [text]);
+    }
+    let text = "a notify has no answer to wait for\nhelp: drop `timeout`";
+    assert_eq!(about("#[route(timeout = \"2s\")] pub fn join(&self) {}"), [text]);
+    assert_eq!(about("#[route(notify, timeout = \"2s\")] pub fn join(&self) -> Answer<()> {}"), [text]);
 }
 
 #[test]

@@ -194,6 +194,8 @@ fn options_of_a_route_that_are_about_clients() {
         let text = format!("`{flag}` has no effect on a remote: it is about the messages of clients\nhelp: remove it");
         assert_eq!(about(&format!("#[route({flag})] pub fn touch(&self) {{}}")), [text]);
     }
+    let timeout = "`timeout` has no effect on a remote: it is about the messages of clients\nhelp: remove it";
+    assert_eq!(about("#[route(timeout = \"2s\")] pub fn touch(&self) {}"), [timeout]);
     let code = "`code` has no effect on a remote: it is about the messages of clients\nhelp: remove it";
     assert_eq!(about("#[route(code = 7)] pub fn touch(&self) {}"), [code]);
 }

@@ -1,0 +1,13 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    #[route(timeout = "2")]
+    pub fn join(&self) -> u8 {
+        1
+    }
+}
+
+fn main() {}
