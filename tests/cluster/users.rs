@@ -3,8 +3,11 @@
 use crate::game::Room;
 use crate::world::{SOON, World, connect, eventually, meet};
 use pitaya_client::Client;
+use pitaya_core::cluster::envelope::{KickMsg, Push};
 use pitaya_runtime::PushError;
 use pitaya_runtime::prelude::*;
+use prost::Message as _;
+use std::time::Duration;
 
 struct Lobby {
     one: App,
@@ -112,6 +115,39 @@ async fn a_user_may_have_several_sessions_when_that_is_wanted(world: World) {
     assert!(back.users("connector").push("onTick", &1, &["ann"]).await.is_ok());
     to_first.recv().await.expect("open");
     to_second.recv().await.expect("open");
+}
+
+/// In a cluster of ours no subject of a user is subscribed; a Go server in discovery has them subscribed, those of users
+/// who came before it as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_go_server_finds_the_users_who_came_before_it() {
+    let mut l = lobby(World::brokers()).await;
+    let ann = user(&l.one, "ann").await;
+    let mut ticks = ann.on("onTick");
+    assert!(l.back.users("connector").push("onTick", &1, &["ann"]).await.is_ok());
+    assert_eq!(ticks.recv().await.expect("open").json::<u8>().expect("a number"), 1);
+    let bus = async_nats::connect(l.world.nats().url()).await.expect("a client");
+    let publish = async || {
+        let push = Push { route: "onTick".to_owned(), uid: "ann".to_owned(), data: "2".into() };
+        bus.request("pitaya/connector/user/ann/push", push.encode_to_vec().into()).await
+    };
+    let nobody = publish().await.expect_err("no frontend has subscribed");
+    assert_eq!(nobody.kind(), async_nats::RequestErrorKind::NoResponders);
+    let record = r#"{"id":"go-1","type":"chat","metadata":{},"frontend":false,"hostname":"h"}"#;
+    assert_eq!(l.world.etcd().ctl(&["put", "pitaya/servers/chat/go-1", record]).trim(), "OK");
+    eventually("it is seen", || l.one.servers().get("go-1").is_some()).await;
+    let mut tries = 0;
+    while publish().await.is_err() {
+        tries += 1;
+        assert!(tries < 1000, "the user is not subscribed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ticks.recv().await.expect("open").json::<u8>().expect("a number"), 2);
+    let bob = user(&l.two, "bob").await;
+    bus.publish("pitaya/connector/user/bob/kick", KickMsg { user_id: "bob".to_owned() }.encode_to_vec().into())
+        .await
+        .expect("sent");
+    tokio::time::timeout(SOON, bob.closed()).await.expect("kicked");
 }
 
 crate::world::in_every_world! {

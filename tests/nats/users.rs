@@ -120,3 +120,72 @@ async fn who_comes_while_the_broker_is_away_is_heard_when_it_is_back() {
     room.transport.push("connector", "ann", "onX", b"2").expect("sent");
     assert_eq!(front.hear().await, push("ann", "2"));
 }
+
+/// Publishes to a user as a Go server does; true when a frontend has subscribed.
+async fn published(client: &async_nats::Client, uid: &str) -> bool {
+    let push = Push { route: "onX".to_owned(), uid: uid.to_owned(), data: "1".into() };
+    let answer = client.request(format!("pitaya/connector/user/{uid}/push"), push.encode_to_vec().into()).await;
+    !answer.is_err_and(|e| e.kind() == async_nats::RequestErrorKind::NoResponders)
+}
+
+#[tokio::test]
+async fn users_are_subscribed_only_while_a_server_publishes_to_them() {
+    let mut broker = NatsServer::monitored();
+    let mut front = server("connector", "f1", &broker).start().await;
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    front.transport.user_publishers(false).await;
+    let before = broker.subscriptions();
+    let users: Vec<_> = (0..1000).map(|n| format!("user{n}")).collect();
+    for user in &users {
+        front.transport.listen(user).await.expect("nothing to wait for");
+    }
+    assert!(!published(&client, "user1").await);
+    assert!(broker.subscriptions() <= before + 1, "the inbox of the client, and nothing for 1,000 users");
+    // A Go server comes.
+    front.transport.user_publishers(true).await;
+    front.transport.listen("late").await.expect("listening");
+    for user in ["user0", "user999", "late"] {
+        assert!(published(&client, user).await, "{user}");
+        assert_eq!(front.hear().await, push(user, "1"));
+    }
+    assert!(broker.subscriptions() >= before + 2002);
+    // It goes, for ever or for a moment: those who were subscribed stay so, and the next connection starts without.
+    front.transport.user_publishers(false).await;
+    assert!(published(&client, "user5").await);
+    front.hear().await;
+    broker.kill();
+    until("the loss is noticed", || !front.transport.is_connected()).await;
+    broker.restart();
+    until("it is back", || front.transport.is_connected()).await;
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    assert!(!published(&client, "user5").await);
+    users.iter().map(String::as_str).chain(["late"]).for_each(|user| front.transport.ignore(user));
+    front.transport.user_publishers(true).await;
+    assert!(!published(&client, "user5").await, "nobody is here any more");
+}
+
+#[tokio::test]
+async fn a_user_who_leaves_while_all_are_subscribed_is_not_subscribed_afterwards() {
+    let broker = NatsServer::monitored();
+    let front = server("connector", "f1", &broker).start().await;
+    front.transport.user_publishers(false).await;
+    let before = broker.subscriptions();
+    let users: Vec<_> = (0..2000).map(|n| format!("user{n}")).collect();
+    for user in &users {
+        front.transport.listen(user).await.expect("nothing to wait for");
+    }
+    let leave = async {
+        for user in &users {
+            front.transport.ignore(user);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(front.transport.user_publishers(true), leave);
+    for _ in 0..500 {
+        if broker.subscriptions() <= before {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} subscriptions stay", broker.subscriptions() - before);
+}

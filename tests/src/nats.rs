@@ -1,7 +1,7 @@
 //! A broker of one's own: the real `nats-server`, on a free port.
 
 use crate::PATIENCE;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -32,6 +32,32 @@ impl NatsServer {
             server.port = free_port();
         }
         panic!("nats-server does not start with {:?}", server.flags);
+    }
+
+    /// Starts one that also tells what it does, for [`subscriptions`](Self::subscriptions).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn monitored() -> Self {
+        let monitor = free_port().to_string();
+        Self::start(&["-m", &monitor])
+    }
+
+    /// How many subscriptions it holds.
+    ///
+    /// # Panics
+    /// When it was not started by [`monitored`](Self::monitored), or does not answer.
+    #[must_use]
+    pub fn subscriptions(&self) -> u64 {
+        let monitor = self.flags.iter().skip_while(|flag| *flag != "-m").nth(1).expect("a monitored broker");
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{monitor}")).expect("the monitor listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.write_all(b"GET /subsz HTTP/1.0\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (_, number) = answer.split_once("\"num_subscriptions\": ").expect("it counts them");
+        number.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).expect("a number")
     }
 
     /// Where clients connect to.

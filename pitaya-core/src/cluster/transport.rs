@@ -153,6 +153,14 @@ pub trait Transport: Send + Sync + 'static {
     /// PIT-503 when there is no connection.
     fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>>;
 
+    /// Reports whether the cluster has servers that reach users only by subjects of their own, as Go's do. A transport that
+    /// pays for such subjects may leave them out while there are none. Nothing is reported before discovery is known: until
+    /// then there may be some.
+    fn user_publishers(&self, present: bool) -> BoxFuture<'_, ()> {
+        let _ = present;
+        Box::pin(std::future::ready(()))
+    }
+
     /// Takes one [`listen`](Self::listen) back.
     fn ignore(&self, uid: &str);
 

@@ -72,6 +72,14 @@ impl App {
         let joined = told("the transport between servers", cluster.transport.start(cluster.own.clone(), calls)).await;
         joined.map_err(|e| StartError::Cluster(e.to_string()))?;
         told("discovery", cluster.discovery.watch(cluster.servers.clone())).await?;
+        if cluster.own.frontend {
+            cluster.report_user_publishers().await;
+            let watching = server.clone();
+            server.tasks.spawn(async move {
+                let watch = watching.cluster.watch_user_publishers();
+                let _ = watching.stopping.run_until_cancelled(watch).await;
+            });
+        }
         let modules = self.modules();
         for moment in [Moment::Init, Moment::AfterInit] {
             told("the modules to start", modules.start(moment, self)).await?;

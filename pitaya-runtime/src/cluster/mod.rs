@@ -45,6 +45,23 @@ pub(crate) struct Cluster {
     pub(crate) unique: bool,
 }
 
+impl Cluster {
+    /// Tells the transport whether there are servers that reach users by subject: all but our own.
+    pub(crate) async fn report_user_publishers(&self) {
+        let present = self.servers.all().iter().any(|server| !server.keeps_order());
+        self.transport.user_publishers(present).await;
+    }
+
+    /// Tells it again at each change of the servers.
+    pub(crate) async fn watch_user_publishers(&self) {
+        loop {
+            let changed = self.servers.changed();
+            self.report_user_publishers().await;
+            changed.await;
+        }
+    }
+}
+
 /// The clock that timers go by, which tests may stop.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()

@@ -58,7 +58,7 @@ pub use pitaya_core::duration;
 pub use problem::{ConfigErrors, ConfigProblem, Origin, Warning};
 pub use rate::{Rate, RateError};
 pub use reference::reference;
-pub use setting::{Secret, SerializerType, TlsVersion};
+pub use setting::{Secret, SerializerType, TlsVersion, UserTopics};
 pub use size::{ByteSize, ByteSizeError};
 
 /// A configuration that can be used, and what a person should know about where it came from.

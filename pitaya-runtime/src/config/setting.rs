@@ -67,6 +67,18 @@ pub enum TlsVersion {
     V1_3,
 }
 
+/// Whether a frontend subscribes the subjects of each of its users, by which Go servers push and kick.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserTopics {
+    /// While the cluster has a server that uses them.
+    #[default]
+    Auto,
+    /// Always: programs that are in no discovery publish to users.
+    Always,
+    /// Never: a Go server's pushes and kicks by uid do not arrive.
+    Never,
+}
+
 impl Setting for bool {
     fn kind(&self) -> &'static str {
         "bool"
@@ -351,6 +363,31 @@ impl Setting for TlsVersion {
         match self {
             Self::V1_2 => "1.2",
             Self::V1_3 => "1.3",
+        }
+        .into()
+    }
+}
+
+impl Setting for UserTopics {
+    fn kind(&self) -> &'static str {
+        "user topics"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        *self = match text(value).as_deref() {
+            Some("auto") => Self::Auto,
+            Some("always") => Self::Always,
+            Some("never") => Self::Never,
+            _ => return Err("write auto, always or never".to_owned()),
+        };
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
         }
         .into()
     }

@@ -138,22 +138,13 @@ impl Broker {
         self.hub.line.store(Some(line.clone()));
         count(&self.hub.counters.connections);
         // Who left while the subscriptions were made.
-        let users = self.hub.users.lock();
-        heard.iter().filter(|uid| !users.contains_key(*uid)).for_each(|uid| line.ignore(uid.clone()));
+        heard.iter().filter(|uid| !self.hub.users.is_subscribed(uid)).for_each(|uid| line.ignore(uid.clone()));
         // And who came.
-        let known: std::collections::HashSet<_> = heard.iter().collect();
-        let missing: Vec<_> = users.keys().filter(|uid| !known.contains(uid)).cloned().collect();
-        drop(users);
-        let Some(own) = self.hub.own().filter(|_| !missing.is_empty()) else { return };
-        let (line, kind) = (line.clone(), own.info.kind.clone());
-        self.hub.tasks.spawn(async move {
-            for uid in missing {
-                // Lost again: the next connection looks at the list, too.
-                if listen(&line, &kind, uid).await.is_err() {
-                    return;
-                }
-            }
-        });
+        let missing = self.hub.users.subscribed_except(heard);
+        if !missing.is_empty() {
+            let (hub, line) = (self.hub.clone(), line.clone());
+            self.hub.tasks.spawn(async move { listen_all(&hub, &line, missing).await });
+        }
     }
 
     /// A connection that hears answers and nothing else.
@@ -192,7 +183,7 @@ impl Broker {
         let gone = |_| Failure::Gone;
         let own = hub.own().ok_or(Failure::Unsent)?;
         line.takers.spawn(topics::run(hub.clone(), line.signals.down.clone(), line.retired.clone(), orders));
-        let users: Vec<_> = hub.users.lock().keys().cloned().collect();
+        let users = hub.users.resubscribe();
         for uid in &users {
             listen(line, &own.info.kind, uid.clone()).await.map_err(gone)?;
         }
@@ -332,6 +323,20 @@ pub(super) async fn listen(line: &Line, kind: &str, uid: Arc<str>) -> Result<()>
     let kick = subscribe(&line.client, subjects::kick(kind, &uid)).await?;
     let order = Order::Listen(uid, [push, kick]);
     line.topics.send(order).await.map_err(|_| super::outcome::unsent())
+}
+
+/// Subscribes what is sent to these users, until the connection is lost: the next one subscribes them itself.
+pub(super) async fn listen_all(hub: &Hub, line: &Line, users: Vec<Arc<str>>) {
+    let Some(own) = hub.own() else { return };
+    for uid in users {
+        if listen(line, &own.info.kind, uid.clone()).await.is_err() {
+            return;
+        }
+        // The session may have ended before there was anything to unsubscribe.
+        if !hub.users.is_subscribed(&uid) {
+            line.ignore(uid);
+        }
+    }
 }
 
 /// How long a connection that was replaced stays at least.

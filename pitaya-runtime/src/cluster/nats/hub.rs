@@ -6,16 +6,15 @@ use super::outcome::{Refusal, unsent};
 use super::post::{Parcel, Tracked};
 use super::seats::Seats;
 use super::settings::Settings;
+use super::user_topics::UserTopics;
 use arc_swap::ArcSwapOption;
 use async_nats::Subject;
 use async_nats::message::OutboundMessage;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use pitaya_core::cluster::lane::sender_part;
 use pitaya_core::cluster::{Callee, ServerInfo, metadata};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{Error, Result};
-use rustc_hash::FxHashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -45,8 +44,7 @@ pub(super) struct Hub {
     pub(super) line: ArcSwapOption<Line>,
     /// The same a little earlier: answers go by it as soon as something to answer can come.
     pub(super) back: ArcSwapOption<Line>,
-    /// Whose messages this frontend hears, and how often it was asked to.
-    pub(super) users: Mutex<FxHashMap<Arc<str>, usize>>,
+    pub(super) users: UserTopics,
     /// No more calls are taken.
     pub(super) closed: CancellationToken,
     /// Everything ends.
@@ -56,6 +54,7 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(settings: Settings) -> Self {
+        let users = UserTopics::new(settings.user_topics);
         Self {
             settings,
             counters: Counters::default(),
@@ -63,7 +62,7 @@ impl Hub {
             own: OnceLock::new(),
             line: ArcSwapOption::empty(),
             back: ArcSwapOption::empty(),
-            users: Mutex::default(),
+            users,
             closed: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -96,13 +95,7 @@ impl Hub {
 
     /// A session of this user has ended. Its messages are taken until the last has.
     pub(super) fn ignore(&self, uid: &str) {
-        let mut users = self.users.lock();
-        let Some(listeners) = users.get_mut(uid) else { return };
-        *listeners -= 1;
-        if *listeners > 0 {
-            return;
-        }
-        let Some((uid, _)) = users.remove_entry(uid) else { return };
+        let Some(uid) = self.users.leave(uid) else { return };
         if let Some(line) = &*self.line.load() {
             line.ignore(uid);
         }

@@ -29,6 +29,7 @@ mod settings;
 mod singles;
 mod subjects;
 mod topics;
+mod user_topics;
 
 pub use counters::NatsCounts;
 
@@ -36,6 +37,7 @@ use self::calls::{Key, Waits};
 use self::hub::Own;
 use self::line::Line;
 use self::outcome::{Failure, Refusal, unsent};
+use self::user_topics::Entered;
 use crate::config::Rpc;
 use bytes::Bytes;
 use hub::Hub;
@@ -161,17 +163,15 @@ impl Transport for NatsTransport {
             let own = self.hub.own().ok_or_else(unsent)?;
             incoming::check_user(&own.info.kind, uid)?;
             let uid = Arc::<str>::from(uid);
-            let first = {
-                let mut users = self.hub.users.lock();
-                let listeners = users.entry(uid.clone()).or_default();
-                *listeners += 1;
-                *listeners == 1
-            };
+            let entered = self.hub.users.enter(&uid);
+            if entered == Entered::Unneeded {
+                return Ok(());
+            }
             let listening = Listening { hub: &self.hub, uid: Some(uid.clone()) };
             // Without a connection the next one hears the user: it looks at the list.
             if let Some(line) = self.hub.line.load_full() {
                 let heard = async {
-                    if first {
+                    if entered == Entered::Subscribe {
                         broker::listen(&line, &own.info.kind, uid.clone()).await.map_err(|_| Failure::Unsent)?;
                     }
                     line.settle(self.hub.settings.request_timeout).await
@@ -185,6 +185,20 @@ impl Transport for NatsTransport {
             }
             listening.stay();
             Ok(())
+        })
+    }
+
+    fn user_publishers(&self, present: bool) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let missing = self.hub.users.publishers_changed(present);
+            if missing.is_empty() {
+                return;
+            }
+            tracing::info!(users = missing.len(), "user topics subscribed: a server that uses them is in the cluster");
+            // Without a connection the next one subscribes them.
+            if let Some(line) = self.hub.line.load_full() {
+                broker::listen_all(&self.hub, &line, missing).await;
+            }
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the transport reads from the configuration.
 
-use crate::config::Rpc;
 use crate::config::redact::redact;
+use crate::config::{Rpc, UserTopics};
 use async_nats::ServerAddr;
 use pitaya_core::{Error, Result};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(super) struct Settings {
     pub(super) wait: Duration,
     pub(super) jitter: Duration,
     pub(super) buffer: usize,
+    pub(super) user_topics: UserTopics,
 }
 
 impl Settings {
@@ -35,6 +36,7 @@ impl Settings {
             wait: nats.reconnectwait,
             jitter: if tls { nats.reconnectjittertls } else { nats.reconnectjitter },
             buffer: nats.buffer.bytes(),
+            user_topics: rpc.server.nats.usertopics,
         }
     }
 

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push};
 use pitaya_core::{Error, codes};
 use prost::Message as _;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     mut orders: mpsc::Receiver<Order>,
 ) {
     let mut all: SelectAll<Abortable<Subscriber>> = SelectAll::new();
-    let mut users: FxHashMap<Arc<str>, [AbortHandle; 2]> = FxHashMap::default();
+    let mut users: HashMap<Arc<str>, [AbortHandle; 2]> = HashMap::new();
     loop {
         tokio::select! {
             // A connection that was replaced still gives what has arrived, also where it is lost in the same moment.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Discovery, millis, secs, section};
-use crate::config::ByteSize;
+use crate::config::{ByteSize, UserTopics};
 
 section! {
     /// `pitaya.cluster`: how servers find and call each other.
@@ -136,6 +136,11 @@ section! {
         maxpingsoutstanding: u32 = 3,
         /// Calls worked on at the same time.
         services: usize = 30,
+        /// Whether a frontend subscribes two subjects for each of its users, by which Go servers push and kick: `auto` (while
+        /// discovery knows a server that is not one of ours), `always` (something that is in no discovery publishes to
+        /// users) or `never`.
+        #[go = "always."]
+        usertopics: UserTopics = UserTopics::Auto,
         buffer: NatsBuffer,
     }
 }

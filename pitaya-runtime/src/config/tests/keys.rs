@@ -27,6 +27,7 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
         "size" => json!(ByteSize::new(text.parse::<ByteSize>().unwrap().bytes() + 1).to_string()),
         "name" => json!("protobuf"),
         "TLS version" => json!("1.3"),
+        "user topics" => json!("always"),
         "list" => json!(["a", "b"]),
         "list of networks" => json!(["10.0.0.0/8", "2001:db8::/32"]),
         "rate" => json!("50/1s"),
