@@ -112,7 +112,7 @@ fn what_cannot_be_understood_is_answered_with_an_error() {
 #[test]
 fn what_cannot_be_understood_about_users_is_answered_or_dropped() {
     let mut world = World::start();
-    let mut server = world.frontend(Codec::Json, false, &[]);
+    let mut server = world.frontend(Codec::Json, false, &[("PITAYA_CLUSTER_RPC_SERVER_NATS_USERTOPICS", "always")]);
     let mut client = pitaya_tests::client::Client::tcp(server.process.address());
     client.open();
     assert_eq!(client.request(1, "connector.testsvc.testbindid", b"zoe").text(), "ack");
