@@ -3,8 +3,11 @@
 use crate::game::Room;
 use crate::load::{Load, codes};
 use crate::world::{World, connect, eventually, long, meet};
+use pitaya_runtime::cluster::nats::NatsTransport;
+use pitaya_runtime::cluster::{Callee, Delivery, IncomingCall, Reply, ServerInfo, Transport};
 use pitaya_runtime::prelude::*;
 use pitaya_tests::process::Conformance;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ECHO: &str = "room.room.echo";
@@ -67,9 +70,14 @@ async fn etcd_is_away_for_longer_than_any_lease() {
 
 /// A backend in a process of its own.
 fn process(world: &mut World) -> Conformance {
+    launch(world, &["-type", "room", "-frontend=false"])
+}
+
+/// A server in a process of its own.
+fn launch(world: &mut World, flags: &[&str]) -> Conformance {
     let (nats, etcd) = (world.nats().url(), world.etcd().endpoint());
     Conformance::launch(
-        &["-type", "room", "-frontend=false"],
+        flags,
         &[
             ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &nats),
             ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &nats),
@@ -108,4 +116,73 @@ async fn failures_of_a_killed_backend_end_within_a_second() {
 async fn a_route_that_may_run_twice_does_not_see_a_killed_backend() {
     let failed = a_backend_is_killed(|b| b.retry(ECHO)).await;
     assert!(failed.is_empty(), "{:?} and so on, {}", failed.first(), failed.len());
+}
+
+/// Receives what other servers send, and does nothing with it.
+struct Deaf;
+
+impl Callee for Deaf {
+    fn call(&self, _: IncomingCall, _: Reply) {}
+    fn messages(&self, _: Delivery) {}
+    fn push(&self, _: &str, _: &str, _: &[u8]) -> bool {
+        false
+    }
+    fn kick(&self, _: &str) -> bool {
+        false
+    }
+    fn bound_elsewhere(&self, _: &str, _: &str) {}
+}
+
+/// What a server is to others between a restart of the broker and its own way back to it.
+#[tokio::test]
+async fn a_server_that_was_passed_over_is_used_again_when_it_is_there() {
+    let mut world = World::brokers();
+    let back = world.backend("room", "here", |b| b.handlers(Room::default())).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let mut late = ServerInfo::new("room", "late", false);
+    late.metadata.insert("pitaya.lane".to_owned(), "1".to_owned());
+    let record = r#"{"id":"late","type":"room","metadata":{"pitaya.lane":"1"},"frontend":false,"hostname":"vm"}"#;
+    let _ = world.etcd().ctl(&["put", "pitaya/servers/room/late", record]);
+    eventually("both are known", || front.servers().of("room").len() == 2).await;
+    let client = connect(&front).await;
+    while front.servers().of("room").len() == 2 {
+        if let Err(error) = client.request_raw(ECHO, "x").await {
+            assert!(error.to_string().contains("PIT-503"), "{error}");
+        }
+    }
+    assert_eq!(&*front.servers().of("room")[0].id, "here", "the one that does not listen is passed over");
+    let mut config = Config::default();
+    config.cluster.rpc.client.nats.connect = world.nats().url();
+    let transport = NatsTransport::new(&config.cluster.rpc);
+    transport.start(Arc::new(late), Arc::new(Deaf)).await.expect("the broker is there");
+    let began = Instant::now();
+    eventually("it is used again", || front.servers().of("room").len() == 2).await;
+    println!("used again {:?} after it listened", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(3), "long before it would have been tried anyway: {began:?}");
+    transport.stop().await;
+}
+
+/// A frontend's process is stopped and goes on: its clients are answered again at once, each request once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_frontend_that_stood_still_is_whole_again_within_two_seconds() {
+    let mut world = World::brokers();
+    let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
+    let front = launch(&mut world, &["-type", "connector", "-addr", "127.0.0.1:0"]);
+    eventually("it is seen", || !back.servers().of("connector").is_empty()).await;
+    let load = Load::start_at(front.address(), 20, Duration::from_millis(5), ECHO).await;
+    eventually("it works", || load.answered() > 1_000).await;
+    front.signal("STOP");
+    tokio::time::sleep(Duration::from_secs(if long() { 8 } else { 2 })).await;
+    front.signal("CONT");
+    let went_on = Instant::now();
+    let took = load.first_success_after(went_on).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let resolved = load.stop().await;
+    let failed = resolved.iter().filter(|(_, code)| code.is_some()).map(|(at, _)| at.duration_since(went_on));
+    let last = failed.max().unwrap_or_default();
+    println!("{:?} after it went on: {took:?} to the first answer, {last:?} to the last failure", resolved.len());
+    assert!(took < Duration::from_secs(2) && last < Duration::from_secs(2), "{took:?}, {last:?}");
+    let failed = codes(&resolved);
+    assert!(failed.keys().all(|code| ["PIT-408", "PIT-503"].contains(code)), "{failed:?}");
 }

@@ -1,10 +1,10 @@
 //! Clients that never stop asking, and what became of each request.
 
-use crate::world::connect;
 use parking_lot::Mutex;
 use pitaya_client::{Client, RequestError};
 use pitaya_runtime::prelude::*;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -27,10 +27,16 @@ pub struct Load {
 impl Load {
     /// So many clients ask for this route, each again after a pause.
     pub async fn start(front: &App, clients: usize, pause: Duration, route: &'static str) -> Self {
+        Self::start_at(front.addresses()[0], clients, pause, route).await
+    }
+
+    /// The same with the address of a frontend, which may be another process.
+    pub async fn start_at(front: SocketAddr, clients: usize, pause: Duration, route: &'static str) -> Self {
         let log = Arc::new(Log::default());
         let mut tasks = JoinSet::new();
         for n in 0..clients {
-            let (client, log) = (connect(front).await, log.clone());
+            let client = Client::connect(&format!("tcp://{front}")).await.expect("the frontend accepts");
+            let log = log.clone();
             tasks.spawn(async move {
                 let mut beat = tokio::time::interval(pause);
                 let mut number = 0_u64;

@@ -190,6 +190,27 @@ async fn the_list_is_read_again_from_time_to_time() {
     assert_eq!(one.table.lost().len(), 5, "nobody has flickered");
 }
 
+#[tokio::test]
+async fn a_reading_leaves_no_watch_and_no_task_behind() {
+    let etcd = Etcd::start();
+    let mut config = config(&etcd);
+    config.cluster.sd.etcd.syncservers.interval = Duration::from_millis(10);
+    let one = member(&config, "room", "one").await;
+    let begun = || etcd.metric(&["grpc_server_started_total", "grpc_method=\"Watch\""]);
+    let watchers = || etcd.metric(&["etcd_debugging_mvcc_watcher_total"]);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    eventually("the list is followed", || begun() > 1).await;
+    let (first, alive) = (begun(), tasks());
+    eventually("a hundred rounds have passed", || begun() >= first + 100).await;
+    println!("after {} rounds: {} watchers, {} tasks, {alive} before", begun() - first, watchers(), tasks());
+    // One that ends and one that begins may be seen together.
+    eventually("the watches of earlier rounds are over", || watchers() <= 2).await;
+    eventually("so are their tasks", || tasks() <= alive + 2).await;
+    assert!(one.discovery.is_connected());
+    one.discovery.stop().await;
+    eventually("the last watch is over", || watchers() == 0).await;
+}
+
 /// Three that mostly wait.
 #[tokio::test]
 async fn a_server_holds_its_id_while_it_lives_and_for_its_lease_after_that() {

@@ -4,6 +4,7 @@ use crate::game::{Room, connect, eventually, game, measured, serve};
 use crate::text::Scrape;
 use pitaya_client::Client;
 use pitaya_runtime::prelude::*;
+use pitaya_runtime::rpc::{RpcCall, Target};
 use std::sync::Arc;
 
 const MANY: usize = 10_000;
@@ -45,6 +46,40 @@ async fn routes_that_clients_invent_of_other_servers_are_one() {
     let other = [("route", "other"), ("code", "PIT-404")];
     assert_eq!(front_saw.one("pitaya_handler_response_time_ns_count", &other), Some(MANY as f64));
     assert_eq!(back_saw.one("pitaya_handler_response_time_ns_count", &other), Some(MANY as f64));
+    front.shutdown().await;
+    back.shutdown().await;
+}
+
+struct Bank;
+
+#[remote(codec = Json)]
+impl Bank {
+    pub fn balance(&self) -> Result<u64> {
+        Ok(7)
+    }
+}
+
+#[tokio::test]
+async fn remotes_that_are_not_there_take_no_place() {
+    let cluster = LocalCluster::default();
+    let back = Builder::new("back").local_cluster(&cluster).remotes(Bank).warn_unmounted(false);
+    let back = back.build().expect("it works");
+    back.start().await.expect("it works");
+    let front = measured(Builder::new("front").local_cluster(&cluster).warn_unmounted(false));
+    let front = front.build().expect("it works");
+    front.start().await.expect("it works");
+    let rpc = front.rpc();
+    // More than there are places.
+    for number in 0..1_100 {
+        let call = RpcCall::new(Target::Any("back".into()), format!("made{number}.up"));
+        let error = rpc.call(call).await.expect_err("not there");
+        assert_eq!(error.code(), "PIT-404");
+    }
+    rpc.call(RpcCall::new(Target::Any("back".into()), "bank.balance")).await.expect("it is there");
+    let scrape = Scrape::of(&front);
+    assert_eq!(scrape.values("route"), ["back.bank.balance", "other"]);
+    let other = [("route", "other"), ("type", "rpc"), ("code", "PIT-404")];
+    assert_eq!(scrape.one("pitaya_handler_response_time_ns_count", &other), Some(1_100.0));
     front.shutdown().await;
     back.shutdown().await;
 }

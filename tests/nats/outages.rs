@@ -3,7 +3,9 @@
 use crate::support::{Event, Node, Told, code, server, until};
 use pitaya_runtime::cluster::{OutgoingCall, Transport};
 use pitaya_tests::nats::NatsServer;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -358,4 +360,60 @@ async fn what_was_queued_is_not_sent_later() {
         let _ = client.outcome(id).await;
     }
     assert!(arrived.load(Relaxed) <= 20, "{} messages of the past arrived", arrived.load(Relaxed) - 20);
+}
+
+thread_local! {
+    /// The log of the test of this thread: its tasks run nowhere else.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_logged_once_and_not_as_the_end() {
+    // The only test that looks: a log of its own would miss call sites that other tests have met first.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false).with_writer(|| Log).init();
+    let mut broker = NatsServer::start(&[]);
+    let front = server("connector", "f1", &broker).start().await;
+    for outage in 1..=2 {
+        broker.kill();
+        until("it is known", || !front.transport.is_connected()).await;
+        broker.restart();
+        until("it is back", || front.transport.is_connected()).await;
+        let text = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("text"));
+        let count = |what: &str| text.matches(what).count();
+        assert_eq!((count("ERROR"), count("WARN")), (0, outage), "{text}");
+        assert_eq!(count("NATS connection lost"), outage, "{text}");
+        assert_eq!(count("NATS connection restored"), outage, "{text}");
+    }
+    front.transport.stop().await;
+}
+
+#[tokio::test]
+async fn whether_a_server_listens_is_asked_without_being_heard() {
+    let mut broker = NatsServer::start(&[]);
+    let mut room = server("room", "r1", &broker).start().await;
+    let go = server("room", "go", &broker).plain().start().await;
+    let front = server("connector", "f1", &broker).start().await;
+    let mut gone = (*room.info).clone();
+    gone.id = "r2".into();
+    let gone = Arc::new(gone);
+    assert_eq!(front.transport.reaches(&room.info).await, Some(true));
+    assert_eq!(front.transport.reaches(&gone).await, Some(false));
+    assert_eq!(front.transport.reaches(&go.info).await, None, "all that a Go server hears is a request");
+    assert!(room.heard_all() && room.transport.counts().malformed == 0);
+    broker.kill();
+    until("it is known", || !front.transport.is_connected()).await;
+    assert_eq!(front.transport.reaches(&room.info).await, None);
 }

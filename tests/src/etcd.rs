@@ -1,6 +1,6 @@
 //! A real etcd for one test: on free ports, in a folder of its own, gone with the value.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,12 +64,25 @@ impl Etcd {
     }
 
     fn is_healthy(&self) -> bool {
-        use std::io::Read;
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.client)) else { return false };
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        self.get("/health").is_some_and(|answer| answer.contains("\"true\""))
+    }
+
+    /// Fetches a page of its HTTP interface.
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.client)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
         let mut answer = String::new();
-        let asked = stream.write_all(b"GET /health HTTP/1.0\r\n\r\n");
-        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains("\"true\"")
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// Reads a metric of its own: the sum of all series whose name and labels contain each of these.
+    #[must_use]
+    pub fn metric(&self, parts: &[&str]) -> u64 {
+        let page = self.get("/metrics").expect("etcd shows its metrics");
+        let lines = page.lines().filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
     /// Ends it at once.

@@ -96,6 +96,11 @@ pub trait Callee: Send + Sync + 'static {
     fn unreachable(&self, server: &str) {
         let _ = server;
     }
+
+    /// This server has answered a call, or a message that was forwarded to it alone.
+    fn reachable(&self, server: &str) {
+        let _ = server;
+    }
 }
 
 /// Carries calls and messages between the servers of a cluster.
@@ -117,6 +122,13 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Whether it can reach anybody now.
     fn is_connected(&self) -> bool;
+
+    /// Whether anybody listens at the address of this server now; none where the transport cannot ask without running
+    /// something there.
+    fn reaches<'a>(&'a self, to: &'a Arc<ServerInfo>) -> BoxFuture<'a, Option<bool>> {
+        let _ = to;
+        Box::pin(std::future::ready(None))
+    }
 
     /// What calls by it are named in traces: Go's name, where Go has such a transport.
     fn span(&self) -> &'static str {

@@ -3,7 +3,6 @@
 use super::backend::Backend;
 use super::now;
 use super::serve::{bare, serve};
-use super::servers::SET_ASIDE;
 use super::sys;
 use super::workplace::{Begun, Workplace};
 use crate::counters::count;
@@ -23,7 +22,7 @@ use std::time::Duration;
 use std::vec;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
-use tokio::time::timeout_at;
+use tokio::time::{sleep, timeout_at};
 
 /// So many calls that came together share a task: a method that computes for long holds up no more than these.
 const TOGETHER: usize = 32;
@@ -31,6 +30,11 @@ const TOGETHER: usize = 32;
 const CLOCK: usize = 4;
 /// When they took longer than this, others on the thread have their turn before the next ones begin.
 const LONG: Duration = Duration::from_micros(300);
+
+/// Upper bound of the time for which a server that does not answer is passed over, unless discovery reports it anew.
+const SET_ASIDE: Duration = Duration::from_secs(5);
+/// Shortest and longest pause between two questions whether such a server is there.
+const RECHECK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
 /// Takes the calls and messages of other servers. Kept by the app while it runs.
 pub(crate) struct Calls {
@@ -214,12 +218,30 @@ impl Callee for Calls {
     }
 
     fn unreachable(&self, server: &str) {
-        let servers = self.server.cluster.servers.clone();
-        if servers.set_aside(server) {
-            tokio::spawn(async move {
-                tokio::time::sleep(SET_ASIDE).await;
-                servers.look_at_the_clock();
-            });
+        if self.server.cluster.servers.set_aside(server) {
+            tokio::spawn(recheck(self.server.clone(), server.into()));
         }
     }
+
+    fn reachable(&self, server: &str) {
+        self.server.cluster.servers.take_back(server);
+    }
+}
+
+/// Asks a server that is passed over again and again whether it is there, and uses it again once it is: after a restart
+/// of the broker, servers subscribe at different moments, and a healthy one must not be passed over for longer than that.
+/// Ends after [`SET_ASIDE`] in any case.
+async fn recheck(server: Arc<Server>, id: Arc<str>) {
+    let (servers, transport) = (&server.cluster.servers, &server.cluster.transport);
+    let end = now() + SET_ASIDE;
+    let mut pause = RECHECK.0;
+    while now() < end {
+        sleep(pause).await;
+        pause = (pause * 2).min(RECHECK.1);
+        let Some(info) = servers.get(&id).filter(|_| servers.is_aside(&id)) else { return };
+        if transport.reaches(&info).await == Some(true) {
+            break;
+        }
+    }
+    servers.take_back(&id);
 }

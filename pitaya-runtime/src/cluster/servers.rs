@@ -4,24 +4,22 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Registrar, ServerInfo};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::*};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use tokio::sync::watch;
-
-/// How long a server at whose address nobody answered is passed over, unless discovery reports it anew.
-pub(crate) const SET_ASIDE: Duration = Duration::from_secs(5);
 
 /// The servers of the cluster, this one among them. Read without a lock; what it says is as fresh as discovery.
 pub struct Servers {
     table: ArcSwap<Table>,
     /// Changes come one after the other.
     changing: Mutex<()>,
-    /// At whose address nobody answered, and until when they are passed over.
-    aside: Mutex<HashMap<Arc<str>, Instant>>,
+    /// Ids of servers at whose address nobody answered: they are passed over.
+    aside: Mutex<HashSet<Arc<str>>>,
+    /// Length of `aside`, readable without its lock.
+    passed_over: AtomicUsize,
     /// Counts the changes. Beside the channel: reading that takes a lock.
     version: AtomicU64,
     changes: watch::Sender<()>,
@@ -43,6 +41,7 @@ impl Servers {
             table: ArcSwap::default(),
             changing: Mutex::default(),
             aside: Mutex::default(),
+            passed_over: AtomicUsize::new(0),
             version: AtomicU64::new(0),
             changes: watch::Sender::new(()),
             // A different start in each process is all the chance that is needed.
@@ -101,38 +100,45 @@ impl Servers {
         fresh.get(index as usize).map(|server| Arc::clone(server))
     }
 
-    /// Nobody answers at this server's address: it is passed over for a while. False when it is already, or not known.
+    /// Passes over a server at whose address nobody answers, until it is [taken back](Self::take_back) or reported anew.
+    /// False when it is passed over already, or not known.
     pub(crate) fn set_aside(&self, id: &str) -> bool {
         let changing = self.changing.lock();
         let table = self.table.load();
         let Some(server) = table.all.get(id) else { return false };
-        if self.aside.lock().contains_key(id) {
+        if !self.aside.lock().insert(server.id.clone()) {
             return false;
         }
-        tracing::warn!(
-            server = id,
-            kind = &*server.kind,
-            "nobody answers at its address: passed over for {SET_ASIDE:?}"
-        );
-        self.aside.lock().insert(server.id.clone(), Instant::now() + SET_ASIDE);
+        tracing::warn!(server = id, kind = &*server.kind, "server unreachable: passed over until it answers");
         self.publish(table.all.clone());
         drop(changing);
         true
     }
 
-    /// Lets those back whose time aside is over.
-    pub(crate) fn look_at_the_clock(&self) {
-        let now = Instant::now();
-        if !self.aside.lock().values().any(|until| *until <= now) {
+    /// Uses a server again that was passed over. Costs one atomic read when none is.
+    pub(crate) fn take_back(&self, id: &str) {
+        if !self.has_passed_over() {
             return;
         }
         let changing = self.changing.lock();
-        self.aside.lock().retain(|_, until| *until > now);
-        self.publish(self.table.load().all.clone());
+        if self.aside.lock().remove(id) {
+            tracing::info!(server = id, "server used again");
+            self.publish(self.table.load().all.clone());
+        }
         drop(changing);
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<Arc<str>, Arc<ServerInfo>>, &mut HashMap<Arc<str>, Instant>)) {
+    /// Whether any server is passed over now.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.passed_over.load(Acquire) > 0
+    }
+
+    /// Whether this server is passed over now.
+    pub(crate) fn is_aside(&self, id: &str) -> bool {
+        self.has_passed_over() && self.aside.lock().contains(id)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Arc<str>, Arc<ServerInfo>>, &mut HashSet<Arc<str>>)) {
         let changing = self.changing.lock();
         let table = self.table.load();
         let mut all = table.all.clone();
@@ -149,14 +155,15 @@ impl Servers {
 
     fn publish(&self, all: BTreeMap<Arc<str>, Arc<ServerInfo>>) {
         let aside = self.aside.lock();
+        self.passed_over.store(aside.len(), Release);
         let mut kinds: HashMap<Arc<str>, Vec<Arc<ServerInfo>>> = HashMap::new();
         for server in all.values() {
             kinds.entry(server.kind.clone()).or_default().push(server.clone());
         }
         for servers in kinds.values_mut() {
             // Better one that did not answer than nobody.
-            if servers.iter().any(|server| !aside.contains_key(&server.id)) {
-                servers.retain(|server| !aside.contains_key(&server.id));
+            if servers.iter().any(|server| !aside.contains(&server.id)) {
+                servers.retain(|server| !aside.contains(&server.id));
             }
         }
         drop(aside);
@@ -203,7 +210,7 @@ impl Registrar for Servers {
                 let same = known.get(&server.id).filter(|known| ***known == server).cloned();
                 all.insert(server.id.clone(), same.unwrap_or_else(|| Arc::new(server)));
             }
-            aside.retain(|id, _| all.contains_key(id));
+            aside.retain(|id| all.contains_key(id));
         });
     }
 }
@@ -242,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_is_passed_over_until_it_is_reported_anew() {
+    fn who_does_not_answer_is_passed_over_until_it_answers_or_is_reported_anew() {
         let servers = Servers::new();
         servers.replace(vec![info("room", "a"), info("room", "b")]);
         servers.set_aside("a");
@@ -251,7 +258,10 @@ mod tests {
         assert_eq!(ids(&servers, "room"), ["a", "b"], "better than nobody");
         servers.put(info("room", "b"));
         assert_eq!(ids(&servers, "room"), ["b"]);
-        assert!(servers.get("a").is_some());
+        assert!(servers.get("a").is_some() && servers.is_aside("a"));
+        servers.take_back("a");
+        assert_eq!(ids(&servers, "room"), ["a", "b"]);
+        assert!(!servers.is_aside("a") && !servers.has_passed_over());
     }
 
     #[test]

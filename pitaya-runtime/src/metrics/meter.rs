@@ -4,6 +4,7 @@ use super::reporters::Reporters;
 use super::series::{Factory, Named, OTHER, Series, Timed};
 use super::tags::Tags;
 use pitaya_core::Error;
+use pitaya_core::error::codes;
 use pitaya_core::registry::Registry;
 use pitaya_core::rpc::Metadata;
 use std::sync::Arc;
@@ -102,9 +103,13 @@ impl Meter {
         self.factory.outcome(timed, error, &self.tags(set(tags))).record(since.elapsed(), 1);
     }
 
-    /// A call of another server is over. What is called is the application's choice, and bounded all the same.
+    /// Records a call of another server. The route has a label value of its own once a server has run it: a route that is
+    /// not found there (PIT-404) takes no place among those that are.
     pub(super) fn called(&self, route: &str, since: Instant, error: Option<&Error>, tags: &Metadata) {
-        let timed = self.rpc.learn(&self.factory, route);
+        let timed = match error {
+            Some(error) if error.code() == codes::NOT_FOUND => self.rpc.known(route),
+            _ => self.rpc.learn(&self.factory, route),
+        };
         self.factory.outcome(&timed, error, &self.tags(set(tags))).record(since.elapsed(), 1);
     }
 

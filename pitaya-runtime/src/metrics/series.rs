@@ -180,6 +180,11 @@ impl Named {
         self.known.read().get(route).cloned()
     }
 
+    /// The handles of a route as far as it is known, else those of all others.
+    pub(super) fn known(&self, route: &str) -> Arc<Timed> {
+        self.find(route).unwrap_or_else(|| self.other.clone())
+    }
+
     /// Gives the route a name of its own, if there is one left.
     pub(super) fn learn(&self, factory: &Factory, route: &str) -> Arc<Timed> {
         if let Some(known) = self.find(route) {

@@ -7,9 +7,11 @@ use super::messages::{AuthenticateRequest, AuthenticateResponse};
 use futures_util::{StreamExt, future, stream};
 use parking_lot::Mutex;
 use prost::Message;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -151,13 +153,15 @@ impl Client {
         A: Message + Default + 'static,
     {
         let token = self.token(member).await?;
-        // etcd ends the stream when the questions end.
-        let questions = stream::once(future::ready(question)).chain(stream::pending());
+        // etcd ends a watch only when its stream is reset. h2 resets it once both halves are dropped, and the library
+        // keeps the half of the questions for as long as they do not end: so they end when the answers are dropped.
+        let (open, closed) = oneshot::channel::<Infallible>();
+        let questions = stream::once(future::ready(question)).chain(stream::once(closed).filter_map(no_question));
         let codec = ProstCodec::<Q, A>::default();
         let mut grpc = ready(member).await?;
         let opened = grpc.streaming(request(questions, token), PathAndQuery::from_static(path), codec).await;
         let stream = opened.map_err(|status| Fault::from_status(&member.address, &status))?.into_inner();
-        let mut answers = Answers { address: member.address.clone(), first: None, stream };
+        let mut answers = Answers { address: member.address.clone(), first: None, stream, _open: open };
         answers.first = Some(answers.next().await?);
         Ok(answers)
     }
@@ -212,6 +216,8 @@ pub(super) struct Answers<A> {
     /// The first one, until it is asked for.
     first: Option<A>,
     stream: Streaming<A>,
+    /// Keeps the stream of questions open; dropping it ends that stream.
+    _open: oneshot::Sender<Infallible>,
 }
 
 impl<A> Answers<A> {
@@ -225,6 +231,14 @@ impl<A> Answers<A> {
             Ok(None) => Err(Fault::new(Kind::Away, format!("etcd at `{}` ended a stream", self.address))),
             Err(status) => Err(Fault::from_status(&self.address, &status)),
         }
+    }
+}
+
+/// Turns the end of the answers into the end of the questions, with no further question.
+fn no_question<Q>(closed: Result<Infallible, oneshot::error::RecvError>) -> future::Ready<Option<Q>> {
+    match closed {
+        Ok(never) => match never {},
+        Err(_) => future::ready(None),
     }
 }
 

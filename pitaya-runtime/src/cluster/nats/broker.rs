@@ -13,7 +13,7 @@ use super::settings::backoff;
 use super::topics::{self, Order};
 use super::{arrivals::Arrivals, called::Called, incoming, incoming::Takes, singles::Singles, subjects};
 use crate::cluster::chance;
-use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ReconnectToServer, Server, ServerAddr, Subscriber};
 use pitaya_core::{Error, Result, codes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -87,14 +87,17 @@ impl Broker {
             }
             hub.line.store(None);
             count(&hub.counters.disconnects);
-            tracing::warn!(address = hub.settings.connect_shown(), "the connection to NATS is lost");
+            tracing::warn!(
+                address = hub.settings.connect_shown(),
+                "NATS connection lost: what was in flight has failed, and it is made again"
+            );
             let began = Instant::now();
             tokio::select! {
                 biased;
                 () = hub.stopped.cancelled() => return,
                 next = self.again() => line = next,
             }
-            tracing::info!(after = ?began.elapsed(), "the connection to NATS is back");
+            tracing::info!(after = ?began.elapsed(), "NATS connection restored");
         }
     }
 
@@ -269,7 +272,8 @@ fn options(hub: &Arc<Hub>, target: &ServerAddr, signals: &Arc<Signals>) -> Conne
         None => auth.token = target.username().map(str::to_owned),
     }
     // The library asks once for each connection it makes. A second one is refused here, and `max_reconnects(1)` ends it
-    // then; 0 would mean for ever.
+    // then; 0 would mean for ever. The callback below names the only address there is: with it the library ends in
+    // silence, and without it it logs an error that the connection is given up, which is not so.
     let used = Arc::new(AtomicBool::new(false));
     let options = ConnectOptions::with_auth_callback(move |_| {
         let answer = match used.swap(true, Relaxed) {
@@ -284,6 +288,10 @@ fn options(hub: &Arc<Hub>, target: &ServerAddr, signals: &Arc<Signals>) -> Conne
     let connection_timeout = hub.settings.connect_timeout;
     options
         .max_reconnects(1)
+        .reconnect_to_server_callback(|servers, _| {
+            let target = |server: Server| ReconnectToServer { addr: server.addr, delay: Some(Duration::ZERO) };
+            std::future::ready(servers.into_iter().next().map(target))
+        })
         .retain_servers_order()
         .ignore_discovered_servers()
         .connection_timeout(connection_timeout)

@@ -237,7 +237,12 @@ impl Conductor {
         heard.wakers.drain(..).for_each(Waker::wake);
         for (told, answer) in heard.messages.drain(..) {
             match answer {
-                Ok(outcome) => self.answered(told.session, told.id, outcome.as_deref()),
+                Ok(outcome) => {
+                    if let Some(own) = self.hub.own() {
+                        own.callee.reachable(&told.server);
+                    }
+                    self.answered(told.session, told.id, outcome.as_deref());
+                }
                 Err(failure) => {
                     if failure == Failure::Nobody {
                         // Before anybody tries again.

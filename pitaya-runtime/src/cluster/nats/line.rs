@@ -209,6 +209,29 @@ impl Line {
         poll_fn(|cx| waits.poll(cx)).await.map(drop)
     }
 
+    /// Whether a server of ours listens on its lane. It is sent a probe, to which the broker answers with 503 when there is
+    /// nobody; a message to ourselves behind it says that the broker has seen the probe.
+    pub(super) async fn reaches(&self, to: &ServerInfo, within: Duration) -> bool {
+        if check(to).is_err() {
+            return false;
+        }
+        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + within, &self.inbox);
+        let Some((key, reply)) = opened else { return false };
+        let mut refused = Waits::new(&self.calls, key);
+        let subject = subjects::lane(&to.kind, &to.id).into();
+        let probe = OutboundMessage { subject, reply: Some(reply), payload: Bytes::new(), headers: None };
+        if self.post.send(probe, Tracked::Call(key), true).is_err() {
+            return false;
+        }
+        self.stir();
+        tokio::select! {
+            // The answers may come together, the refusal first.
+            biased;
+            _ = poll_fn(|cx| refused.poll(cx)) => false,
+            settled = self.settle(within) => settled.is_ok(),
+        }
+    }
+
     /// Takes nothing more. When it returns, what had arrived was taken, and the broker knows that no more is.
     pub(super) async fn retire(&self, within: Duration) {
         self.retired.cancel();

@@ -125,6 +125,17 @@ impl Transport for NatsTransport {
         self.hub.line.load().as_ref().is_some_and(|line| !line.signals.down.is_cancelled())
     }
 
+    fn reaches<'a>(&'a self, to: &'a Arc<ServerInfo>) -> BoxFuture<'a, Option<bool>> {
+        Box::pin(async move {
+            // Anything that a server without the lane receives is a request to it.
+            if !to.keeps_order() {
+                return None;
+            }
+            let line = self.hub.line.load_full()?;
+            Some(line.reaches(to, self.hub.settings.request_timeout).await)
+        })
+    }
+
     /// Go's name (`pkg/cluster/nats_rpc_client.go`, `Call`).
     fn span(&self) -> &'static str {
         "NATS RPC Call"
@@ -138,9 +149,13 @@ impl Transport for NatsTransport {
         };
         let (to, route, timeout) = (to.clone(), call.route, call.timeout);
         Box::pin(poll_fn(move |cx| {
-            waits
-                .poll(cx)
-                .map(|answer| answer.unwrap_or_else(|failure| Err(self.failed(failure, &to, timeout, &route))))
+            waits.poll(cx).map(|answer| match answer {
+                Ok(outcome) => {
+                    self.answered(&to);
+                    outcome
+                }
+                Err(failure) => Err(self.failed(failure, &to, timeout, &route)),
+            })
         }))
     }
 
@@ -238,6 +253,13 @@ impl NatsTransport {
             }
         };
         Ok(Some(Waits::new(&line.calls, key.map_err(|refusal| self.hub.refused(refusal))?)))
+    }
+
+    /// A server has answered, so it need not be passed over: a virtual call and an atomic read.
+    fn answered(&self, to: &ServerInfo) {
+        if let Some(own) = self.hub.own() {
+            own.callee.reachable(&to.id);
+        }
     }
 
     /// The error of a call without an answer.
