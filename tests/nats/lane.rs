@@ -1,9 +1,10 @@
 //! Messages between two of our servers: order, answers, pushes.
 
 use crate::support::{Event, code, server, until};
-use pitaya_core::cluster::lane::{self, Number};
+use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
 use pitaya_runtime::Error;
 use pitaya_runtime::cluster::{Forward, IncomingMessage};
+use pitaya_tests::PATIENCE;
 use pitaya_tests::nats::NatsServer;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -229,6 +230,93 @@ async fn what_is_too_late_is_not_run() {
     client.send(&room.info, 3, b"3").expect("sent");
     assert_eq!(&*arrived.recv().await.expect("it arrives").letter.body, b"3");
     assert_eq!(room.transport.counts().late, 1);
+}
+
+/// A frontend that writes to the lane with a clock of the test's.
+struct Frontend {
+    client: async_nats::Client,
+    sent: u32,
+}
+
+impl Frontend {
+    const WAY: &'static str = "pitaya/servers/connector/f1.t.0";
+
+    /// Sends one message, stamped with this time, and gives its number.
+    async fn send(&mut self, stamp: u64) -> u32 {
+        self.sent += 1;
+        let session = lane::session_part(1, "", b"{}");
+        let sender = lane::sender_part("f1", br#"{"peer.service":"connector"}"#);
+        let mut bundle = Vec::new();
+        lane::open(stamp, &mut bundle);
+        let (id, notify, route, body) = (self.sent.into(), false, "room.room.x", &b""[..]);
+        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, own: b"" }
+            .carry(Number::new(0, 0, self.sent), &mut bundle);
+        self.publish(bundle).await;
+        self.sent
+    }
+
+    async fn publish(&self, bundle: Vec<u8>) {
+        let reply = format!("{}.{}", Self::WAY, self.sent);
+        self.client.publish_with_reply("pitaya/servers/room/r1.lane", reply, bundle.into()).await.expect("sent");
+    }
+}
+
+/// The clock of a virtual machine stands still while it is saved. Here and now its messages run again, and those that do
+/// not have an answer.
+#[tokio::test]
+async fn a_clock_that_stood_still_loses_nothing_for_longer_than_a_second() {
+    let broker = NatsServer::start(&[]);
+    let room = server("room", "r1", &broker).start().await;
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let mut answers = client.subscribe(Frontend::WAY).await.expect("subscribed");
+    client.flush().await.expect("the broker is there");
+    let start = Instant::now();
+    // Ahead of the room's clock by some hours.
+    let now = |stood: u64| 10_000_000 + start.elapsed().as_millis() as u64 - stood;
+    let mut front = Frontend { client, sent: 0 };
+    // The outcome of a message: its code, if it is an error.
+    let mut outcome = async |number: u32| {
+        let message = tokio::time::timeout(PATIENCE, futures_util::StreamExt::next(&mut answers));
+        let message = message.await.expect("it is answered at once").expect("subscribed");
+        let Some(Ok(Part::Envelope(envelope))) = lane::parts(&message.payload).next() else { panic!("no answer") };
+        let answer = LaneAnswer::read(envelope).expect("an answer");
+        assert_eq!(answer.number.sequence(), number);
+        answer.outcome().err().map(|error| error.code().to_owned())
+    };
+    let first = front.send(now(0)).await;
+    assert_eq!(outcome(first).await, None);
+    // What a stranger or a probe says of the time is not believed.
+    let mut probe = Vec::new();
+    lane::open(1, &mut probe);
+    front.publish(probe).await;
+    let mut forged = Vec::new();
+    lane::open(90_000_000, &mut forged);
+    let session = lane::session_part(1, "", b"{}");
+    let sender = lane::sender_part("f2", br#"{"peer.service":"connector"}"#);
+    let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
+    lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, own: b"" }
+        .carry(Number::new(0, 0, 1), &mut forged);
+    front.publish(forged).await;
+    let next = front.send(now(0)).await;
+    assert_eq!(outcome(next).await, None, "no stranger makes the owner's messages late");
+    let stepped = Instant::now();
+    let mut late = 0;
+    loop {
+        let number = front.send(now(8_000)).await;
+        match outcome(number).await {
+            Some(code) => assert_eq!(code, "PIT-408"),
+            None => break,
+        }
+        late += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!("{late} messages were refused for {:?}", stepped.elapsed());
+    assert!(stepped.elapsed() < Duration::from_secs(2), "{:?}", stepped.elapsed());
+    for _ in 0..100 {
+        let number = front.send(now(8_000)).await;
+        assert_eq!(outcome(number).await, None, "whole again");
+    }
+    assert_eq!(room.transport.counts().late, late);
 }
 
 /// Nothing grows without a bound while the broker stands still.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Part};
 use pitaya_core::cluster::{Delivery, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
+use pitaya_core::{Error, codes};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -56,13 +57,13 @@ impl Arrivals {
         let Some(known) = self.known.get_mut(way) else { return Err(Malformed) };
         let closed = self.hub.closed.is_cancelled();
         let callee = &self.hub.own().ok_or(Malformed)?.callee;
-        let (mut age, now) = (Duration::ZERO, Instant::now());
+        let (mut sent, mut age, now) = (None, None, Instant::now());
         let mut delivery = Delivery::new(known.source.clone(), message.payload.clone());
         for part in lane::parts(&message.payload) {
             let envelope = match part? {
                 Part::Envelope(envelope) => envelope,
                 Part::SentAt(millis) => {
-                    age = known.delay.age(millis, now);
+                    sent.get_or_insert(millis);
                     continue;
                 }
             };
@@ -70,8 +71,11 @@ impl Arrivals {
             if !forwarded.sys || known.id != forwarded.frontend || known.json != forwarded.metadata {
                 return Err(Malformed);
             }
+            // The time of a bundle counts once a message in it has turned out to be the frontend's own.
+            let age = *age.get_or_insert_with(|| sent.map_or(Duration::ZERO, |sent| known.delay.age(sent, now)));
             if age >= known.timeout {
                 count(&self.hub.counters.late);
+                known.source.back.answer(forwarded.number.0, Err(&late()));
                 continue;
             }
             if closed {
@@ -137,6 +141,13 @@ impl Known {
         let Source { frontend, back, .. } = &*self.source;
         Arc::new(Source::new(frontend.clone(), Arc::new(all), back.clone()))
     }
+}
+
+/// Answers a message that is older than its frontend waits. If that is so, nobody hears it; if only the clocks say so, the
+/// client knows at once that its message was not run.
+#[cold]
+fn late() -> Error {
+    Error::new(codes::TIMEOUT, "the message arrived too late and was not run")
 }
 
 fn letter<'a>(forwarded: &Forwarded<'a>, deadline: Instant) -> Letter<&'a [u8]> {
