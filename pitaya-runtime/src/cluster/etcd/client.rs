@@ -156,7 +156,8 @@ impl Client {
         // etcd ends a watch only when its stream is reset. h2 resets it once both halves are dropped, and the library
         // keeps the half of the questions for as long as they do not end: so they end when the answers are dropped.
         let (open, closed) = oneshot::channel::<Infallible>();
-        let questions = stream::once(future::ready(question)).chain(stream::once(closed).filter_map(no_question));
+        let questions =
+            stream::once(future::ready(question)).chain(stream::once(closed).filter_map(|_| future::ready(None)));
         let codec = ProstCodec::<Q, A>::default();
         let mut grpc = ready(member).await?;
         let opened = grpc.streaming(request(questions, token), PathAndQuery::from_static(path), codec).await;
@@ -231,14 +232,6 @@ impl<A> Answers<A> {
             Ok(None) => Err(Fault::new(Kind::Away, format!("etcd at `{}` ended a stream", self.address))),
             Err(status) => Err(Fault::from_status(&self.address, &status)),
         }
-    }
-}
-
-/// Turns the end of the answers into the end of the questions, with no further question.
-fn no_question<Q>(closed: Result<Infallible, oneshot::error::RecvError>) -> future::Ready<Option<Q>> {
-    match closed {
-        Ok(never) => match never {},
-        Err(_) => future::ready(None),
     }
 }
 
