@@ -23,19 +23,17 @@ pub(crate) struct Opened {
 
 /// Connects as the address says.
 pub(crate) async fn dial(address: &str, options: &ConnectOptions) -> Result<Transport, ConnectError> {
-    let Address { host, port, tls, websocket } = Address::parse(address)?;
-    let tcp = TcpStream::connect((host, port)).await.map_err(ConnectError::Io)?;
+    let address = Address::parse(address)?;
+    let tcp = TcpStream::connect(address.target()).await.map_err(ConnectError::Io)?;
     // Writes are coalesced here, by what is known; the kernel would wait and guess.
     tcp.set_nodelay(true).map_err(ConnectError::Io)?;
-    let io: Box<dyn Io> = match tls {
-        true => Box::new(options.tls.connect(host, tcp).await?),
+    let io: Box<dyn Io> = match address.tls {
+        true => Box::new(options.tls.connect(address.host(), tcp).await?),
         false => Box::new(tcp),
     };
-    if !websocket {
-        return Ok(Transport::bytes(io));
-    }
+    let Some(uri) = address.websocket() else { return Ok(Transport::bytes(io)) };
     let limit = packet::HEADER + options.max_packet;
-    let builder = ClientBuilder::new().uri(address).map_err(|error| ConnectError::WebSocket(error.into()))?;
+    let builder = ClientBuilder::new().uri(&uri).map_err(|error| ConnectError::WebSocket(error.into()))?;
     let (io, _) = builder
         .limits(Limits::default().max_payload_len(Some(limit)))
         .config(Config::default().flush_threshold(WRITE_AHEAD))

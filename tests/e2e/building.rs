@@ -101,6 +101,21 @@ async fn a_busy_port_is_named_and_nothing_has_begun() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_none_is_told_with_the_form_of_one() {
+    for (address, advice) in [
+        ("tcp://127.0.0.1:0", "without a scheme"),
+        ("127.0.0.1", "host:port"),
+        ("[::1]", "host:port"),
+        ("127.0.0.1:http", "host:port"),
+        ("127.0.0.1:65536", "host:port"),
+    ] {
+        let app = Builder::new("game").acceptor(Tcp::bind(address)).handlers(JsonOnly).build().expect("valid");
+        let error = app.start().await.expect_err(address).to_string();
+        assert!(error.contains(address) && error.contains(advice), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_component_that_cannot_start_is_named_and_the_app_does_not() {
     struct Fails;
     #[handler]

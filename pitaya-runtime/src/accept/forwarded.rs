@@ -68,10 +68,25 @@ impl ClientHeader {
     }
 }
 
-/// An address with or without a port, IPv6 with or without brackets.
+/// Reads an address with or without a port, IPv6 with or without brackets and a zone. A port that is no number is one that
+/// a proxy hides (`_obfuscated`, RFC 7239, section 6.2); the zone means something on the proxy alone.
 fn node(text: &str) -> Option<SocketAddr> {
-    let bare = || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>();
-    text.parse().ok().or_else(|| bare().ok().map(|address| SocketAddr::new(address, 0)))
+    let (host, port) = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?,
+        None if text.matches(':').count() == 1 => text.split_at(text.find(':')?),
+        None => (text, ""),
+    };
+    let address = match host.split_once('%') {
+        Some((number, _zone)) => IpAddr::V6(number.parse().ok()?),
+        None => host.parse().ok()?,
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => 0,
+        Some(hidden) if hidden.starts_with('_') => 0,
+        Some(digits) => digits.parse().ok()?,
+        None => return None,
+    };
+    Some(SocketAddr::new(address, port))
 }
 
 #[cfg(test)]
@@ -97,6 +112,8 @@ mod tests {
             ("[2001:db8::7]:1234", "2001:db8::7"),
             ("[2001:db8::7]", "2001:db8::7"),
             ("2001:db8::7", "2001:db8::7"),
+            ("fe80::7%eth0", "fe80::7"),
+            ("[fe80::7%eth0]:1234", "fe80::7"),
             // Written by the client, which sits at 192.0.2.7.
             ("1.1.1.1, 192.0.2.7", "192.0.2.7"),
             ("10.9.9.9, 192.0.2.7", "192.0.2.7"),
@@ -107,6 +124,10 @@ mod tests {
             // What cannot be read ends the way.
             ("192.0.2.7, unknown", "10.1.1.1"),
             ("192.0.2.7, , 10.3.3.3", "10.3.3.3"),
+            ("192.0.2.7%lo", "10.1.1.1"),
+            ("[192.0.2.7", "10.1.1.1"),
+            ("[2001:db8::7]x", "10.1.1.1"),
+            ("192.0.2.7:port", "10.1.1.1"),
             ("", "10.1.1.1"),
         ] {
             assert_eq!(client("X-Forwarded-For", "10.1.1.1", &[("x-forwarded-for", value)]), expected, "{value}");
@@ -134,6 +155,8 @@ mod tests {
             ("For=\"[2001:db8:cafe::17]:4711\"", "2001:db8:cafe::17"),
             ("for=192.0.2.43, for=198.51.100.17;by=203.0.113.60;proto=http;host=example.com", "198.51.100.17"),
             ("proto=https ; FOR = \"192.0.2.7:80\"", "192.0.2.7"),
+            ("for=\"192.0.2.7:_hidden\"", "192.0.2.7"),
+            ("for=\"[2001:db8::7]:_hidden\"", "2001:db8::7"),
             // A client cannot open a quotation that swallows what its proxy appends.
             ("for=\"1.1.1.1, for=192.0.2.7", "192.0.2.7"),
             ("for=_hidden", "10.1.1.1"),

@@ -108,7 +108,7 @@ impl Acceptor for Tcp {
 
     async fn bind(&self) -> io::Result<(TcpAddress, SocketAddr)> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no such address");
-        for address in lookup_host(&self.address).await? {
+        for address in lookup_host(host_and_port(&self.address)?).await? {
             match bind(address, self.options) {
                 Ok((socket, address)) => return Ok((TcpAddress::Taken(socket), address)),
                 Err(e) => last = e,
@@ -144,6 +144,19 @@ impl Acceptor for Tcp {
         raw.set_nodelay(true)?;
         Ok(Some(Established::new(raw, Plain, remote)))
     }
+}
+
+/// The address, if it has the form of one: what the resolver says of the others names no remedy.
+fn host_and_port(address: &str) -> io::Result<&str> {
+    let wrong = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if address.contains("://") {
+        return wrong("write host:port, without a scheme: the acceptor says what is spoken there");
+    }
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+        return wrong("write host:port with a port from 0 to 65535, for example 0.0.0.0:3250 or [::]:3250");
+    }
+    Ok(address)
 }
 
 fn bind(address: SocketAddr, options: Options) -> io::Result<(Socket, SocketAddr)> {

@@ -58,11 +58,13 @@ impl Spare {
 }
 
 impl Listener {
-    /// Takes the address. Port 0 takes a free one.
+    /// Takes the address: a name or a number, IPv6 with or without brackets. Port 0 takes a free one.
     ///
     /// # Errors
     /// When the address cannot be had.
     pub(crate) async fn bind(host: &str, port: u16) -> io::Result<Self> {
+        let host = host.trim();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let listener = Self { socket: TcpListener::bind((host, port)).await?, spare: Arc::default() };
         listener.spare.take_back();
         Ok(listener)
@@ -190,6 +192,15 @@ mod tests {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    #[tokio::test]
+    async fn an_address_has_brackets_or_not() {
+        for (host, address) in [("[::1]", "[::1]"), ("::1", "[::1]"), (" 127.0.0.1", "127.0.0.1")] {
+            let listener = Listener::bind(host, 0).await.unwrap();
+            let at = listener.address().unwrap();
+            assert_eq!(at.to_string(), format!("{address}:{}", at.port()));
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Which pages may connect: the `Origin` that a browser names.
 
+use crate::config::redact::redact;
+
 /// The origins whose pages may; all when there is none in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origins(Vec<Pattern>);
@@ -24,7 +26,8 @@ impl Origins {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     let wrong = || {
-        let shown = text.escape_debug();
+        let shown = redact(text);
+        let shown = shown.escape_debug();
         format!(
             "`{shown}` is no origin; write for example https://game.example or https://*.game.example, without a path"
         )
@@ -32,7 +35,7 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     let lower = text.trim().to_ascii_lowercase();
     let (scheme, host) = lower.split_once("://").ok_or_else(wrong)?;
     let host = host.strip_prefix("*.").unwrap_or(host);
-    if scheme.is_empty() || scheme.contains('*') || host.is_empty() || host.contains(['*', '/', ' ']) {
+    if scheme.is_empty() || scheme.contains('*') || host.is_empty() || host.contains(['*', '/', ' ', '@']) {
         return Err(wrong());
     }
     match lower.split_once('*') {
@@ -92,5 +95,7 @@ mod tests {
         for wrong in ["", "*", "game.example", "https://", "https://*", "https://a.*.example", "https://a/b", "://a"] {
             assert!(Origins::new([wrong]).is_err(), "{wrong}");
         }
+        let error = Origins::new(["https://user:secret@a"]).unwrap_err();
+        assert!(error.contains("`https://..@a` is no origin") && !error.contains("secret"), "{error}");
     }
 }

@@ -27,13 +27,17 @@ crate::readable::debug_as_display!(AddressError);
 pub(super) fn parse(address: &str, dial: Duration) -> Result<(Arc<str>, Endpoint), AddressError> {
     let error = |reason: &str| AddressError { address: redact(address), reason: reason.to_owned() };
     let trimmed = address.trim().trim_end_matches('/');
-    if trimmed.starts_with("https://") {
-        return Err(error("TLS to etcd is not spoken here"));
-    }
     if trimmed.contains('@') {
         return Err(error("a name and a password are the keys `user` and `pass` beside it"));
     }
-    let host = trimmed.strip_prefix("http://").unwrap_or(trimmed);
+    // Schemes have no case.
+    let host = match trimmed.split_once("://") {
+        Some((scheme, host)) if scheme.eq_ignore_ascii_case("http") => host,
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
+            return Err(error("TLS to etcd is not spoken here"));
+        }
+        _ => trimmed,
+    };
     let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(|e| error(&e.to_string()))?;
     let uri = endpoint.uri();
     if uri.path() != "/" || uri.query().is_some() {
@@ -57,13 +61,22 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        for good in ["localhost:2379", "http://10.0.0.1:2379", "http://etcd-0.etcd:2379/", "[::1]:2379"] {
+        for good in ["localhost:2379", "http://10.0.0.1:2379", "http://etcd-0.etcd:2379/", "[::1]:2379", "HTTP://a:1"] {
             assert!(parse(good, PONG).is_ok(), "{good}");
         }
         let error = parse("http://root:secret@a:1", PONG).expect_err("a password").to_string();
         assert!(error.contains("`http://..@a:1`") && error.contains("`pass`"), "{error}");
-        for bad in ["", "localhost", ":2379", "localhost:port", "https://a:1", "http://a:1/path", "a b:1", "unix:///x"]
-        {
+        for bad in [
+            "",
+            "localhost",
+            ":2379",
+            "localhost:port",
+            "https://a:1",
+            "HTTPS://a:1",
+            "http://a:1/path",
+            "a b:1",
+            "unix:///x",
+        ] {
             let error = parse(bad, PONG).expect_err(bad).to_string();
             assert!(error.starts_with(&format!("`{bad}` is not an address of etcd: ")), "{error}");
         }

@@ -26,7 +26,8 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(rpc: &Rpc) -> Self {
         let nats = &rpc.client.nats;
-        let tls = nats.connect.contains("tls://");
+        // Schemes have no case.
+        let tls = nats.connect.to_ascii_lowercase().contains("tls://");
         Self {
             connect: nats.connect.clone(),
             request_timeout: nats.requesttimeout,
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn addresses_stand_with_commas_between() {
         let mut rpc = Config::default().cluster.rpc;
-        rpc.client.nats.connect = "nats://u:p@a:1, b ,tls://c:3".to_owned();
+        rpc.client.nats.connect = "NATS://u:p@a:1, b ,TLS://c:3".to_owned();
         let addresses = Settings::new(&rpc).addresses().expect("three addresses");
         let read: Vec<_> = addresses.iter().map(|a| (a.scheme(), a.host(), a.port(), a.username())).collect();
         assert_eq!(read, [("nats", "a", 1, Some("u")), ("nats", "b", 4222, None), ("tls", "c", 3, None)]);
