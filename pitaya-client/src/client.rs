@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,13 +12,14 @@ use pitaya_core::wire::{
     HandshakeResponse, Message, MessageKind, PacketKind, RouteRef, compress_tail, message, packet,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::close::CloseReason;
 use crate::error::{ConnectError, RequestError};
+use crate::link::{Core, Link};
 use crate::options::ConnectOptions;
-use crate::pending::Pending;
-use crate::push::{PushStream, Streams};
+use crate::push::PushStream;
+use crate::state::{ConnectionState, StateChanges};
 
 /// A connection to a server: cheap to clone, used by any number of tasks at once.
 ///
@@ -25,7 +27,8 @@ use crate::push::{PushStream, Streams};
 /// notifies leave in the order they are first polled. When 256 packets wait to be written, senders wait too. Dropping
 /// the future of a request forgets it: its answer is dropped when it comes, and counted.
 ///
-/// The connection ends with the last handle.
+/// The connection ends with the last handle. A lost one is restored if the options
+/// [say so](ConnectOptions::reconnect).
 ///
 /// ```no_run
 /// # async fn play(client: pitaya_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,24 +49,21 @@ use crate::push::{PushStream, Streams};
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) timeout: Duration,
+    shared: Arc<Shared>,
+    timeout: Duration,
+    /// The connection that is logged in over: not yet that of all handles. Not used any more when it is lost.
+    login: Option<Arc<Link>>,
 }
 
-/// What all handles of a connection share. The connection itself does not hold it, so that it notices when all are gone.
+/// What all handles of a client share. The task does not hold it, so that it notices when all are gone.
 pub(crate) struct Shared {
-    pub(crate) handshake: Arc<HandshakeResponse>,
+    pub(crate) core: Arc<Core>,
     pub(crate) compress: bool,
-    pub(crate) outgoing: mpsc::Sender<Vec<u8>>,
-    pub(crate) pending: Arc<Pending>,
-    pub(crate) streams: Arc<Streams>,
-    /// Dropped to end the connection.
+    /// Dropped to end the client.
     pub(crate) closing: Mutex<Option<oneshot::Sender<Infallible>>>,
-    /// The reason, once the socket is gone.
-    pub(crate) closed: watch::Receiver<Option<CloseReason>>,
 }
 
-/// What happened without anyone being told, since the connection began.
+/// What happened without anyone being told, since the client first connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
     /// Answers that came when nobody waited for them any more: after a timeout, or after the request was dropped.
@@ -106,13 +106,30 @@ impl Client {
     /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { shared: Arc::clone(&self.shared), timeout }
+        Self { timeout, ..self.clone() }
     }
 
-    /// What the server said in the handshake: its serializer, heartbeat and dictionary.
+    pub(crate) fn new(shared: Arc<Shared>, timeout: Duration) -> Self {
+        Self { shared, timeout, login: None }
+    }
+
+    /// A handle that talks over this connection, as long as there is one.
+    pub(crate) fn over(shared: Arc<Shared>, link: Arc<Link>, timeout: Duration) -> Self {
+        Self { shared, timeout, login: Some(link) }
+    }
+
+    fn link(&self) -> Arc<Link> {
+        match &self.login {
+            Some(link) if !link.pending.is_closed() => Arc::clone(link),
+            _ => self.shared.core.link(),
+        }
+    }
+
+    /// What the server said in the handshake: its serializer, heartbeat and dictionary. After a reconnect, what it said
+    /// then.
     #[must_use]
-    pub fn handshake(&self) -> &HandshakeResponse {
-        &self.shared.handshake
+    pub fn handshake(&self) -> Arc<HandshakeResponse> {
+        Arc::clone(&self.link().handshake)
     }
 
     /// Sends a request with these bytes, and waits for the bytes of the answer.
@@ -120,12 +137,14 @@ impl Client {
     /// # Errors
     /// [`RequestError`], see there; all but [`Decode`](RequestError::Decode).
     pub async fn request_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<Bytes, RequestError> {
-        let mut ticket = self.shared.pending.register()?;
-        let packet = self.encode(MessageKind::Request, ticket.id, route, &body.into())?;
+        // One connection for all of it: ids, route codes and the queue are its own.
+        let link = self.link();
+        let mut ticket = link.pending.register()?;
+        let packet = self.encode(&link, MessageKind::Request, ticket.id, route, &body.into())?;
         let answer = async {
             // Closed meanwhile: the ticket then says why.
-            let _ = self.shared.outgoing.send(packet).await;
-            (&mut ticket.answer).await.unwrap_or_else(|_| Err(self.gone()))
+            let _ = link.outgoing.send(packet).await;
+            (&mut ticket.answer).await.unwrap_or_else(|_| Err(link.pending.unsent()))
         };
         tokio::time::timeout(self.timeout, answer).await.map_err(|_| RequestError::Timeout(self.timeout))?
     }
@@ -160,12 +179,13 @@ impl Client {
     /// server never answers it.
     ///
     /// # Errors
-    /// [`RequestError::Encode`] and [`Closed`](RequestError::Closed); [`Timeout`](RequestError::Timeout) when the
-    /// connection takes nothing for so long.
+    /// [`RequestError::Encode`], [`Closed`](RequestError::Closed) and [`NotConnected`](RequestError::NotConnected);
+    /// [`Timeout`](RequestError::Timeout) when the connection takes nothing for so long.
     pub async fn notify_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<(), RequestError> {
-        let packet = self.encode(MessageKind::Notify, 0, route, &body.into())?;
-        let sent = tokio::time::timeout(self.timeout, self.shared.outgoing.send(packet)).await;
-        sent.map_err(|_| RequestError::Timeout(self.timeout))?.map_err(|_| self.gone())
+        let link = self.link();
+        let packet = self.encode(&link, MessageKind::Notify, 0, route, &body.into())?;
+        let sent = tokio::time::timeout(self.timeout, link.outgoing.send(packet)).await;
+        sent.map_err(|_| RequestError::Timeout(self.timeout))?.map_err(|_| link.pending.unsent())
     }
 
     /// Sends a notify with a JSON body.
@@ -190,13 +210,13 @@ impl Client {
     /// opened are kept, and go to the first stream that wants them.
     #[must_use]
     pub fn pushes(&self) -> PushStream {
-        self.shared.streams.subscribe(None)
+        self.shared.core.streams.subscribe(None)
     }
 
     /// A stream of the pushes with this route; else like [`pushes`](Self::pushes). Several streams may want the same.
     #[must_use]
     pub fn on(&self, route: &str) -> PushStream {
-        self.shared.streams.subscribe(Some(route))
+        self.shared.core.streams.subscribe(Some(route))
     }
 
     /// Ends the connection: what was sent before is written, requests in flight fail at once, and so does everything
@@ -206,32 +226,71 @@ impl Client {
         self.closed().await;
     }
 
-    /// Waits for the end of the connection, and says why it ended.
+    /// Waits for the end of the connection, and says why it ended. A loss that is restored is no end.
     pub async fn closed(&self) -> CloseReason {
-        let mut closed = self.shared.closed.clone();
-        let reason = closed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        reason.unwrap_or(CloseReason::Local)
+        let mut states = self.shared.core.state.subscribe();
+        let closed = states.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await;
+        match closed.as_deref() {
+            Ok(ConnectionState::Closed(reason)) => reason.clone(),
+            _ => CloseReason::Local,
+        }
     }
 
     /// Why the connection ended or is about to, if it does.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.shared.pending.closed()
+        match &*self.shared.core.state.borrow() {
+            ConnectionState::Closed(reason) => return Some(reason.clone()),
+            ConnectionState::Connected | ConnectionState::Reconnecting { .. } => {}
+        }
+        self.shared.core.link().pending.closed()
+    }
+
+    /// Waits until requests can be sent: at once while connected, and otherwise until the connection is
+    /// [restored](ConnectOptions::reconnect). A [login](crate::Reconnect::login) need not wait: its handle is connected.
+    ///
+    /// # Errors
+    /// The reason, when the connection has ended for good.
+    pub async fn connected(&self) -> Result<(), CloseReason> {
+        if self.login.as_ref().is_some_and(|link| !link.pending.is_closed()) {
+            return Ok(());
+        }
+        let mut states = self.shared.core.state.subscribe();
+        let settled = states.wait_for(|state| !matches!(state, ConnectionState::Reconnecting { .. })).await;
+        match settled.as_deref() {
+            Ok(ConnectionState::Closed(reason)) => Err(reason.clone()),
+            _ => self.shared.core.link().pending.closed().map_or(Ok(()), Err),
+        }
+    }
+
+    /// Whether the client is connected.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.shared.core.state.borrow().clone()
+    }
+
+    /// The changes of [`state`](Self::state) from now on.
+    #[must_use]
+    pub fn states(&self) -> StateChanges {
+        StateChanges::new(self.shared.core.state.subscribe())
     }
 
     /// What happened without anyone being told.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { late_answers: self.shared.pending.late(), dropped_pushes: self.shared.streams.dropped() }
+        let core = &self.shared.core;
+        Counters { late_answers: core.late.load(Ordering::Relaxed), dropped_pushes: core.streams.dropped() }
     }
 
-    /// The error of what is tried on an ended connection.
-    fn gone(&self) -> RequestError {
-        self.close_reason().unwrap_or(CloseReason::Local).into()
-    }
-
-    fn encode(&self, kind: MessageKind, id: u64, route: &str, body: &[u8]) -> Result<Vec<u8>, RequestError> {
-        let code = self.shared.handshake.dictionary.code(route);
+    fn encode(
+        &self,
+        link: &Link,
+        kind: MessageKind,
+        id: u64,
+        route: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, RequestError> {
+        let code = link.handshake.dictionary.code(route);
         let route = Some(code.map_or(RouteRef::from(route), RouteRef::Code));
         // 16 bytes of header, flags, id and length, 255 of route at most.
         let mut out = Vec::with_capacity(packet::HEADER + 16 + message::MAX_ROUTE + body.len());

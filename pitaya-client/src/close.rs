@@ -6,6 +6,8 @@ use std::sync::Arc;
 use pitaya_core::wire::{InflateError, MessageError, MessageKind, PacketError, PacketKind};
 use serde_json::Value;
 
+use crate::error::{ConnectError, RequestError};
+
 /// Why a connection ended. Every request in flight fails with it, and [`Client::closed`](crate::Client::closed) tells it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CloseReason {
@@ -27,6 +29,18 @@ pub enum CloseReason {
     /// The socket failed.
     #[error("the connection failed: {0}")]
     Io(#[source] Arc<io::Error>),
+    /// The connection was lost, and the last attempt to restore it failed: there is no attempt or no time left, or the
+    /// server refused this client. See [`Reconnect`](crate::Reconnect).
+    #[error("{lost}; attempt {attempts} to connect again failed, and is the last: {error}")]
+    NotRestored {
+        /// How the connection was lost.
+        lost: Box<Self>,
+        /// Number of attempts since.
+        attempts: u32,
+        /// How the last of them failed.
+        #[source]
+        error: Arc<ConnectError>,
+    },
     /// This side ended it: [`Client::close`](crate::Client::close), the last handle was dropped, or the async runtime
     /// shut down.
     #[error("the connection was closed by this side")]
@@ -71,6 +85,25 @@ impl CloseReason {
         let text = || Value::from(String::from_utf8_lossy(body));
         let reason = (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_else(|_| text()));
         Self::Kicked { reason }
+    }
+}
+
+impl CloseReason {
+    /// The end of a client whose last attempt to connect again failed so. A kick and the end by this side are what they
+    /// are, whenever they come.
+    pub(crate) fn not_restored(lost: &Self, attempts: u32, error: ConnectError) -> Self {
+        let reason = match &error {
+            ConnectError::Closed(reason) => Some(reason),
+            ConnectError::Login(error) => match error.downcast_ref() {
+                Some(RequestError::Closed(reason)) => Some(reason),
+                _ => None,
+            },
+            _ => None,
+        };
+        match reason {
+            Some(reason @ (Self::Kicked { .. } | Self::Local)) => reason.clone(),
+            _ => Self::NotRestored { lost: Box::new(lost.clone()), attempts, error: Arc::new(error) },
+        }
     }
 }
 

@@ -1,25 +1,25 @@
-//! The one task that owns the socket.
+//! One connection: the socket, and what goes over it. Polled by the task of its client.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
 use pitaya_core::wire::{
     HandshakeResponse, Message, MessageKind, Packet, PacketKind, RouteRef, inflate_within, packet,
 };
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Sleep, sleep};
 
-use crate::client::{Client, Shared};
 use crate::close::{CloseReason, ProtocolError};
 use crate::error::RequestError;
 use crate::fault;
 use crate::heartbeat::Heartbeat;
+use crate::link::Link;
 use crate::opening::Opened;
 use crate::options::ConnectOptions;
 use crate::pending::Pending;
@@ -29,19 +29,14 @@ use crate::transport::Transport;
 /// How many packets may wait between the handles and the socket, and are taken from there at once.
 const QUEUE: usize = 256;
 
-/// How long a connection may take to write what is left, say goodbye, and see the server leave.
-const LINGER: Duration = Duration::from_secs(5);
-
 /// How long reading goes on after writing failed: a kick may be on its way, and tells more than a broken pipe.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-struct Connection {
+pub(crate) struct Connection {
     transport: Transport,
     inbound: BytesMut,
     outgoing: mpsc::Receiver<Vec<u8>>,
     batch: Vec<Vec<u8>>,
-    /// Resolves when a handle closes, or when all are gone.
-    closing: oneshot::Receiver<Infallible>,
     heartbeat: Option<Heartbeat>,
     /// Why nothing can be written any more, and until when reading goes on.
     write_failed: Option<(CloseReason, Pin<Box<Sleep>>)>,
@@ -51,76 +46,57 @@ struct Connection {
     streams: Arc<Streams>,
 }
 
-/// Starts the task and returns the first handle.
-pub(crate) fn start(Opened { transport, response, inbound }: Opened, options: &ConnectOptions) -> Client {
-    let (outgoing, from_handles) = mpsc::channel(QUEUE);
-    let (close, closing) = oneshot::channel();
-    let (closed, is_closed) = watch::channel(None);
-    let handshake = Arc::new(response);
-    let (pending, streams) = (Arc::new(Pending::default()), Arc::new(Streams::new(options.push_capacity)));
-    let connection = Connection {
-        transport,
-        inbound,
-        outgoing: from_handles,
-        batch: Vec::new(),
-        closing,
-        heartbeat: Heartbeat::new(handshake.heartbeat),
-        write_failed: None,
-        handshake: Arc::clone(&handshake),
-        limit: options.max_packet,
-        pending: Arc::clone(&pending),
-        streams: Arc::clone(&streams),
-    };
-    tokio::spawn(async move {
-        let reason = connection.run().await;
-        closed.send_replace(Some(reason));
-    });
-    let shared = Shared {
-        handshake,
-        compress: options.compress,
-        outgoing,
-        pending,
-        streams,
-        closing: Mutex::new(Some(close)),
-        closed: is_closed,
-    };
-    Client { shared: Arc::new(shared), timeout: options.request_timeout }
-}
-
 impl Connection {
-    /// Lives, and says why it ended when the socket is gone.
-    async fn run(mut self) -> CloseReason {
-        let reason = self.live().await;
-        tracing::debug!(%reason, "connection closed");
-        self.tell(&reason);
-        if matches!(reason, CloseReason::Local) {
-            // Whether the server leaves in time changes nothing any more.
-            let _ = timeout(LINGER, self.leave()).await;
-        }
-        reason
+    /// A connection whose handshake is done, and what handles need of it.
+    pub(crate) fn new(
+        Opened { transport, response, inbound }: Opened,
+        options: &ConnectOptions,
+        streams: Arc<Streams>,
+        late: Arc<AtomicU64>,
+    ) -> (Arc<Link>, Self) {
+        let (outgoing, from_handles) = mpsc::channel(QUEUE);
+        let (handshake, pending) = (Arc::new(response), Arc::new(Pending::new(late)));
+        let connection = Self {
+            transport,
+            inbound,
+            outgoing: from_handles,
+            batch: Vec::new(),
+            heartbeat: Heartbeat::new(handshake.heartbeat),
+            write_failed: None,
+            handshake: Arc::clone(&handshake),
+            limit: options.max_packet,
+            pending: Arc::clone(&pending),
+            streams,
+        };
+        (Arc::new(Link { handshake, outgoing, pending }), connection)
     }
 
-    /// Fails what waits, and what will come.
-    fn tell(&mut self, reason: &CloseReason) {
-        self.pending.close(reason);
-        self.streams.close();
+    /// Fails what waits, and what will come; `restoring` says that another connection takes its place.
+    pub(crate) fn tell(&mut self, reason: &CloseReason, restoring: bool) {
+        self.pending.close(reason, restoring);
         self.outgoing.close();
     }
 
-    async fn live(&mut self) -> CloseReason {
+    /// Reads and writes until the end, and says why that came; `closing` resolves when this side wants it. May be
+    /// cancelled and called again without loss.
+    pub(crate) async fn live(&mut self, closing: &mut oneshot::Receiver<Infallible>) -> CloseReason {
         loop {
             if let Err(reason) = self.take_packets() {
                 return reason;
             }
-            if let Err(reason) = poll_fn(|cx| self.poll(cx)).await {
+            if let Err(reason) = poll_fn(|cx| self.poll(cx, closing)).await {
                 return reason;
             }
         }
     }
 
     /// Does all there is to do until something was read: sends what is queued, beats, listens for the end.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if Pin::new(&mut self.closing).poll(cx).is_ready() {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        closing: &mut oneshot::Receiver<Infallible>,
+    ) -> Poll<Result<(), CloseReason>> {
+        if Pin::new(closing).poll(cx).is_ready() {
             return Poll::Ready(Err(CloseReason::Local));
         }
         if let Some(heartbeat) = &mut self.heartbeat {
@@ -235,7 +211,7 @@ impl Connection {
 
     /// Writes what was sent before the end, closes the writing side, and waits for the server to do the same: to drop
     /// the socket with unread bytes would destroy what is still on its way there.
-    async fn leave(&mut self) -> Result<(), CloseReason> {
+    pub(crate) async fn leave(&mut self) -> Result<(), CloseReason> {
         while self.outgoing.recv_many(&mut self.batch, QUEUE).await > 0 {
             self.queue_batch();
             if self.transport.is_full() {
@@ -253,9 +229,11 @@ impl Connection {
     }
 }
 
-/// A runtime that shuts down drops the task wherever it is: nobody shall wait for it.
+/// Whoever waits for an answer of a connection that is dropped half-way is told.
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.tell(&CloseReason::Local);
+        if !self.pending.is_closed() {
+            self.tell(&CloseReason::Local, false);
+        }
     }
 }

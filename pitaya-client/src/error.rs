@@ -18,7 +18,7 @@ pub enum ConnectError {
     /// The address cannot be understood.
     #[error("{address:?} is no address of a server: {reason}")]
     Address {
-        /// The address as it was given.
+        /// The address as it was given, less a user, a password and a query, which may be secrets.
         address: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -52,6 +52,12 @@ pub enum ConnectError {
     /// The connection ended before the handshake was done.
     #[error("{0}, before the handshake was done")]
     Closed(#[from] CloseReason),
+    /// The [login](crate::Reconnect::login) behind the handshake failed.
+    #[error("the login failed: {0}")]
+    Login(#[source] BoxError),
+    /// [`ConnectOptions::over`](crate::ConnectOptions::over) with the option to reconnect.
+    #[error("a stream that was opened elsewhere cannot be dialled again: leave out the option `reconnect`")]
+    NotDialled,
 }
 
 fn text(reason: Option<&HandshakeRefusal>) -> String {
@@ -67,9 +73,17 @@ pub enum RequestError {
     /// No answer in time: the request may have run, and may still run. The answer is dropped when it comes.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The connection is gone: the request may have run.
+    /// The connection is gone for good: the request may have run.
     #[error("{0}")]
     Closed(#[from] CloseReason),
+    /// The connection was lost while the request was in flight: it may have run. The connection is being restored; the
+    /// request is not sent again.
+    #[error("{0}: the request may have run")]
+    Lost(#[source] CloseReason),
+    /// The connection was lost before, and is being restored: the request was not sent. See
+    /// [`Client::connected`](crate::Client::connected).
+    #[error("{0}; it is being restored, and the request was not sent")]
+    NotConnected(#[source] CloseReason),
     /// The request cannot be sent: its payload cannot be written, or its route or body is too long for the wire.
     #[error("the request cannot be sent: {0}")]
     Encode(#[source] BoxError),

@@ -27,6 +27,9 @@
 //!    PushStream ◀── bounded queue, by route ◀──────┘
 //! ```
 //!
+//! A connection that is lost stays lost, unless the option [`Reconnect`] is set: then the client connects again, logs in
+//! again, and says of each request whether it may have run.
+//!
 //! What the handshake says is used without being asked for: the serializer decides how error answers are read, the
 //! dictionary turns routes into codes and back, the heartbeat is sent and expected. Compressed bodies are opened
 //! whatever the options say.
@@ -39,10 +42,14 @@ mod connection;
 mod error;
 mod fault;
 mod heartbeat;
+mod link;
 mod opening;
 mod options;
 mod pending;
 mod push;
+mod reconnect;
+mod state;
+mod supervisor;
 mod tls;
 mod transport;
 
@@ -52,6 +59,8 @@ pub use self::{
     error::{BoxError, ConnectError, RequestError},
     options::ConnectOptions,
     push::{Push, PushStream},
+    reconnect::Reconnect,
+    state::{ConnectionState, StateChanges},
 };
 pub use pitaya_core::{
     Error,

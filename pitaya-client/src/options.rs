@@ -6,6 +6,7 @@ use pitaya_core::wire::handshake::HandshakeSys;
 use pitaya_core::wire::{HandshakeData, packet};
 use serde_json::Value;
 
+use crate::reconnect::Reconnect;
 use crate::tls::TlsOptions;
 
 /// How to connect: made by [`Client::options`](crate::Client::options), used as often as one likes.
@@ -35,6 +36,7 @@ pub struct ConnectOptions {
     pub(crate) max_packet: usize,
     pub(crate) compress: bool,
     pub(crate) push_capacity: usize,
+    pub(crate) reconnect: Option<Reconnect>,
 }
 
 impl Default for ConnectOptions {
@@ -52,6 +54,7 @@ impl Default for ConnectOptions {
             max_packet: packet::MAX_BODY,
             compress: false,
             push_capacity: 1024,
+            reconnect: None,
         }
     }
 }
@@ -117,6 +120,13 @@ impl ConnectOptions {
     /// How many unread pushes each [`PushStream`](crate::PushStream) holds before it drops; 1024 by default, at least 1.
     pub fn push_capacity(mut self, pushes: usize) -> Self {
         self.push_capacity = pushes;
+        self
+    }
+
+    /// Connects again when the connection is lost; off by default. The first [`connect`](Self::connect) is not repeated:
+    /// its error is the caller's to judge. See [`Reconnect`] for what happens to requests, and for an example.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = Some(reconnect);
         self
     }
 

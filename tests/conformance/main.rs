@@ -6,6 +6,7 @@ mod libpitaya;
 mod lifecycle;
 mod malformed;
 mod musts;
+mod reconnect;
 mod replay;
 mod session;
 mod users;

@@ -6,6 +6,7 @@ mod handshake;
 mod heartbeat;
 mod peer;
 mod pushes;
+mod reconnect;
 mod requests;
 mod rigged;
 mod transports;
