@@ -89,7 +89,7 @@ pub use users::Users;
 /// What most applications import.
 pub mod prelude {
     pub use crate::accept::{Acceptor, Page, RateLimit, Tcp, WebSocket};
-    pub use crate::cluster::LocalCluster;
+    pub use crate::cluster::{GroupError, LocalCluster};
     pub use crate::config::{Config, Rate};
     pub use crate::groups::Groups;
     pub use crate::metrics::Metrics;

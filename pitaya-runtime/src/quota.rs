@@ -47,8 +47,6 @@ pub(crate) struct Quotas {
     pub(crate) slow: Quota,
     /// Other servers do not know of a binding.
     pub(crate) bindings: Quota,
-    /// A user did not leave its groups.
-    pub(crate) groups: Quota,
     /// A PROXY header was not as it should be.
     pub(crate) proxy_headers: Quota,
     /// A gate kept packets out.

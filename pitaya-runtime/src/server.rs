@@ -4,7 +4,7 @@ use crate::accept::Reloads;
 use crate::agent::Agent;
 use crate::cluster::Cluster;
 use crate::counters::{Counters, count};
-use crate::groups::Groups;
+use crate::groups::memberships::Memberships;
 use crate::handshake::{Greetings, Validators};
 use crate::limits::Limits;
 use crate::metrics::Meter;
@@ -72,8 +72,8 @@ pub(crate) struct Server {
     pub(crate) forwarded: Arc<AtomicUsize>,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
-    /// Where members leave when their session closes, if they do.
-    pub(crate) leave_groups: Option<Groups>,
+    /// Groups that sessions are in, and leave when they end.
+    pub(crate) memberships: Arc<Memberships>,
     /// What components borrow, from start to end. It holds the app, which holds this: it is taken away at the end.
     pub(crate) state: Mutex<Arc<State>>,
     pub(crate) tasks: TaskTracker,
@@ -224,6 +224,7 @@ impl Server {
         // Bound while it was being closed: the one of the two that comes second sees the other.
         let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
         agent.ignore();
+        self.memberships.ended(session, bound);
         count(&self.counters.closed[reason.index()]);
         tracing::debug!(session = session.id(), uid = session.uid().as_deref(), %reason, "session closed");
         if !agent.accepted.load(Relaxed) {
@@ -233,16 +234,6 @@ impl Server {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(session, reason))) {
                 self.panicked(Some("an on_session_closed callback"), &*panic);
             }
-        }
-        if let Some((groups, uid)) = self.leave_groups.clone().zip(session.uid()).filter(|_| bound) {
-            let server = self.clone();
-            self.tasks.spawn(async move {
-                if let Err(error) = groups.left(&uid).await
-                    && let Some(missed) = server.quotas.groups.admit()
-                {
-                    tracing::warn!(uid = &*uid, error = error.to_string(), missed, "could not leave the groups");
-                }
-            });
         }
         if self.registry.hears_sessions() {
             let server = self.clone();

@@ -31,6 +31,18 @@ impl Club {
         Ok(groups.add_member("other", &uid).await?)
     }
 
+    /// Who is here, for as long as it is.
+    pub async fn join(&self, session: &Session, groups: &Groups, uid: String) -> Result<bool> {
+        if session.uid().is_none() {
+            session.bind(&uid).await?;
+        }
+        Ok(groups.join_or_create("room", session).await?)
+    }
+
+    pub async fn leave(&self, session: &Session, groups: &Groups) -> Result<bool> {
+        Ok(groups.leave("room", session).await?)
+    }
+
     /// Every operation and every error.
     pub async fn tour(&self, groups: &Groups) -> Vec<String> {
         vec![
@@ -115,6 +127,118 @@ async fn every_operation_is_at_hand_in_handlers() {
         ttl,
     ];
     assert_eq!(told, expected);
+}
+
+async fn join(app: &App, uid: &str) -> Client {
+    let client = connect(app).await;
+    assert!(client.request_json::<bool>("game.club.join", uid).await.expect("joined"), "it was no member before");
+    client
+}
+
+/// Waits until a group has these members and no others; `None`: until it is gone.
+async fn until_members(app: &App, group: &str, expected: Option<&[&str]>) {
+    let since = Instant::now();
+    loop {
+        let members = app.groups().members(group).await.ok();
+        let mut members = members.map(|uids| uids.iter().map(|uid| uid.to_string()).collect::<Vec<_>>());
+        members.iter_mut().for_each(|uids| uids.sort());
+        if members.as_deref()
+            == expected.map(|uids| uids.iter().map(|uid| uid.to_string()).collect::<Vec<_>>()).as_deref()
+        {
+            return;
+        }
+        assert!(since.elapsed() < SOON, "{group} has {members:?}");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_a_member_until_it_leaves_or_ends() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let (ann, bob) = (join(&app, "ann").await, join(&app, "bob").await);
+    assert!(!ann.request_json::<bool>("game.club.join", "ann").await.expect("again is fine"));
+    until_members(&app, "room", Some(&["ann", "bob"])).await;
+    assert!(ann.request_json::<bool>("game.club.leave", &()).await.expect("left"));
+    assert!(!ann.request_json::<bool>("game.club.leave", &()).await.expect("again is fine"));
+    until_members(&app, "room", Some(&["bob"])).await;
+    assert!(ann.request_json::<bool>("game.club.join", "ann").await.expect("joined"));
+    // However it ends: by the client, by a kick, by the server.
+    bob.close().await;
+    until_members(&app, "room", Some(&["ann"])).await;
+    let _cid = join(&app, "cid").await;
+    app.sessions().by_uid("ann").expect("here").kick().expect("open");
+    until_members(&app, "room", Some(&["cid"])).await;
+    app.shutdown().await;
+    until_members(&app, "room", None).await;
+}
+
+/// The user of an ended session is a member by `add_member` still, and another session of it by its own `join`.
+#[tokio::test]
+async fn the_end_of_a_session_takes_away_what_it_held_and_nothing_else() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let (first, _bob) = (join(&app, "ann").await, join(&app, "bob").await);
+    app.groups().add_member("room", "bob").await.expect("his, too");
+    app.sessions().by_uid("bob").expect("here").close();
+    // The same user again on the same server: the older session is replaced, the membership is not.
+    let second = connect(&app).await;
+    assert!(!second.request_json::<bool>("game.club.join", "ann").await.expect("joined"));
+    timeout(SOON, first.closed()).await.expect("replaced");
+    app.groups().leave("room", &app.sessions().by_uid("ann").expect("here")).await.expect("left");
+    until_members(&app, "room", Some(&["bob"])).await;
+    app.groups().remove_member("room", "bob").await.expect("there");
+    until_members(&app, "room", None).await;
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_joins_nothing() {
+    let app = serve(Builder::new("game").handlers(Club)).await;
+    let (ann, _bob) = (join(&app, "ann").await, join(&app, "bob").await);
+    let session = app.sessions().by_uid("ann").expect("here");
+    ann.close().await;
+    timeout(SOON, session.closed()).await.expect("it ends");
+    let late = app.groups().join("room", &session).await;
+    assert_eq!(late, Err(GroupError::SessionEnded));
+    until_members(&app, "room", Some(&["bob"])).await;
+    // Joins that run while the session ends either fail, or are taken back.
+    for round in 0..50 {
+        let uid = format!("cid-{round}");
+        let _cid = join(&app, &uid).await;
+        let session = app.sessions().by_uid(&uid).expect("here");
+        let (groups, joiner) = (app.groups().clone(), session.clone());
+        let joins = tokio::spawn(async move {
+            for group in 0..40 {
+                let joined = groups.join_or_create(&format!("race-{round}-{group}"), &joiner).await;
+                assert!(matches!(joined, Ok(true) | Err(GroupError::SessionEnded)), "{joined:?}");
+            }
+        });
+        session.close();
+        joins.await.expect("no panic");
+        timeout(SOON, session.closed()).await.expect("it ends");
+    }
+    let since = Instant::now();
+    while app.groups().list().await.expect("in memory").iter().any(|name| name.starts_with("race-")) {
+        assert!(since.elapsed() < SOON, "{:?}", app.groups().list().await);
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_session_may_join_is_bounded_and_needs_a_uid() {
+    let app = serve(Builder::new("game").handlers(Club).configure(|c| c.groups.persession = 2)).await;
+    let nobody = connect(&app).await;
+    nobody.request_json::<Value>("game.club.tour", &()).await.expect("an answer");
+    let session = app.sessions().get(1).expect("here");
+    assert_eq!(app.groups().join("room", &session).await, Err(GroupError::NotBound));
+    let _ann = join(&app, "ann").await;
+    let session = app.sessions().by_uid("ann").expect("here");
+    let groups = app.groups();
+    assert_eq!(groups.join("nowhere", &session).await, Err(GroupError::NotFound), "and is not counted");
+    assert_eq!(groups.join_or_create("two", &session).await, Ok(true));
+    assert_eq!(groups.join_or_create("two", &session).await, Ok(false));
+    assert_eq!(groups.join_or_create("three", &session).await, Err(GroupError::TooManyGroups(2)));
+    assert_eq!(groups.exists("three").await, Ok(false));
+    assert_eq!(groups.leave("two", &session).await, Ok(true));
+    assert_eq!(groups.join_or_create("three", &session).await, Ok(true));
 }
 
 #[tokio::test]

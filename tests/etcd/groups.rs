@@ -3,7 +3,8 @@
 use crate::discovery::put_all;
 use crate::suite;
 use crate::support::keys;
-use pitaya_runtime::cluster::{EtcdGroups, GroupError, GroupStore};
+use pitaya_runtime::cluster::groups::IfMissing;
+use pitaya_runtime::cluster::{EtcdGroups, GroupError, GroupStore, Holder};
 use pitaya_runtime::config::Config;
 use pitaya_tests::etcd::Etcd;
 use std::sync::Arc;
@@ -19,13 +20,26 @@ fn groups(etcd: &Etcd) -> EtcdGroups {
 async fn groups_keep_their_contract() {
     let etcd = Etcd::start();
     // etcd looks at leases twice a second, and is not exact.
-    suite::check(&groups(&etcd), Duration::from_secs(2)).await;
+    suite::check(&groups(&etcd).indexed_by_user(), Duration::from_secs(2)).await;
+    // When all holders are gone, so is all that was listed for them; also of groups that were deleted before.
+    let groups = groups(&etcd).indexed_by_user();
+    for (frontend, epoch) in groups.frontends().await.expect("etcd answers") {
+        groups.forget_frontend(&frontend, epoch).await.expect("etcd answers");
+    }
+    assert!(!keys(&etcd).iter().any(|key| key.starts_with("pitaya/groupsessions/")));
+    assert_eq!(groups.frontends().await, Ok(Vec::new()));
+    for uid in (0..12).map(|n| format!("c{n}")) {
+        let held = groups.user_memberships(&uid).await.expect("etcd answers");
+        groups.release_user(&uid, &held).await.expect("etcd answers");
+        assert_eq!(groups.user_memberships(&uid).await, Ok(Vec::new()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_keep_their_contract_from_many_tasks() {
     let etcd = Etcd::start();
     suite::check_races(Arc::new(groups(&etcd))).await;
+    suite::check_sessions_race(Arc::new(groups(&etcd))).await;
 }
 
 /// The keys that a Go server reads and writes.
@@ -43,6 +57,42 @@ async fn groups_have_gos_keys() {
     let mut members = groups.members("lobby").await.expect("there");
     members.sort();
     assert_eq!(members, ["ann".into(), "bob".into()] as [Arc<str>; 2]);
+}
+
+/// What a Go server writes and reads stays as it was: the value of a member says who holds it.
+#[tokio::test]
+async fn sessions_hold_members_in_the_value_of_gos_keys() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd);
+    let holder = |session| Holder { frontend: "front".into(), epoch: 255, session };
+    groups.create_with_ttl("lobby", Duration::from_secs(60)).await.expect("new");
+    // Added by a Go server, and joined by two sessions after that.
+    let _ = etcd.ctl(&["put", "pitaya/groups/lobby/uids/ann", ""]);
+    assert_eq!(groups.join("lobby", "ann", &holder(1), IfMissing::Fail).await, Ok(false));
+    assert_eq!(groups.join("lobby", "bob", &holder(2), IfMissing::Fail).await, Ok(true));
+    assert_eq!(
+        keys(&etcd),
+        [
+            "pitaya/groupfrontends/front/ff",
+            "pitaya/groups/lobby",
+            "pitaya/groups/lobby/uids/ann",
+            "pitaya/groups/lobby/uids/bob",
+            "pitaya/groupsessions/front/ff/1/lobby/uids/ann",
+            "pitaya/groupsessions/front/ff/2/lobby/uids/bob",
+        ]
+    );
+    let value = |uid: &str| etcd.ctl(&["get", &format!("pitaya/groups/lobby/uids/{uid}"), "--print-value-only"]);
+    assert_eq!(value("ann").trim(), r#"{"user":true,"sessions":[{"f":"front","e":255,"s":1}]}"#);
+    assert_eq!(value("bob").trim(), r#"{"sessions":[{"f":"front","e":255,"s":2}]}"#);
+    assert_eq!(groups.leave(&["lobby".into()], "ann", &holder(1)).await, Ok(Vec::new()));
+    assert_eq!(value("ann").trim(), "", "as Go wrote it");
+    assert_eq!(groups.leave(&["lobby".into()], "bob", &holder(2)).await, Ok(vec!["lobby".into()]));
+    // All of it ends with the group's lease.
+    groups.join("lobby", "cid", &holder(3), IfMissing::Fail).await.expect("there");
+    let leases = etcd.ctl(&["lease", "list"]);
+    let _ = etcd.ctl(&["lease", "revoke", leases.lines().last().expect("a lease")]);
+    assert_eq!(keys(&etcd), ["pitaya/groupfrontends/front/ff"]);
+    assert_eq!(groups.leave(&["lobby".into()], "cid", &holder(3)).await, Ok(Vec::new()));
 }
 
 #[tokio::test]

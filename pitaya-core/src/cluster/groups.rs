@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::BoxFuture;
 
 /// The longest name of a group and the longest uid of a member, in bytes.
 pub const MAX_NAME: usize = 255;
+/// Upper bound of the sessions that hold one membership at the same time.
+pub const MAX_HOLDERS: usize = 256;
 
 /// The text of [`GroupError::TtlNotFound`] from a store in memory (Go: `constants.ErrMemoryTTLNotFound`).
 pub const MEMORY_TTL_NOT_FOUND: &str = "memory group TTL not found";
@@ -47,9 +51,63 @@ pub enum GroupError {
     /// The uid is longer than [`MAX_NAME`].
     #[error("a member's uid has at most 255 bytes")]
     UidTooLong,
+    /// The session has no uid, and members are uids.
+    #[error("the session is not bound to a uid: call `session.bind(..)` before it joins a group")]
+    NotBound,
+    /// The session has ended, so nothing would take it out of the group any more.
+    #[error("the session has ended: it cannot join a group")]
+    SessionEnded,
+    /// The session is in as many groups as `pitaya.groups.persession` allows; the number.
+    #[error("the session is in {0} groups already (`pitaya.groups.persession`)")]
+    TooManyGroups(usize),
+    /// [`MAX_HOLDERS`] sessions hold this membership already.
+    #[error("{MAX_HOLDERS} sessions of this uid are in the group already")]
+    TooManySessions,
+    /// The frontend with this id is a Go server, or one of ours from before sessions joined groups: it would not report the
+    /// end of the session.
+    #[error(
+        "the frontend `{0}` does not report the end of its sessions to groups, because it is a Go server or an older one: \
+         use `add_member` and `remove_member`"
+    )]
+    Frontend(Arc<str>),
+    /// The store keeps uids only.
+    #[error("this store of groups does not know sessions: use `add_member` and `remove_member`")]
+    Unsupported,
     /// The store cannot be reached or did not answer: whether the operation was done is not known.
     #[error("the store of groups is unavailable: {0}")]
     Unavailable(String),
+}
+
+/// One session, as the holder of memberships. It outlives neither its connection nor the process that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// Id of the frontend that has the connection.
+    #[serde(rename = "f")]
+    pub frontend: Arc<str>,
+    /// Chosen at random by each start of a frontend, below 2^53: numbers of sessions begin again at 1.
+    #[serde(rename = "e")]
+    pub epoch: u64,
+    /// Number of the session on its frontend.
+    #[serde(rename = "s")]
+    pub session: i64,
+}
+
+/// Whether [`GroupStore::join`] creates a group that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    /// The join fails with [`GroupError::NotFound`].
+    Fail,
+    /// The group is created, as by [`GroupStore::create_transient`].
+    Create,
+}
+
+/// A membership of a user, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserMembership {
+    /// Name of the group.
+    pub group: Arc<str>,
+    /// Changes with each `add_member` of this uid to the group, and with nothing else that matters.
+    pub version: i64,
 }
 
 /// What an operation of a [`GroupStore`] comes to.
@@ -64,6 +122,9 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, GroupError>>;
 ///   Adding members does not renew it. A store may count in whole seconds and be late by its `lag`, never early.
 /// * Every operation on a group that is not there is [`GroupError::NotFound`], but for `exists` and what names no group.
 /// * Members and names come in no particular order. A member is in a group once.
+/// * A membership is held by the user, from `add_member` on, by sessions, from `join` on, or by both. It ends when nobody
+///   holds it any more, or with `remove_member`, `remove_all`, `remove_everywhere` and `delete`, whoever holds it.
+/// * A transient group is gone with its last member, however that leaves.
 /// * Neither the number of groups nor that of members is limited here: who lets clients make them sets the limit.
 ///
 /// Go: `pkg/groups/group_service.go`; `exists`, `list` and `remove_everywhere` are ours.
@@ -86,13 +147,21 @@ pub trait GroupStore: Send + Sync {
     /// Ends a group and all memberships in it.
     fn delete<'a>(&'a self, group: &'a str) -> Answer<'a, ()>;
 
+    /// Makes a group that is deleted when its last member leaves. It may be empty until the first one comes.
+    ///
+    /// Errors: as [`create`](Self::create), and [`Unsupported`](GroupError::Unsupported).
+    fn create_transient<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
+        let _ = group;
+        unsupported()
+    }
+
     /// Whether there is such a group.
     fn exists<'a>(&'a self, group: &'a str) -> Answer<'a, bool>;
 
     /// The names of all groups.
     fn list(&self) -> Answer<'_, Vec<Arc<str>>>;
 
-    /// Adds a member.
+    /// Makes a membership the user's. One that only sessions hold stays when they end.
     ///
     /// Errors: [`MemberAlreadyExists`](GroupError::MemberAlreadyExists), [`EmptyUid`](GroupError::EmptyUid),
     /// [`UidTooLong`](GroupError::UidTooLong).
@@ -120,6 +189,58 @@ pub trait GroupStore: Send + Sync {
 
     /// How many members there are.
     fn count_members<'a>(&'a self, group: &'a str) -> Answer<'a, usize>;
+
+    /// A name that two handles have in common only if they are to the same groups, and that another process may have too
+    /// if it sees them. `None` where that is not known.
+    fn identity(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// Makes a session hold the membership of its uid. Whether the uid was no member before; doing it again changes
+    /// nothing.
+    ///
+    /// Errors: [`NotFound`](GroupError::NotFound), [`InvalidName`](GroupError::InvalidName),
+    /// [`TooManySessions`](GroupError::TooManySessions), those of a uid, [`Unsupported`](GroupError::Unsupported).
+    fn join<'a>(&'a self, group: &'a str, uid: &'a str, holder: &'a Holder, if_missing: IfMissing) -> Answer<'a, bool> {
+        let _ = (group, uid, holder, if_missing);
+        unsupported()
+    }
+
+    /// Takes a session from the holders of its uid's memberships in these groups. Gives the groups that the uid has left
+    /// by that. A group that is gone, or that the session does not hold, is no error.
+    fn leave<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
+        let _ = (groups, uid, holder);
+        unsupported()
+    }
+
+    /// The memberships that this user holds. Its cost goes with their number, not with that of all members.
+    fn user_memberships<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<UserMembership>> {
+        let _ = uid;
+        unsupported()
+    }
+
+    /// Takes the user from the holders of these memberships, but for those that were added again since they were looked
+    /// at. Gives the groups that the uid has left by that.
+    fn release_user<'a>(&'a self, uid: &'a str, memberships: &'a [UserMembership]) -> Answer<'a, Vec<Arc<str>>> {
+        let _ = (uid, memberships);
+        unsupported()
+    }
+
+    /// Frontends whose sessions hold memberships: id and epoch of each.
+    fn frontends(&self) -> Answer<'_, Vec<(Arc<str>, u64)>> {
+        unsupported()
+    }
+
+    /// Takes all sessions of one start of a frontend from the holders of all memberships, and tells how many those were.
+    /// For a frontend that is gone.
+    fn forget_frontend<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, usize> {
+        let _ = (frontend, epoch);
+        unsupported()
+    }
+}
+
+fn unsupported<'a, T: Send + 'a>() -> Answer<'a, T> {
+    Box::pin(std::future::ready(Err(GroupError::Unsupported)))
 }
 
 /// Whether a group may have this name: 1 to [`MAX_NAME`] bytes, and no part after the first that is `uids` when split at

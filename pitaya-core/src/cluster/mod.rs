@@ -19,7 +19,7 @@ pub use binding::BindingStorage;
 pub use delivery::{Delivery, IncomingMessage, Letter, Source};
 pub use discovery::{Discovery, DiscoveryError, Registrar};
 pub use forward::{Back, Forward, Forwarder, Sink};
-pub use groups::{GroupError, GroupStore};
+pub use groups::{GroupError, GroupStore, Holder};
 pub use received::{Caller, ReceivedCall};
 pub use router::{Message, Router};
 pub use server::ServerInfo;

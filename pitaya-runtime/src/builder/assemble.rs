@@ -9,6 +9,7 @@ use crate::app::{Admin, App, Start};
 use crate::cluster::{Cluster, LocalCluster, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
+use crate::groups::memberships::{Memberships, Parts};
 use crate::limits::Limits;
 use crate::metrics::{self, Metrics, Timed};
 use crate::server::Server;
@@ -88,7 +89,7 @@ impl Builder {
         let tracer = Tracer::configured(&self.config, &own);
         problems.extend(tracer.as_ref().err().cloned().map(Problem::Config));
         let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
-        let kept = self.store.open(&self.config);
+        let kept = self.store.open(&self.config, self.leave_groups);
         problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
         let (Ok((transport, discovery)), Ok((store, sweeper)), true) = (ways, kept, problems.is_empty()) else {
             return Err(BuildError { problems });
@@ -133,7 +134,17 @@ impl Builder {
             repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
         });
         let users = Users::new(cluster.clone(), sessions.clone(), serializer);
-        let groups = Groups::new(store, sessions.clone(), users.clone());
+        let tasks = TaskTracker::new();
+        let memberships = Arc::new(Memberships::new(Parts {
+            store: store.clone(),
+            sessions: sessions.clone(),
+            cluster: cluster.clone(),
+            config: self.config.groups.clone(),
+            users_leave: self.leave_groups,
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+        }));
+        let groups = Groups::new(store, memberships.clone(), users.clone());
         let server = Server {
             kind,
             id,
@@ -151,7 +162,7 @@ impl Builder {
             limits: message_limits,
             callbacks: self.callbacks,
             sessions,
-            leave_groups: self.leave_groups.then(|| groups.clone()),
+            memberships,
             counters: Default::default(),
             tracer,
             quotas: Default::default(),
@@ -160,7 +171,7 @@ impl Builder {
             forwarded: Default::default(),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             accepting: stopping.child_token(),
             stopping,
             aborting: CancellationToken::new(),

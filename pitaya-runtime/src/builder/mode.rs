@@ -52,7 +52,9 @@ pub(super) enum Store {
 type Kept = (Arc<dyn GroupStore>, BoxFuture<'static, ()>);
 
 impl Store {
-    pub(super) fn open(self, config: &Config) -> Result<Kept, String> {
+    /// `users_leave`: what users hold is looked up when their sessions end.
+    #[cfg_attr(not(feature = "etcd"), expect(unused_variables, reason = "memory has an index in any case"))]
+    pub(super) fn open(self, config: &Config, users_leave: bool) -> Result<Kept, String> {
         match self {
             Self::Memory => {
                 let store = MemoryGroups::new();
@@ -63,6 +65,7 @@ impl Store {
             Self::Etcd => {
                 let store = crate::cluster::EtcdGroups::new(&config.groups.etcd)
                     .map_err(|problem| format!("pitaya.groups.etcd.endpoints: {problem}"))?;
+                let store = if users_leave { store.indexed_by_user() } else { store };
                 Ok((Arc::new(store), Box::pin(std::future::ready(()))))
             }
             Self::Own(store) => Ok((store, Box::pin(std::future::ready(())))),

@@ -68,7 +68,6 @@ pub(crate) fn now() -> Instant {
 }
 
 /// A number from 0 to 1: what servers do after a common loss they do not do at the same moment.
-#[cfg(any(feature = "nats", feature = "etcd", feature = "otel"))]
 pub(crate) fn chance() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     // Each new hasher has keys of its own: chance enough for this.

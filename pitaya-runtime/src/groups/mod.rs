@@ -3,11 +3,15 @@
 //! A group is a name and the uids in it. [`Groups`] adds the users to a [`GroupStore`]: a broadcast is encoded once, and
 //! queued for each member who is here; each other frontend gets one message for all of its members.
 
+pub(crate) mod holders;
+pub(crate) mod memberships;
 pub mod memory;
 
 use crate::push::PushError;
-use crate::sessions::Sessions;
 use crate::users::Users;
+use memberships::Memberships;
+use pitaya_core::Session;
+use pitaya_core::cluster::groups::IfMissing;
 use pitaya_core::cluster::{GroupError, GroupStore};
 use pitaya_core::codec::Writes;
 use pitaya_core::session::Push;
@@ -16,6 +20,15 @@ use std::time::Duration;
 
 /// The groups of an app. A cheap handle: keep it, or borrow it in a handler as `groups: &Groups`.
 ///
+/// A membership belongs to a session or to a user, as the game chooses:
+///
+/// * [`join`](Self::join) is for who is here now: a room, a match, a channel. The membership ends with the session, wherever
+///   that ends and whatever ends it.
+/// * [`add_member`](Self::add_member) is for who belongs to it, here or not: a guild, a team. The membership stays until
+///   [`remove_member`](Self::remove_member).
+///
+/// A uid is a member once, and as long as its user or one of its sessions holds the membership.
+///
 /// ```no_run
 /// use pitaya_runtime::prelude::*;
 ///
@@ -23,9 +36,8 @@ use std::time::Duration;
 /// #[handler]
 /// impl Room {
 ///     pub async fn join(&self, session: &Session, groups: &Groups) -> Result<()> {
-///         let uid = session.uid().ok_or(Error::bad_request("log in first"))?;
-///         groups.add_member("lobby", &uid).await?;
-///         groups.broadcast("lobby", "onJoin", &*uid).await?;
+///         groups.join_or_create("lobby", session).await?;
+///         groups.broadcast("lobby", "onJoin", &session.uid()).await?;
 ///         Ok(())
 ///     }
 /// }
@@ -33,15 +45,15 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Groups {
     store: Arc<dyn GroupStore>,
-    sessions: Arc<Sessions>,
+    memberships: Arc<Memberships>,
     users: Users,
 }
 
 type Answer<T> = Result<T, GroupError>;
 
 impl Groups {
-    pub(crate) fn new(store: Arc<dyn GroupStore>, sessions: Arc<Sessions>, users: Users) -> Self {
-        Self { store, sessions, users }
+    pub(crate) fn new(store: Arc<dyn GroupStore>, memberships: Arc<Memberships>, users: Users) -> Self {
+        Self { store, memberships, users }
     }
 
     /// The same groups, whose broadcasts go to the frontends of this type. Otherwise they go to the servers of the own
@@ -73,6 +85,14 @@ impl Groups {
     /// As for [`create`](Self::create), and [`GroupError::ZeroTtl`].
     pub async fn create_with_ttl(&self, group: &str, ttl: Duration) -> Answer<()> {
         self.store.create_with_ttl(group, ttl).await
+    }
+
+    /// Makes a group that is deleted when its last member leaves. It may be empty until the first one comes.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn create_transient(&self, group: &str) -> Answer<()> {
+        self.store.create_transient(group).await
     }
 
     /// Makes a group unless it is there.
@@ -118,7 +138,41 @@ impl Groups {
         self.store.list().await
     }
 
-    /// Adds a uid, which need not be here.
+    /// Makes the uid of a session a member for as long as the session lives, and says whether it was none before. Joining
+    /// again with the same session changes nothing. Several sessions of one uid may join: it is a member until the last of
+    /// them ends or [leaves](Self::leave).
+    ///
+    /// At a backend the frontend that has the session is asked first, so that it takes the membership out at the end: one
+    /// call more than [`add_member`](Self::add_member).
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`], [`GroupError::NotBound`]; [`GroupError::SessionEnded`] for a session that is gone, then
+    /// its uid is no member by this call; [`GroupError::TooManyGroups`] beyond `pitaya.groups.persession`;
+    /// [`GroupError::Frontend`] when the frontend is a Go server or an older one.
+    pub async fn join(&self, group: &str, session: &Session) -> Answer<bool> {
+        self.memberships.join(group, session, IfMissing::Fail).await
+    }
+
+    /// [`join`](Self::join) that makes the group if it is not there, as [`create_transient`](Self::create_transient) does:
+    /// it comes with its first member and is gone with its last.
+    ///
+    /// # Errors
+    /// As for [`join`](Self::join), and [`GroupError::InvalidName`].
+    pub async fn join_or_create(&self, group: &str, session: &Session) -> Answer<bool> {
+        self.memberships.join(group, session, IfMissing::Create).await
+    }
+
+    /// Takes back a [`join`](Self::join), and says whether the uid has left the group by that: not so when its user or
+    /// another of its sessions holds the membership too. A session that is not in the group is no error.
+    ///
+    /// # Errors
+    /// [`GroupError::NotBound`]; when the store or the frontend cannot be reached.
+    pub async fn leave(&self, group: &str, session: &Session) -> Answer<bool> {
+        self.memberships.leave(group, session).await
+    }
+
+    /// Adds a uid, which need not be here, until it is removed. Where the app has
+    /// [`leave_groups_on_close`](crate::Builder::leave_groups_on_close), until its last session ends.
     ///
     /// # Errors
     /// [`GroupError::NotFound`], [`GroupError::MemberAlreadyExists`], [`GroupError::EmptyUid`].
@@ -126,7 +180,7 @@ impl Groups {
         self.store.add_member(group, uid).await
     }
 
-    /// Takes a uid out.
+    /// Takes a uid out, whoever holds the membership.
     ///
     /// # Errors
     /// [`GroupError::NotFound`], [`GroupError::MemberNotFound`].
@@ -221,14 +275,6 @@ impl Groups {
     /// When it cannot be written with the codec that the app speaks.
     pub fn encode<Cs: Writes<T>, T: ?Sized>(&self, route: &str, message: &T) -> pitaya_core::Result<Push> {
         self.users.encode::<Cs, T>(route, message)
-    }
-
-    /// A session's uid is no longer here; unless it is back already, in another session.
-    pub(crate) async fn left(&self, uid: &str) -> Answer<()> {
-        if self.sessions.by_uid(uid).is_some() {
-            return Ok(());
-        }
-        self.store.remove_everywhere(uid).await.map(drop)
     }
 }
 

@@ -17,3 +17,8 @@ async fn groups_in_memory() {
 async fn groups_in_memory_from_many_tasks() {
     suite::check_races(Arc::new(MemoryGroups::new())).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_in_memory_from_many_tasks() {
+    suite::check_sessions_race(Arc::new(MemoryGroups::new())).await;
+}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pitaya_core::cluster::groups::{GroupError, GroupStore, MAX_NAME};
+use pitaya_core::cluster::groups::{GroupError, GroupStore, Holder, IfMissing, MAX_HOLDERS, MAX_NAME};
 use tokio::time::sleep;
 
 /// Long enough for a store that counts in whole seconds and grants two at least.
@@ -25,6 +25,12 @@ pub(crate) async fn check(store: &dyn GroupStore, lag: Duration) {
     groups_can_be_listed(store).await;
     names_within_names_stay_apart(store).await;
     only_a_time_to_live_can_be_renewed(store).await;
+    a_membership_lasts_as_long_as_anybody_holds_it(store).await;
+    a_join_changes_nothing_when_it_fails(store).await;
+    sessions_of_one_membership_are_bounded(store).await;
+    a_transient_group_ends_with_its_last_member(store).await;
+    a_user_lets_go_of_what_was_not_added_again(store).await;
+    a_frontend_that_is_gone_is_forgotten(store).await;
     // They mostly wait.
     tokio::join!(
         churn_agrees_with_a_model(store),
@@ -59,6 +65,35 @@ pub(crate) async fn check_races(store: Arc<dyn GroupStore>) {
     }
     assert_eq!(added, uids, "each uid is added by one task");
     assert_eq!(store.count_members("races").await.unwrap(), uids);
+}
+
+/// Sessions of one uid that come, stay a moment and go, at the same time: afterwards nobody is left.
+pub(crate) async fn check_sessions_race(store: Arc<dyn GroupStore>) {
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for round in 0..25 {
+                    let holder = holder("races", task * 100 + round);
+                    store.join("sessions", "zoe", &holder, IfMissing::Create).await.unwrap();
+                    assert!(store.contains_member("sessions", "zoe").await.unwrap());
+                    store.leave(&["sessions".into()], "zoe", &holder).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(store.exists("sessions").await, Ok(false));
+}
+
+fn holder(frontend: &str, session: i64) -> Holder {
+    Holder { frontend: frontend.into(), epoch: 7, session }
+}
+
+async fn leave(store: &dyn GroupStore, group: &str, uid: &str, holder: &Holder) -> bool {
+    !store.leave(&[group.into()], uid, holder).await.unwrap().is_empty()
 }
 
 async fn members(store: &dyn GroupStore, group: &str) -> Vec<String> {
@@ -249,6 +284,143 @@ async fn emptying_does_not_renew(store: &dyn GroupStore, lag: Duration) {
 async fn only_a_time_to_live_can_be_renewed(store: &dyn GroupStore) {
     store.create("endless").await.unwrap();
     assert!(matches!(store.renew_ttl("endless").await, Err(GroupError::TtlNotFound(_))));
+}
+
+async fn a_membership_lasts_as_long_as_anybody_holds_it(store: &dyn GroupStore) {
+    let (one, two) = (holder("front", 1), holder("front", 2));
+    store.create("held").await.unwrap();
+    let join = async |holder| store.join("held", "zoe", holder, IfMissing::Fail).await;
+    assert_eq!(join(&one).await, Ok(true));
+    assert_eq!(join(&one).await, Ok(false), "again is fine");
+    assert_eq!(join(&two).await, Ok(false));
+    assert!(!leave(store, "held", "zoe", &one).await);
+    assert!(!leave(store, "held", "zoe", &one).await, "again is fine");
+    assert_eq!(members(store, "held").await, ["zoe"]);
+    assert!(leave(store, "held", "zoe", &two).await);
+    assert_eq!(store.count_members("held").await, Ok(0));
+    assert!(!leave(store, "nowhere", "zoe", &two).await);
+
+    // The user first, then a session, and the other way round.
+    store.add_member("held", "zoe").await.unwrap();
+    assert_eq!(join(&one).await, Ok(false));
+    assert!(!leave(store, "held", "zoe", &one).await);
+    assert_eq!(store.contains_member("held", "zoe").await, Ok(true));
+    store.remove_member("held", "zoe").await.unwrap();
+    assert_eq!(join(&one).await, Ok(true));
+    store.add_member("held", "zoe").await.unwrap();
+    assert_eq!(store.add_member("held", "zoe").await, Err(GroupError::MemberAlreadyExists));
+    assert!(!leave(store, "held", "zoe", &one).await);
+    assert_eq!(store.contains_member("held", "zoe").await, Ok(true));
+
+    // Removed is removed, whoever held it; the end of a session that joined before takes away nothing that came after.
+    assert_eq!(join(&one).await, Ok(false));
+    store.remove_member("held", "zoe").await.unwrap();
+    assert_eq!(store.contains_member("held", "zoe").await, Ok(false));
+    assert_eq!(join(&two).await, Ok(true));
+    assert!(!leave(store, "held", "zoe", &one).await);
+    assert_eq!(members(store, "held").await, ["zoe"]);
+    store.remove_all("held").await.unwrap();
+    assert!(!leave(store, "held", "zoe", &two).await);
+    // Another start of the frontend has other sessions.
+    assert_eq!(join(&one).await, Ok(true));
+    assert!(!leave(store, "held", "zoe", &Holder { epoch: 8, ..one.clone() }).await);
+    assert!(leave(store, "held", "zoe", &one).await);
+}
+
+async fn a_join_changes_nothing_when_it_fails(store: &dyn GroupStore) {
+    let one = holder("front", 1);
+    let join = async |group, uid, if_missing| store.join(group, uid, &one, if_missing).await;
+    assert_eq!(join("joined-not", "zoe", IfMissing::Fail).await, Err(GroupError::NotFound));
+    assert_eq!(join("joined-not/uids/x", "zoe", IfMissing::Create).await, Err(GroupError::InvalidName));
+    assert_eq!(join("joined-not", "", IfMissing::Create).await, Err(GroupError::EmptyUid));
+    assert_eq!(store.exists("joined-not").await, Ok(false));
+}
+
+async fn sessions_of_one_membership_are_bounded(store: &dyn GroupStore) {
+    store.create("crowd").await.unwrap();
+    let most = i64::try_from(MAX_HOLDERS).unwrap();
+    for session in 0..most {
+        store.join("crowd", "zoe", &holder("front", session), IfMissing::Fail).await.unwrap();
+    }
+    let more = store.join("crowd", "zoe", &holder("front", most), IfMissing::Fail).await;
+    assert_eq!(more, Err(GroupError::TooManySessions));
+    store.delete("crowd").await.unwrap();
+}
+
+async fn a_transient_group_ends_with_its_last_member(store: &dyn GroupStore) {
+    let (one, two) = (holder("front", 1), holder("front", 2));
+    let exists = async || store.exists("transient").await.unwrap();
+    store.create_transient("transient").await.unwrap();
+    assert_eq!(store.create_transient("transient").await, Err(GroupError::AlreadyExists));
+    store.join("transient", "zoe", &one, IfMissing::Create).await.unwrap();
+    store.join("transient", "max", &two, IfMissing::Create).await.unwrap();
+    assert!(leave(store, "transient", "zoe", &one).await && exists().await);
+    assert!(leave(store, "transient", "max", &two).await && !exists().await);
+
+    let join = async || store.join("transient", "zoe", &one, IfMissing::Create).await.unwrap();
+    assert!(join().await);
+    store.remove_member("transient", "zoe").await.unwrap();
+    assert!(!exists().await && join().await);
+    store.remove_all("transient").await.unwrap();
+    assert!(!exists().await && join().await);
+    assert_eq!(store.remove_everywhere("zoe").await, Ok(vec!["transient".into()]));
+    assert!(!exists().await && join().await);
+    store.add_member("transient", "zoe").await.unwrap();
+    assert!(!leave(store, "transient", "zoe", &one).await && exists().await);
+    store.release_user("zoe", &store.user_memberships("zoe").await.unwrap()).await.unwrap();
+    assert!(!exists().await);
+    // A group that somebody made stays.
+    store.create("transient").await.unwrap();
+    assert!(join().await);
+    assert!(leave(store, "transient", "zoe", &one).await && exists().await);
+    store.delete("transient").await.unwrap();
+}
+
+async fn a_user_lets_go_of_what_was_not_added_again(store: &dyn GroupStore) {
+    let one = holder("front", 1);
+    for group in ["user-1", "user-2", "user-3", "user-4"] {
+        store.create(group).await.unwrap();
+        store.add_member(group, "us/er").await.unwrap();
+    }
+    store.join("user-3", "us/er", &one, IfMissing::Fail).await.unwrap();
+    store.create("user-5").await.unwrap();
+    store.join("user-5", "us/er", &one, IfMissing::Fail).await.unwrap();
+    let held = store.user_memberships("us/er").await.unwrap();
+    let mut groups: Vec<_> = held.iter().map(|held| held.group.to_string()).collect();
+    groups.sort();
+    assert_eq!(groups, ["user-1", "user-2", "user-3", "user-4"], "what a session holds is not the user's");
+    // In the meantime the user is back, and somebody removes him elsewhere.
+    assert_eq!(store.add_member("user-2", "us/er").await, Err(GroupError::MemberAlreadyExists));
+    store.remove_member("user-4", "us/er").await.unwrap();
+    let left = store.release_user("us/er", &held).await.unwrap();
+    assert_eq!(left, ["user-1".into()]);
+    for (group, there) in [("user-1", false), ("user-2", true), ("user-3", true), ("user-5", true)] {
+        assert_eq!(store.contains_member(group, "us/er").await, Ok(there), "{group}");
+    }
+    assert!(leave(store, "user-3", "us/er", &one).await);
+    assert!(leave(store, "user-5", "us/er", &one).await);
+    store.remove_everywhere("us/er").await.unwrap();
+    assert_eq!(store.user_memberships("us/er").await, Ok(Vec::new()));
+}
+
+async fn a_frontend_that_is_gone_is_forgotten(store: &dyn GroupStore) {
+    let (gone, stays) = (holder("gone", 1), holder("stays", 1));
+    for group in ["forgotten-1", "forgotten-2", "forgotten-3"] {
+        store.join(group, "zoe", &gone, IfMissing::Create).await.unwrap();
+    }
+    store.join("forgotten-2", "zoe", &stays, IfMissing::Fail).await.unwrap();
+    store.add_member("forgotten-3", "zoe").await.unwrap();
+    store.join("forgotten-1", "max", &holder("gone", 2), IfMissing::Fail).await.unwrap();
+    let known = async |id: &str| store.frontends().await.unwrap().contains(&(id.into(), 7));
+    assert!(known("gone").await && known("stays").await);
+    assert_eq!(store.forget_frontend("gone", 7).await, Ok(4));
+    assert!(!known("gone").await && known("stays").await);
+    assert_eq!(store.exists("forgotten-1").await, Ok(false));
+    assert_eq!(members(store, "forgotten-2").await, ["zoe"]);
+    assert_eq!(members(store, "forgotten-3").await, ["zoe"]);
+    assert_eq!(store.forget_frontend("gone", 7).await, Ok(0));
+    store.delete("forgotten-2").await.unwrap();
+    store.delete("forgotten-3").await.unwrap();
 }
 
 /// Random operations against the plainest thing that could be right. The numbers come from a fixed seed.

@@ -1,36 +1,53 @@
 //! Groups in etcd, that all servers see: Go's keys and transactions (`pkg/groups/etcd_group_service.go`).
 //!
-//! A group is the empty key `groups/<name>`, a member the empty key `groups/<name>/uids/<uid>`. A time to live is a lease
-//! that the group and its members hang on together.
+//! A group is the key `groups/<name>`, a member the key `groups/<name>/uids/<uid>`. A time to live is a lease that the group
+//! and its members hang on together. Go writes both keys empty and reads neither value; here the member's says who holds
+//! the membership, and is changed only as it was read (`mod_revision`).
+
+mod keys;
+mod members;
+mod release;
 
 use super::address::AddressError;
 use super::client::Client;
-use super::fault::{Fault, Kind};
+use super::fault::Fault;
 use super::lease::seconds;
 use super::login::Login;
 use super::messages::{Compare, KeyValue, Op, TxnRequest, TxnResponse};
 use crate::config;
+use keys::{Keys, UIDS};
+use parking_lot::Mutex;
 use pitaya_core::cluster::GroupStore;
-use pitaya_core::cluster::groups::{Answer, ETCD_LEASE_NOT_FOUND, GroupError, MAX_NAME, check_name, check_uid};
+use pitaya_core::cluster::groups::{
+    Answer, ETCD_LEASE_NOT_FOUND, GroupError, Holder, IfMissing, MAX_NAME, UserMembership, check_name, check_uid,
+};
+use release::{Release, Who};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between the name of a group and the uid of a member. No name can hold it: see [`check_name`].
-const UIDS: &str = "/uids/";
-/// Keys that are deleted with one transaction; etcd takes 128 steps (`--max-txn-ops`).
-const STEPS: usize = 100;
-/// How often a member is added to a group that others make anew at the same time.
-const TRIES: usize = 3;
+/// Groups that a uid leaves with one transaction, of three steps each; etcd takes 128 steps (`--max-txn-ops`).
+const STEPS: usize = 40;
+/// How often a change is tried that others come before: of those that compete for one membership one succeeds each time.
+const TRIES: usize = 64;
+/// The value of a group that ends with its last member.
+const TRANSIENT: &str = "transient";
+/// Memberships of a frontend that is gone, read with one question.
+const PAGE: i64 = 500;
 
 /// A [`GroupStore`] that all servers of a cluster share, Go's included. A cheap handle.
 ///
-/// Every operation is one transaction of etcd, and may take `transactiontimeout`. etcd counts a time to live in whole
-/// seconds, grants about two at least, and ends it up to a second late.
+/// Every operation is one transaction of etcd or a few, each of which may take `transactiontimeout`. etcd counts a time to
+/// live in whole seconds, grants about two at least, and ends it up to a second late.
+///
+/// Memberships of sessions, and those of users where [`indexed_by_user`](Self::indexed_by_user) was called, are listed for
+/// their holder in keys of ours beside Go's, so that the end of a session costs what it has joined and not what there is.
+/// A Go server knows nothing of holders: a member that it adds is the user's; one that it adds although a session holds it
+/// is told `member already exists in group` and ends with the session; one that it removes is gone, whoever holds it.
 ///
 /// `list` and `remove_everywhere` read the keys of all groups and members, because Go's keys are found by group, not by
-/// member, and an index of ours would not know what Go servers do. With many members `remove_everywhere` is not for each
-/// session that closes: remove the uid from the groups that your game put it in.
+/// member: 64,000 members take about half a second.
 ///
 /// ```no_run
 /// use pitaya_runtime::cluster::{EtcdGroups, GroupStore};
@@ -46,11 +63,17 @@ const TRIES: usize = 3;
 #[derive(Clone)]
 pub struct EtcdGroups {
     client: Arc<Client>,
-    /// `<prefix>groups/`
-    folder: Arc<str>,
+    keys: Arc<Keys>,
+    identity: Arc<str>,
+    /// Whether what users hold is listed by user.
+    indexed: bool,
+    /// Starts of frontends that were listed since `frontends` was asked last.
+    listed: Arc<Mutex<HashSet<Start>>>,
     deadline: Duration,
 }
 
+/// One start of a frontend: id and epoch.
+type Start = (Arc<str>, u64);
 type Outcome<T> = Result<T, GroupError>;
 
 impl EtcdGroups {
@@ -61,26 +84,31 @@ impl EtcdGroups {
     pub fn new(config: &config::EtcdGroups) -> Result<Self, AddressError> {
         let login = Login::of(&config.user, &config.pass);
         let client = Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?);
-        let folder = format!("{}groups/", config.prefix).into();
-        Ok(Self { client, folder, deadline: config.transactiontimeout })
+        let mut endpoints = config.endpoints.clone();
+        endpoints.sort();
+        let identity = format!("etcd:{}:{}", endpoints.join(","), config.prefix).into();
+        let (keys, listed) = (Arc::new(Keys::new(&config.prefix)), Arc::default());
+        Ok(Self { client, keys, identity, indexed: false, listed, deadline: config.transactiontimeout })
     }
 
-    /// The key of a group that there may be. Go does not check names: `a/uids/b` would be the member `b` of `a`.
-    fn key(&self, group: &str) -> Outcome<String> {
-        check_name(group).map_err(|_| GroupError::NotFound)?;
-        Ok(format!("{}{group}", self.folder))
+    /// Lists what each user holds, so that [`user_memberships`](GroupStore::user_memberships) can tell. Members that were
+    /// added without it, or by Go servers, are not listed. [`leave_groups_on_close`](crate::Builder::leave_groups_on_close)
+    /// does it for [`etcd_groups`](crate::Builder::etcd_groups).
+    #[must_use]
+    pub fn indexed_by_user(self) -> Self {
+        Self { indexed: true, ..self }
     }
 
-    async fn make(&self, group: &str, lease: i64) -> Outcome<()> {
-        let key = self.key(group)?;
-        let question = TxnRequest::when(vec![Compare::is_missing(&key)], vec![Op::put(&key, "", lease)], Vec::new());
+    async fn make(&self, group: &str, value: &str, lease: i64) -> Outcome<()> {
+        let key = self.keys.group(group)?;
+        let question = TxnRequest::when(vec![Compare::is_missing(&key)], vec![Op::put(&key, value, lease)], Vec::new());
         let made = self.client.txn(question, self.deadline).await?;
         if made.succeeded { Ok(()) } else { Err(GroupError::AlreadyExists) }
     }
 
     /// Does this if the group is there.
     async fn within(&self, group: &str, steps: impl FnOnce(&str, &str) -> Vec<Op>) -> Outcome<TxnResponse> {
-        let key = self.key(group)?;
+        let key = self.keys.group(group)?;
         let steps = steps(&key, &format!("{key}{UIDS}"));
         let question = TxnRequest::when(vec![Compare::exists(&key)], steps, Vec::new());
         let done = self.client.txn(question, self.deadline).await?;
@@ -88,69 +116,32 @@ impl EtcdGroups {
     }
 
     async fn find(&self, group: &str) -> Outcome<KeyValue> {
-        let found = self.client.get(&self.key(group)?, self.deadline).await?;
+        let found = self.client.get(&self.keys.group(group)?, self.deadline).await?;
         found.ok_or(GroupError::NotFound)
-    }
-
-    /// One try; nothing when the group was made anew in the meantime.
-    async fn add(&self, group: &str, uid: &str) -> Outcome<Option<()>> {
-        let found = self.find(group).await?;
-        let key = self.key(group)?;
-        let member = format!("{key}{UIDS}{uid}");
-        let both = vec![Compare::created_at(&key, found.create_revision), Compare::is_missing(&member)];
-        let otherwise = vec![Op::count(&key), Op::count(&member)];
-        let question = TxnRequest::when(both, vec![Op::put(&member, "", found.lease)], otherwise);
-        let done = match self.client.txn(question, self.deadline).await {
-            Err(fault) if fault.kind == Kind::LeaseGone => return Err(GroupError::NotFound),
-            done => done?,
-        };
-        match done {
-            _ if done.succeeded => Ok(Some(())),
-            _ if done.count(0) == 0 => Err(GroupError::NotFound),
-            _ if done.count(1) > 0 => Err(GroupError::MemberAlreadyExists),
-            _ => Ok(None),
-        }
-    }
-
-    async fn remove(&self, group: &str, uid: &str) -> Outcome<()> {
-        let key = self.key(group)?;
-        let member = format!("{key}{UIDS}{uid}");
-        let otherwise = vec![Op::count(&key)];
-        let question = TxnRequest::when(vec![Compare::exists(&member)], vec![Op::delete(&member)], otherwise);
-        let done = self.client.txn(question, self.deadline).await?;
-        match done {
-            _ if done.succeeded => Ok(()),
-            // Go says so of a group that is not there, too.
-            _ if done.count(0) > 0 => Err(GroupError::MemberNotFound),
-            _ => Err(GroupError::NotFound),
-        }
     }
 
     /// What stands behind the folder in all keys.
     async fn names(&self) -> Outcome<Vec<String>> {
-        let listing = self.client.list(&self.folder, true, self.deadline).await?;
-        Ok(listing.kvs.iter().filter_map(|kv| self.behind(&self.folder, &kv.key)).map(str::to_owned).collect())
+        let folder = &self.keys.groups;
+        let listing = self.client.list(folder, true, self.deadline).await?;
+        Ok(listing.kvs.iter().filter_map(|kv| behind(folder, &kv.key)).map(str::to_owned).collect())
     }
+}
 
-    fn behind<'a>(&self, folder: &str, key: &'a [u8]) -> Option<&'a str> {
-        std::str::from_utf8(key.strip_prefix(folder.as_bytes())?).ok()
-    }
+/// The rest of a key in a folder.
+fn behind<'a>(folder: &str, key: &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(key.strip_prefix(folder.as_bytes())?).ok()
+}
 
-    /// Deletes these memberships; gives the groups of those that were still there.
-    async fn remove_from(&self, groups: &[&str], uid: &str) -> Outcome<Vec<Arc<str>>> {
-        let member = |group: &&str| Op::delete(&format!("{}{group}{UIDS}{uid}", self.folder));
-        let question = TxnRequest::when(Vec::new(), groups.iter().map(member).collect(), Vec::new());
-        let done = self.client.txn(question, self.deadline).await?;
-        let left = groups.iter().enumerate().filter(|(step, _)| done.count(*step) > 0);
-        Ok(left.map(|(_, group)| Arc::from(*group)).collect())
-    }
+fn contended(group: &str) -> GroupError {
+    GroupError::Unavailable(format!("others change the group `{group}` or this member of it all the time"))
 }
 
 impl GroupStore for EtcdGroups {
     fn create<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             check_name(group)?;
-            self.make(group, 0).await
+            self.make(group, "", 0).await
         })
     }
 
@@ -161,7 +152,7 @@ impl GroupStore for EtcdGroups {
                 return Err(GroupError::ZeroTtl);
             }
             let lease = self.client.grant(seconds(ttl), self.deadline).await?.id;
-            let made = self.make(group, lease).await;
+            let made = self.make(group, "", lease).await;
             if made.is_err() {
                 // In Go it stays until its time is over. Should the group be there although etcd did not say so, it ends.
                 let _ = self.client.revoke(lease, self.deadline).await;
@@ -213,7 +204,7 @@ impl GroupStore for EtcdGroups {
                     return Ok(());
                 }
             }
-            Err(GroupError::Unavailable(format!("others delete and make the group `{group}` all the time")))
+            Err(contended(group))
         })
     }
 
@@ -222,10 +213,13 @@ impl GroupStore for EtcdGroups {
     }
 
     fn remove_all<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move { self.within(group, |_, members| vec![Op::delete_below(members)]).await.map(drop) })
+        Box::pin(async move {
+            let done = self.within(group, |key, members| vec![Op::delete_below(members), Op::get(key)]).await?;
+            self.end_transient(group, done.found(1).first()).await
+        })
     }
 
-    /// Reads the keys of all groups and members, then deletes with one transaction for every 100 groups of the uid.
+    /// Reads the keys of all groups and members, then deletes with one transaction for every 40 groups of the uid.
     fn remove_everywhere<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<Arc<str>>> {
         Box::pin(async move {
             let names = self.names().await?;
@@ -246,9 +240,8 @@ impl GroupStore for EtcdGroups {
     fn members<'a>(&'a self, group: &'a str) -> Answer<'a, Vec<Arc<str>>> {
         Box::pin(async move {
             let done = self.within(group, |_, members| vec![Op::keys_below(members)]).await?;
-            let folder = format!("{}{group}{UIDS}", self.folder);
-            let found = done.into_found(0);
-            Ok(found.iter().filter_map(|kv| self.behind(&folder, &kv.key)).map(Into::into).collect())
+            let folder = self.keys.member(group, "");
+            Ok(done.found(0).iter().filter_map(|kv| behind(&folder, &kv.key)).map(Into::into).collect())
         })
     }
 
@@ -273,6 +266,107 @@ impl GroupStore for EtcdGroups {
             Ok(usize::try_from(done.count(0)).unwrap_or_default())
         })
     }
+
+    fn identity(&self) -> Option<Arc<str>> {
+        Some(self.identity.clone())
+    }
+
+    fn create_transient<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            check_name(group)?;
+            self.make(group, TRANSIENT, 0).await
+        })
+    }
+
+    fn join<'a>(&'a self, group: &'a str, uid: &'a str, holder: &'a Holder, if_missing: IfMissing) -> Answer<'a, bool> {
+        Box::pin(async move {
+            check_uid(uid)?;
+            if if_missing == IfMissing::Create {
+                check_name(group)?;
+            }
+            for _ in 0..TRIES {
+                if let Some(is_new) = self.try_join(group, uid, holder, if_missing).await? {
+                    return Ok(is_new);
+                }
+            }
+            Err(contended(group))
+        })
+    }
+
+    /// One transaction for every 50 groups, and one more for each membership that others hold too.
+    fn leave<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
+        Box::pin(async move {
+            let uid: Arc<str> = uid.into();
+            let release = |group: &Arc<str>| Release {
+                group: group.clone(),
+                uid: uid.clone(),
+                who: Who::Session(holder.clone()),
+            };
+            self.release(&groups.iter().map(release).collect::<Vec<_>>()).await
+        })
+    }
+
+    fn user_memberships<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<UserMembership>> {
+        Box::pin(async move {
+            if !self.indexed {
+                return Err(GroupError::Unsupported);
+            }
+            let folder = self.keys.user_folder(uid);
+            let found = self.client.list(&folder, true, self.deadline).await?.kvs;
+            let membership = |kv: &KeyValue| {
+                Some(UserMembership { group: behind(&folder, &kv.key)?.into(), version: kv.mod_revision })
+            };
+            Ok(found.iter().filter_map(membership).collect())
+        })
+    }
+
+    fn release_user<'a>(&'a self, uid: &'a str, memberships: &'a [UserMembership]) -> Answer<'a, Vec<Arc<str>>> {
+        Box::pin(async move {
+            let uid: Arc<str> = uid.into();
+            let release = |known: &UserMembership| Release {
+                group: known.group.clone(),
+                uid: uid.clone(),
+                who: Who::User(known.version),
+            };
+            self.release(&memberships.iter().map(release).collect::<Vec<_>>()).await
+        })
+    }
+
+    fn frontends(&self) -> Answer<'_, Vec<(Arc<str>, u64)>> {
+        Box::pin(async move {
+            // Should somebody have taken a living frontend for a dead one, its next join lists it again.
+            self.listed.lock().clear();
+            let folder = &self.keys.frontends;
+            let found = self.client.list(folder, true, self.deadline).await?.kvs;
+            Ok(found.iter().filter_map(|kv| Keys::parse_frontend(behind(folder, &kv.key)?)).collect())
+        })
+    }
+
+    fn forget_frontend<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, usize> {
+        Box::pin(async move {
+            let (folder, id) = (self.keys.sessions_of(frontend, epoch), Arc::<str>::from(frontend));
+            let mut forgotten = 0;
+            loop {
+                let found = self.client.first(&folder, PAGE, self.deadline).await?;
+                let release = |kv: &KeyValue| {
+                    let (session, group, uid) = Keys::parse_session(behind(&folder, &kv.key)?)?;
+                    let holder = Holder { frontend: id.clone(), epoch, session };
+                    Some(Release { group: group.into(), uid: uid.into(), who: Who::Session(holder) })
+                };
+                let releases: Vec<_> = found.iter().filter_map(release).collect();
+                if releases.is_empty() {
+                    break;
+                }
+                // Each takes its entry away, so the next page has others.
+                self.release(&releases).await?;
+                forgotten += releases.len();
+            }
+            let listed = self.keys.frontend(frontend, epoch);
+            let gone = TxnRequest::when(vec![Compare::none_below(&folder)], vec![Op::delete(&listed)], Vec::new());
+            self.client.txn(gone, self.deadline).await?;
+            Ok(forgotten)
+        })
+    }
 }
 
 impl From<Fault> for GroupError {
@@ -283,6 +377,6 @@ impl From<Fault> for GroupError {
 
 impl fmt::Debug for EtcdGroups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EtcdGroups").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("EtcdGroups").field("keys", &self.keys).field("indexed", &self.indexed).finish_non_exhaustive()
     }
 }

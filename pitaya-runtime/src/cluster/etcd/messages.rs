@@ -137,6 +137,10 @@ pub(super) struct Compare {
     pub(super) key: Vec<u8>,
     #[prost(oneof = "Against", tags = "5, 6, 7, 8")]
     pub(super) against: Option<Against>,
+    /// Empty: this key alone. Otherwise the condition holds for each key of the range, and for an empty range as it does
+    /// for a key that is missing.
+    #[prost(bytes = "vec", tag = "64")]
+    pub(super) range_end: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]

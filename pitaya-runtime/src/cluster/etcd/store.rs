@@ -43,6 +43,14 @@ impl Client {
         }
     }
 
+    /// The first keys with this prefix.
+    pub(super) async fn first(&self, prefix: &str, limit: i64, within: Duration) -> Result<Vec<KeyValue>, Fault> {
+        let question =
+            RangeRequest { key: prefix.into(), range_end: end(prefix), limit, keys_only: true, ..Default::default() };
+        let page: RangeResponse = self.call("/etcdserverpb.KV/Range", question, within).await?;
+        Ok(page.kvs)
+    }
+
     pub(super) async fn txn(&self, question: TxnRequest, within: Duration) -> Result<TxnResponse, Fault> {
         self.call("/etcdserverpb.KV/Txn", question, within).await
     }
@@ -115,17 +123,29 @@ impl TxnResponse {
     }
 
     /// The keys that its step with this number found.
-    pub(super) fn into_found(self, step: usize) -> Vec<KeyValue> {
-        match self.responses.into_iter().nth(step).and_then(|step| step.response) {
-            Some(OpResponse::Range(range)) => range.kvs,
-            _ => Vec::new(),
+    pub(super) fn found(&self, step: usize) -> &[KeyValue] {
+        match self.responses.get(step).and_then(|step| step.response.as_ref()) {
+            Some(OpResponse::Range(range)) => &range.kvs,
+            _ => &[],
         }
+    }
+
+    /// What its steps came to that are transactions themselves.
+    pub(super) fn into_inner(self) -> impl Iterator<Item = Self> {
+        self.responses.into_iter().map(|step| match step.response {
+            Some(OpResponse::Txn(inner)) => inner,
+            _ => Self::default(),
+        })
     }
 }
 
 impl Op {
     pub(super) fn put(key: &str, value: &str, lease: i64) -> Self {
         Self::Put(PutRequest { key: key.into(), value: value.into(), lease })
+    }
+
+    pub(super) fn get(key: &str) -> Self {
+        Self::Range(RangeRequest { key: key.into(), ..Default::default() })
     }
 
     pub(super) fn count(key: &str) -> Self {
@@ -162,25 +182,34 @@ impl Compare {
         Self::created_at(key, 0)
     }
 
+    /// No key with this prefix is there.
+    pub(super) fn none_below(prefix: &str) -> Self {
+        Self { range_end: end(prefix), ..Self::is_missing(prefix) }
+    }
+
+    /// The targets, as all numbers: `Compare.CompareTarget` in etcd's `rpc.proto`.
+    fn equal(target: i32, key: &str, against: Against) -> Self {
+        Self { result: Self::EQUAL, target, key: key.into(), against: Some(against), range_end: Vec::new() }
+    }
+
     /// The key has not been deleted since it was made at this revision.
     pub(super) fn created_at(key: &str, revision: i64) -> Self {
-        // The targets, as all numbers: `Compare.CompareTarget` in etcd's `rpc.proto`.
-        Self { result: Self::EQUAL, target: 1, key: key.into(), against: Some(Against::CreateRevision(revision)) }
+        Self::equal(1, key, Against::CreateRevision(revision))
     }
 
     /// Nobody has written the key since this revision.
     pub(super) fn written_at(key: &str, revision: i64) -> Self {
-        Self { result: Self::EQUAL, target: 2, key: key.into(), against: Some(Against::ModRevision(revision)) }
+        Self::equal(2, key, Against::ModRevision(revision))
     }
 
     /// The key hangs on this lease.
     pub(super) fn leased(key: &str, lease: i64) -> Self {
-        Self { result: Self::EQUAL, target: 4, key: key.into(), against: Some(Against::Lease(lease)) }
+        Self::equal(4, key, Against::Lease(lease))
     }
 
     /// The key has this value.
     pub(super) fn has(key: &str, value: &str) -> Self {
-        Self { result: Self::EQUAL, target: 3, key: key.into(), against: Some(Against::Value(value.into())) }
+        Self::equal(3, key, Against::Value(value.into()))
     }
 }
 

@@ -8,6 +8,12 @@ use crate::config::Secret;
 section! {
     /// `pitaya.groups`: who hears a broadcast.
     "pitaya.groups" Groups {
+        /// Groups that one session may be in by `groups.join`. A join beyond fails.
+        #[go = "has no memberships of sessions."]
+        persession: usize = 100,
+        /// Ended sessions that may wait for a store or a server that does not answer, to be taken out of their groups. One
+        /// beyond stays a member until its frontend is gone.
+        departures: usize = 65_536,
         etcd: EtcdGroups,
         memory: MemoryGroups,
     }

@@ -1,0 +1,129 @@
+//! The end of a session, as its groups see it.
+
+use super::Memberships;
+use super::records::Record;
+use crate::cluster::chance;
+use pitaya_core::Session;
+use pitaya_core::cluster::GroupError;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+/// Departures that talk to stores and servers at the same time.
+const AT_ONCE: usize = 32;
+/// Pause before the first repetition of a departure that failed. It doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Ended sessions on their way out of their groups.
+pub(super) struct Departures {
+    places: Semaphore,
+    waiting: AtomicUsize,
+    /// `pitaya.groups.departures`
+    most: usize,
+}
+
+impl Departures {
+    pub(super) fn new(most: usize) -> Self {
+        Self { places: Semaphore::new(AT_ONCE), waiting: AtomicUsize::new(0), most }
+    }
+}
+
+/// One ended session.
+struct Departure {
+    session: i64,
+    /// What it has joined.
+    records: Vec<Record>,
+    /// The user whose last session here it was, where users leave with that.
+    user: Option<Arc<str>>,
+}
+
+impl Memberships {
+    /// Takes an ended session out of its groups, in a task that the app waits for when it stops. `bound`: it was the
+    /// session of its uid on this server until now.
+    pub(crate) fn ended(self: &Arc<Self>, session: &Session, bound: bool) {
+        let records = self.records.take(session.id());
+        let user = session.uid().filter(|_| bound && self.users_leave);
+        if records.is_empty() && user.is_none() {
+            return;
+        }
+        if self.departures.waiting.fetch_add(1, Relaxed) >= self.departures.most {
+            self.departures.waiting.fetch_sub(1, Relaxed);
+            if let Some(missed) = self.quota.admit() {
+                let session = session.id();
+                tracing::warn!(
+                    session,
+                    missed,
+                    "ended session stays in its groups: `pitaya.groups.departures` wait already"
+                );
+            }
+            return;
+        }
+        let (this, departure) = (self.clone(), Departure { session: session.id(), records, user });
+        self.tasks.spawn(async move {
+            this.depart(departure).await;
+            this.departures.waiting.fetch_sub(1, Relaxed);
+        });
+    }
+
+    /// Repeats what fails, until the app stops.
+    async fn depart(&self, mut departure: Departure) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let place = self.departures.places.acquire().await;
+            let outcome = self.try_to_depart(&mut departure).await;
+            drop(place);
+            let Err(error) = outcome else { return };
+            let (session, again) = (departure.session, matches!(error, GroupError::Unavailable(_)));
+            if let Some(missed) = self.quota.admit() {
+                let error = error.to_string();
+                tracing::warn!(session, error, again, missed, "ended session could not leave its groups");
+            }
+            // Servers do not repeat in step.
+            let next = sleep(pause.mul_f64(0.75 + chance() / 2.0));
+            if !again || self.stopping.run_until_cancelled(next).await.is_none() {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// What has been done is not done again.
+    async fn try_to_depart(&self, departure: &mut Departure) -> Result<(), GroupError> {
+        let holder = self.holder(departure.session);
+        let mut by_uid: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
+        for record in &departure.records {
+            by_uid.entry(record.uid.clone()).or_default().push(record.group.clone());
+        }
+        for (uid, groups) in by_uid {
+            let turn = self.turns.of(&holder.frontend, holder.session).await;
+            self.store.leave(&groups, &uid, &holder).await?;
+            drop(turn);
+            departure.records.retain(|record| record.uid != uid);
+        }
+        if let Some(uid) = &departure.user {
+            self.user_left(uid).await?;
+            departure.user = None;
+        }
+        Ok(())
+    }
+
+    /// Ends the memberships that a user holds, unless it is back in another session.
+    async fn user_left(&self, uid: &str) -> Result<(), GroupError> {
+        if self.sessions.by_uid(uid).is_some() {
+            return Ok(());
+        }
+        match self.store.user_memberships(uid).await {
+            Ok(memberships) if memberships.is_empty() => Ok(()),
+            Ok(memberships) if self.sessions.by_uid(uid).is_none() => {
+                self.store.release_user(uid, &memberships).await.map(drop)
+            }
+            Ok(_) => Ok(()),
+            Err(GroupError::Unsupported) => self.store.remove_everywhere(uid).await.map(drop),
+            Err(error) => Err(error),
+        }
+    }
+}

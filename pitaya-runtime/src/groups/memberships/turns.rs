@@ -1,0 +1,60 @@
+//! One operation on the memberships of a session at a time.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// A session, wherever its connection is: id of the frontend, number there.
+type Key = (Arc<str>, i64);
+
+/// Joins, leaves and the end of one session run one after the other, so that a join which is on its way to the store when
+/// the session ends is in the store when its memberships are taken out. Holds nothing for sessions without an operation.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits until no other operation of this session is in progress.
+    pub(super) async fn of(&self, frontend: &Arc<str>, session: i64) -> Turn<'_> {
+        let key = (frontend.clone(), session);
+        let lock = self.0.lock().entry(key.clone()).or_default().clone();
+        // Made before the wait, so that a caller which stops waiting cleans up as well.
+        let mut turn = Turn { turns: self, key, held: None };
+        turn.held = Some(lock.lock_owned().await);
+        turn
+    }
+}
+
+/// The turn of one operation, until it is dropped.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    key: Key,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.turns.0.lock();
+        self.held = None;
+        if turns.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            turns.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn turns_of_one_session_exclude_each_other_and_leave_nothing() {
+        let (turns, front) = (Turns::default(), Arc::from("front"));
+        let first = turns.of(&front, 1).await;
+        let other = turns.of(&front, 2).await;
+        assert!(turns.of(&front, 1).now_or_never().is_none(), "the first is in progress");
+        drop((first, other));
+        drop(turns.of(&front, 1).await);
+        assert!(turns.0.lock().is_empty());
+    }
+}
