@@ -61,7 +61,11 @@ pub enum ConnectError {
 }
 
 fn text(reason: Option<&HandshakeRefusal>) -> String {
-    reason.map(|HandshakeRefusal { code, msg }| format!(" ({code}: {msg})")).unwrap_or_default()
+    match reason {
+        Some(HandshakeRefusal { code, msg }) if code.is_empty() => format!(": {msg}"),
+        Some(HandshakeRefusal { code, msg }) => format!(" ({code}: {msg})"),
+        None => String::new(),
+    }
 }
 
 /// Why a request has no answer, or a notify was not sent.

@@ -66,6 +66,15 @@ fn packets(mut bytes: &[u8]) -> Vec<Packet<'_>> {
     packets
 }
 
+/// A refusal without its `message`, which Go does not have.
+fn without_message(packet: &[u8]) -> Vec<u8> {
+    let body = std::str::from_utf8(&packet[packet::HEADER..]).unwrap();
+    let body = body.replace(r#","message":""}"#, "}");
+    let mut out = Vec::new();
+    packet::encode(PacketKind::Handshake, body.as_bytes(), &mut out).unwrap();
+    out
+}
+
 /// What we would write for a packet that we have read and understood.
 fn rewritten(packet: Packet<'_>, from_client: bool) -> Vec<u8> {
     let mut out = Vec::new();
@@ -78,7 +87,7 @@ fn rewritten(packet: Packet<'_>, from_client: bool) -> Vec<u8> {
             let read = HandshakeResponse::parse(packet.body).unwrap();
             let (serializer, dictionary) = (read.serializer.as_str(), &read.dictionary);
             let reply = HandshakeReply { heartbeat: read.heartbeat, serializer, dictionary };
-            out = if read.is_ok() { reply.ok() } else { reply.refused(None) };
+            out = if read.is_ok() { reply.ok() } else { without_message(&reply.refused(None, "")) };
         }
         PacketKind::HandshakeAck => out.extend(packet::ACK),
         PacketKind::Heartbeat => out.extend(packet::HEARTBEAT),

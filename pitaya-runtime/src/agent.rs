@@ -42,6 +42,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// Address of the client.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
     pub(crate) fn new(server: Arc<Server>, remote: SocketAddr, certificate: Option<Box<ClientCertificate>>) -> Self {
         Self {
             outbox: Outbox::new(server.settings.outbox),

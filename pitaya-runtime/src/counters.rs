@@ -1,5 +1,6 @@
 //! What happened, counted: metric-ready, and exact.
 
+use crate::accept::Refused;
 use pitaya_core::CloseReason;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,10 +13,12 @@ macro_rules! counters {
             $($(#[doc = $doc])+ pub $name: u64,)*
             /// Sessions closed, by [`CloseReason::index`].
             pub closed: [u64; CloseReason::LABELS.len()],
+            /// Connections that did not become sessions, by reason; see [`refused`](Self::refused).
+            pub refused: [u64; Refused::LABELS.len()],
         }
 
         impl Counts {
-            /// All but `closed`, each with its name and what it counts.
+            /// All but `closed` and `refused`, each with its name and what it counts.
             pub(crate) fn fields(&self) -> Vec<(&'static str, &'static str, u64)> {
                 vec![$((stringify!($name), concat!($($doc),+), self.$name),)*]
             }
@@ -27,6 +30,7 @@ macro_rules! counters {
         pub(crate) struct Counters {
             $(pub(crate) $name: AtomicU64,)*
             pub(crate) closed: [AtomicU64; CloseReason::LABELS.len()],
+            pub(crate) refused: [AtomicU64; Refused::LABELS.len()],
         }
 
         impl Counters {
@@ -34,6 +38,7 @@ macro_rules! counters {
                 Counts {
                     $($name: self.$name.load(Relaxed),)*
                     closed: std::array::from_fn(|i| self.closed[i].load(Relaxed)),
+                    refused: std::array::from_fn(|i| self.refused[i].load(Relaxed)),
                 }
             }
         }
@@ -110,6 +115,13 @@ impl Counts {
     #[must_use]
     pub fn closed(&self, label: &str) -> u64 {
         CloseReason::LABELS.iter().position(|known| *known == label).map_or(0, |i| self.closed[i])
+    }
+
+    /// Connections refused for a reason, by its label: `http_on_tcp`, `handshake_too_long`, `origin`; all of them are in
+    /// `docs/edge.md`.
+    #[must_use]
+    pub fn refused(&self, label: &str) -> u64 {
+        Refused::LABELS.iter().position(|known| *known == label).map_or(0, |i| self.refused[i])
     }
 }
 

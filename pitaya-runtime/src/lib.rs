@@ -47,6 +47,7 @@ pub mod docs;
 pub mod groups;
 mod handshake;
 pub mod health;
+mod http_head;
 mod lent;
 mod limits;
 #[cfg(feature = "logs")]

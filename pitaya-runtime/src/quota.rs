@@ -1,5 +1,6 @@
 //! How often one thing is said in the log: what clients can make happen again and again must not fill a disk.
 
+use crate::accept::Refused;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,8 @@ pub(crate) struct Quotas {
     pub(crate) slow: Quota,
     /// Other servers do not know of a binding.
     pub(crate) bindings: Quota,
-    /// A PROXY header was not as it should be.
-    pub(crate) proxy_headers: Quota,
+    /// Connections were refused, by reason.
+    pub(crate) refusals: [Quota; Refused::LABELS.len()],
     /// A gate kept packets out.
     pub(crate) gates: Quota,
     /// Messages were over a limit.

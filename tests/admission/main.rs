@@ -9,5 +9,6 @@ mod forwarded;
 mod gates;
 mod proxy;
 mod rates;
+mod refusals;
 mod sockets;
 mod support;

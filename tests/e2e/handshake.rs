@@ -63,12 +63,17 @@ async fn a_refusal_is_flushed_before_the_end() {
     let reply: serde_json::Value = serde_json::from_str(text).expect("JSON");
     assert_eq!(reply["code"], 400);
     assert_eq!(reply["error"], serde_json::json!({"code": "PIT-400", "msg": "closed today"}));
-    // One that cannot be read is refused without a reason, as in Go.
+    assert_eq!(reply["message"], "closed today");
+    // One that cannot be read is told what is wrong with it.
     let app = serve(Builder::new("game").handlers(Room)).await;
     let mut client = RawClient::silent(&app).await;
     client.send(&wrap(PacketKind::Handshake, b"{")).await;
     let said = client.rest().await;
-    assert!(matches!(&said[..], [Said::Welcome(text)] if text.contains("400") && !text.contains("error")), "{said:?}");
+    let [Said::Welcome(text)] = &said[..] else { panic!("{said:?}") };
+    assert!(
+        text.starts_with(r#"{"code":400,"sys":"#) && text.contains(r#","message":"the handshake is no JSON"#),
+        "{text}"
+    );
 }
 
 /// Waits for a permit when the client says so.

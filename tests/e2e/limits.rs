@@ -79,6 +79,7 @@ async fn new_connections_are_limited_by_rate_after_a_burst() {
 #[tokio::test]
 async fn a_packet_is_limited_by_its_header_before_the_acknowledgement_and_after() {
     let app = room(|config| {
+        config.limits.handshake.size = "4KiB".parse().expect("a size");
         config.limits.packet.initial = "8KiB".parse().expect("a size");
         config.limits.packet.size = "32KiB".parse().expect("a size");
     })
@@ -109,10 +110,10 @@ async fn the_clients_handshake_is_limited_too() {
     let app = room(|_| {}).await;
     let shake = |length: usize| wrap(PacketKind::Handshake, format!("{:length$}", "{}").as_bytes());
     let mut client = RawClient::silent(&app).await;
-    client.send(&shake(4 * 1024)).await;
+    client.send(&shake(16 * 1024)).await;
     assert!(matches!(client.hear().await, Said::Welcome(text) if text.contains(r#""code":200"#)));
     let mut client = RawClient::silent(&app).await;
-    client.send(&shake(4 * 1024 + 1)).await;
+    client.send(&shake(16 * 1024 + 1)).await;
     let said = client.rest().await;
     assert!(matches!(&said[..], [Said::Welcome(text)] if text.contains(r#""code":400"#)), "{said:?}");
     eventually("it is counted", || app.counts().closed("handshake_refused") == 1).await;

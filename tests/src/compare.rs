@@ -51,7 +51,14 @@ impl Codec {
 
     fn meaning(self, packet: &[u8]) -> Meaning {
         if packet[0] != PacketKind::Data as u8 {
-            return Meaning::Other(packet[0], json_or_bytes(packet[packet::HEADER..].to_vec()));
+            let mut body = json_or_bytes(packet[packet::HEADER..].to_vec());
+            // A refusal says why, which Go's does not: a wanted difference.
+            if let Body::Json(Value::Object(document)) = &mut body
+                && document.get("code") == Some(&json!(400))
+            {
+                document.remove("message");
+            }
+            return Meaning::Other(packet[0], body);
         }
         let Received { kind, id, route, error, body, .. } = Received::from_packet(packet);
         let body = match self {

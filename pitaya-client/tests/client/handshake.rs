@@ -67,12 +67,14 @@ async fn a_refusal_says_why_if_the_server_does() {
     let dictionary = Dictionary::default();
     let reply = terms("json", &dictionary);
 
-    let error = answered_with(&reply.refused(Some(("PIT-401", "too old")))).await.unwrap_err();
+    let error = answered_with(&reply.refused(Some(("PIT-401", "too old")), "too old")).await.unwrap_err();
     assert_eq!(error.to_string(), "the server refused the handshake with code 400 (PIT-401: too old)");
     let ConnectError::Refused { code: 400, reason: Some(reason) } = error else { panic!("{error:?}") };
     assert_eq!((reason.code.as_str(), reason.msg.as_str()), ("PIT-401", "too old"));
 
-    let error = answered_with(&reply.refused(None)).await.unwrap_err();
+    let error = answered_with(&reply.refused(None, "it is no JSON")).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server refused the handshake with code 400: it is no JSON");
+    let error = answered_with(&peer::json(PacketKind::Handshake, r#"{"code":400}"#)).await.unwrap_err();
     assert_eq!(error.to_string(), "the server refused the handshake with code 400");
     let error = answered_with(&peer::json(PacketKind::Handshake, r#"{"code":501}"#)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused { code: 501, reason: None }), "{error:?}");

@@ -1,5 +1,6 @@
 //! How many may come in: in all, from one address, in one second.
 
+use super::Refused;
 use crate::bucket::{Bucket, Refill};
 use crate::config::Network;
 use crate::counters::{Counters, count};
@@ -48,20 +49,20 @@ impl Admission {
         self.total > 0 && self.live.load(Relaxed) >= self.total
     }
 
-    /// Takes a place, or counts why there is none.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, counters: &Counters) -> Option<Admitted> {
+    /// Takes a place, or counts and says why there is none.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, counters: &Counters) -> Result<Admitted, Refused> {
         count(&counters.accepted);
         if self.rate.as_ref().is_some_and(|(refill, bucket)| !bucket.lock().take(*refill, Instant::now())) {
             count(&counters.refused_rate);
-            return None;
+            return Err(Refused::Rate);
         }
         if self.live.fetch_add(1, Relaxed) >= self.total && self.total > 0 {
             self.live.fetch_sub(1, Relaxed);
             count(&counters.refused_total);
-            return None;
+            return Err(Refused::Total);
         }
         let mut admitted = Admitted { admission: self.clone(), address: None };
-        admitted.comes_from(address, counters).then_some(admitted)
+        if admitted.comes_from(address, counters) { Ok(admitted) } else { Err(Refused::PerAddress) }
     }
 
     fn give_back(&self, address: IpAddr) {
@@ -137,9 +138,9 @@ mod tests {
         let (admission, counters) = (Arc::new(Admission::new(3, 2, 0, 0, Vec::new())), Counters::default());
         let admit = |address| admission.admit(ip(address), &counters);
         let (a, _b) = (admit("10.0.0.1").unwrap(), admit("::ffff:10.0.0.1").unwrap());
-        assert!(admit("10.0.0.1").is_none());
+        assert!(admit("10.0.0.1").is_err());
         let _c = admit("2001:db8::1").unwrap();
-        assert!(admit("10.0.0.2").is_none());
+        assert!(admit("10.0.0.2").is_err());
         drop(a);
         let _d = admit("10.0.0.1").unwrap();
         let counts = counters.read();
@@ -150,8 +151,8 @@ mod tests {
     async fn a_prefix_of_64_bits_is_one_address() {
         let (admission, counters) = (Arc::new(Admission::new(0, 1, 0, 0, Vec::new())), Counters::default());
         let _a = admission.admit(ip("2001:db8:1:2::1"), &counters).unwrap();
-        assert!(admission.admit(ip("2001:db8:1:2:9::1"), &counters).is_none());
-        assert!(admission.admit(ip("2001:db8:1:3::1"), &counters).is_some());
+        assert!(admission.admit(ip("2001:db8:1:2:9::1"), &counters).is_err());
+        assert!(admission.admit(ip("2001:db8:1:3::1"), &counters).is_ok());
     }
 
     #[tokio::test]
@@ -165,7 +166,7 @@ mod tests {
         let a = behind("192.0.2.1").unwrap();
         assert!(behind("192.0.2.1").is_none());
         let _b = behind("192.0.2.2").unwrap();
-        assert!(admission.admit(ip("192.0.2.1"), &counters).is_none(), "it is one address, whichever way it comes");
+        assert!(admission.admit(ip("192.0.2.1"), &counters).is_err(), "it is one address, whichever way it comes");
         let (_c, _d) = (behind("10.0.0.1").unwrap(), behind("10.0.0.1").unwrap());
         drop(a);
         let mut a = behind("192.0.2.1").unwrap();
@@ -179,7 +180,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_rate_allows_a_burst_and_refills() {
         let (admission, counters) = (Arc::new(Admission::new(0, 0, 10, 2, Vec::new())), Counters::default());
-        let admits = || admission.admit(ip("::1"), &counters).is_some();
+        let admits = || admission.admit(ip("::1"), &counters).is_ok();
         assert!(admits() && admits() && !admits());
         tokio::time::advance(Duration::from_millis(101)).await;
         assert!(admits() && !admits());

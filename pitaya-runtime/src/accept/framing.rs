@@ -22,6 +22,11 @@ pub trait Framing: Send + Unpin + 'static {
     /// Appends whole packets in their frames, and whatever the layer itself owes the client.
     fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>);
 
+    /// Whether the client asked for a WebSocket subprotocol, which nothing here speaks: browsers then end the connection.
+    fn wants_subprotocol(&self) -> bool {
+        false
+    }
+
     /// Appends the layer's own farewell.
     fn goodbye(&mut self, reason: &CloseReason, stream: &mut Vec<u8>);
 

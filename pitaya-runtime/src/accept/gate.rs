@@ -172,6 +172,10 @@ impl<F: Framing, G: Gate> Framing for Gated<F, G> {
         self.inner.goodbye(reason, stream);
     }
 
+    fn wants_subprotocol(&self) -> bool {
+        self.inner.wants_subprotocol()
+    }
+
     /// The innermost one first: what it keeps back the others never see.
     fn gate(&mut self, packet: &Packet<'_>, now: Instant) -> Verdict {
         match self.inner.gate(packet, now) {

@@ -1,7 +1,7 @@
 //! The accept loop, the same for every acceptor.
 
 use super::spare::Spare;
-use super::{Acceptor, Admission, Admitted, BoxError, Established, Reload, WrongProtocol};
+use super::{Acceptor, Admission, Admitted, BoxError, Established, Refused, RefusedError, Reload};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::counters::count;
@@ -105,6 +105,7 @@ impl<A: Acceptor> Bound for Ready<A> {
                         if Spare::is_needed_for(&e) {
                             let shed = spare.shed(&*acceptor, &mut listener);
                             server.counters.refused_files.fetch_add(shed, Relaxed);
+                            server.counters.refused[Refused::Files as usize].fetch_add(shed, Relaxed);
                         }
                         sleep(PAUSE).await;
                     }
@@ -123,7 +124,10 @@ fn admit<A: Acceptor>(
     admission: &Arc<Admission>,
 ) {
     let accepted = Instant::now();
-    let Some(mut admitted) = admission.admit(remote.ip(), &server.counters) else { return };
+    let mut admitted = match admission.admit(remote.ip(), &server.counters) {
+        Ok(admitted) => admitted,
+        Err(reason) => return server.refused(reason, remote, reason.limit()),
+    };
     let (acceptor, server) = (acceptor.clone(), server.clone());
     let tasks = server.tasks.clone();
     let establish = async move {
@@ -138,16 +142,16 @@ fn admit<A: Acceptor>(
             Ok(Ok(None)) => return,
             Ok(Err(e)) => {
                 count(&server.counters.failed_establish);
-                if e.get_ref().is_some_and(|e| e.is::<WrongProtocol>()) {
-                    count(&server.counters.wrong_protocol);
+                match RefusedError::reason_of(&e) {
+                    Some(reason) => server.refused(reason, remote, &e.to_string()),
+                    None => tracing::debug!(%remote, error = e.to_string(), "{} handshake failed", acceptor.protocol()),
                 }
-                tracing::debug!(%remote, error = e.to_string(), "{} handshake failed", acceptor.protocol());
                 return;
             }
             Err(_) => {
                 count(&server.counters.failed_establish);
-                tracing::debug!(%remote, "{} handshake took too long", acceptor.protocol());
-                return;
+                let detail = format!("the {} handshake took too long", acceptor.protocol());
+                return server.refused(Refused::HandshakeTimeout, remote, &detail);
             }
         };
         // A task of its own: the size of a handshake must not stay with the connection.
@@ -170,16 +174,18 @@ async fn establish<A: Acceptor>(
     let peer = *remote;
     let mut moved = |to: SocketAddr| {
         let from = std::mem::replace(remote, to);
-        from.ip() == to.ip() || admitted.comes_from(to.ip(), counters)
+        let takes = from.ip() == to.ip() || admitted.comes_from(to.ip(), counters);
+        if !takes {
+            server.refused(Refused::PerAddress, to, Refused::PerAddress.limit());
+        }
+        takes
     };
     let client = match acceptor.identify(&mut raw, peer).await {
         Ok(client) => client,
         Err(e) => {
             if e.kind() == io::ErrorKind::InvalidData {
                 count(&counters.bad_proxy_headers);
-                if let Some(missed) = server.quotas.proxy_headers.admit() {
-                    tracing::warn!(%peer, missed, error = e.to_string(), "a connection is refused for its PROXY header");
-                }
+                return Err(RefusedError::new(Refused::ProxyHeader, e.to_string()).into());
             }
             return Err(e);
         }

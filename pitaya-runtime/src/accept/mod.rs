@@ -21,6 +21,7 @@ mod gate;
 mod listen;
 mod proxy;
 mod rate_limit;
+mod refused;
 mod reload;
 mod spare;
 mod tcp;
@@ -38,6 +39,7 @@ pub use websocket::{Page, WebSocket, WebSocketFraming};
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use listen::{Bound, Listen, erase};
 pub(crate) use rate_limit::too_many;
+pub(crate) use refused::{Refused, RefusedError};
 pub(crate) use reload::Reloads;
 
 use crate::config::Config;
@@ -150,14 +152,3 @@ impl<S, F> Established<S, F> {
 
 /// The first byte of what a TLS client sends: a handshake record (RFC 8446, section 5.1).
 pub(crate) const TLS_RECORD: u8 = 0x16;
-
-/// The client speaks another protocol than the port: counted apart from handshakes that fail.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct WrongProtocol(pub(crate) &'static str);
-
-impl From<WrongProtocol> for io::Error {
-    fn from(wrong: WrongProtocol) -> Self {
-        Self::new(io::ErrorKind::InvalidData, wrong)
-    }
-}

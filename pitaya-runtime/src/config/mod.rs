@@ -73,11 +73,12 @@ pub struct Loaded {
 
 impl Config {
     /// The defaults for a server that clients reach directly, without a proxy that holds back floods: at most 256
-    /// connections from one address, at most 1,000 new ones a second.
+    /// connections from one address, at most 1,000 new ones a second, and of web pages only those of its own host.
     pub fn edge() -> Self {
         let mut config = Self::default();
         config.limits.connections.peraddress = 256;
         config.limits.accept.rate = 1_000;
+        config.acceptor.origins = vec!["same-host".to_owned()];
         config
     }
 

@@ -66,12 +66,14 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
         check.hold(fits, key, value, "a packet is 1 to 16777215 bytes long");
     }
     for (key, value) in [
+        ("pitaya.acceptor.upgrade.size", &config.acceptor.upgrade.size),
         ("pitaya.limits.handshake.size", &config.limits.handshake.size),
         ("pitaya.limits.outbox", &config.limits.outbox),
     ] {
         check.hold(value.bytes() > 0, key, value, "must be at least one byte");
     }
     for (key, value) in [
+        ("pitaya.acceptor.upgrade.lines", &config.acceptor.upgrade.lines),
         ("pitaya.limits.inflight", &config.limits.inflight),
         ("pitaya.limits.calls", &config.limits.calls),
         ("pitaya.cluster.rpc.server.nats.services", &config.cluster.rpc.server.nats.services),

@@ -1,7 +1,7 @@
 //! The clock of a connection: one timer, for whatever has to be looked at next.
 
 use super::{Connection, Work};
-use crate::accept::Framing;
+use crate::accept::{Framing, Refused};
 use pitaya_core::CloseReason;
 use pitaya_core::session::state::Tick;
 use pitaya_core::wire::packet::HEARTBEAT;
@@ -32,7 +32,11 @@ where
                     Tick::Nothing => {}
                     Tick::Beat => work.out.extend_from_slice(&HEARTBEAT),
                     Tick::Dead => return Err(CloseReason::Heartbeat),
-                    Tick::HandshakeOverdue => return Err(CloseReason::HandshakeTimeout),
+                    Tick::HandshakeOverdue => {
+                        let limit = self.server.settings.handshake_timeout;
+                        self.not_let_in(Refused::HandshakeTimeout, &format!("no handshake within {limit:?}"));
+                        return Err(CloseReason::HandshakeTimeout);
+                    }
                 }
             }
             self.arm();

@@ -2,7 +2,7 @@
 
 use super::scratch::Scratch;
 use super::{Connection, READS, Work};
-use crate::accept::Framing;
+use crate::accept::{Framing, Refused};
 use pitaya_core::CloseReason;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -36,6 +36,9 @@ where
     pub(super) fn close(&mut self, reason: &CloseReason, work: &mut Work) {
         let owed = !matches!(reason, CloseReason::SlowConsumer | CloseReason::Connection(_) | CloseReason::Heartbeat);
         let read_to_the_end = *reason == CloseReason::Client;
+        if read_to_the_end && self.framing.wants_subprotocol() {
+            self.not_let_in(Refused::Subprotocol, "the client asked for a WebSocket subprotocol, and there is none");
+        }
         // Nothing can be queued behind this; what was queued before and not taken is only owed to a client that reads.
         self.agent.outbox.end(reason.clone(), |_| {});
         self.let_go();

@@ -5,12 +5,12 @@ use super::forwarding::Sent;
 use super::outcome::malformed;
 use super::turn::Head;
 use super::{Connection, FLUSH, Work};
-use crate::accept::Framing;
+use crate::accept::{Framing, Refused};
 use crate::agent::Agent;
 use crate::counters::count;
 use crate::server::Server;
 use pitaya_core::handler::{Kind, Route};
-use pitaya_core::session::state::Event;
+use pitaya_core::session::state::{Event, Violation};
 use pitaya_core::wire::{InflateError, Message, MessageKind, Packet, RouteRef, inflate_within};
 use pitaya_core::{CloseReason, Error};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -98,7 +98,7 @@ where
             self.budget -= 1;
             let event = match F::GATED && self.kept_out(&packet, work)? {
                 true => Event::Ignored,
-                false => self.machine.packet(packet.kind).map_err(|e| CloseReason::Violation(e.to_string()))?,
+                false => self.machine.packet(packet.kind).map_err(|violation| self.out_of_turn(violation))?,
             };
             match event {
                 Event::Message => {
@@ -123,6 +123,15 @@ where
             }
         }
         Ok(used)
+    }
+
+    #[cold]
+    fn out_of_turn(&self, violation: Violation) -> CloseReason {
+        let early = [Violation::DataBeforeHandshake, Violation::DataBeforeAck, Violation::AckBeforeHandshake];
+        if early.contains(&violation) {
+            self.not_let_in(Refused::BeforeHandshake, &violation.to_string());
+        }
+        CloseReason::Violation(violation.to_string())
     }
 
     /// What is to be done with the next message, from all that may stand in its way.

@@ -21,7 +21,7 @@ mod turns;
 mod welcome;
 mod write;
 
-use crate::accept::{Admitted, Framing};
+use crate::accept::{Admitted, Framing, Refused};
 use crate::agent::Agent;
 use crate::counters::count;
 use crate::limits::Spending;
@@ -198,7 +198,12 @@ where
                 let limit = self.framing_limit();
                 let framed = self.framing.decode(&scratch.read[..read], limit, &mut scratch.packets);
                 self.received(cx, &scratch.packets, &mut scratch.work)?;
-                framed?;
+                if let Err(reason) = framed {
+                    if matches!(reason, CloseReason::Malformed(_)) {
+                        self.not_let_in(Refused::NotAPacket, &reason.to_string());
+                    }
+                    return Err(reason);
+                }
             }
         }
         self.judge_silence();

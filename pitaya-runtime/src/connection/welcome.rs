@@ -3,11 +3,10 @@
 use super::outcome::malformed;
 use super::turn::Turn;
 use super::{Connection, Work};
-use crate::accept::{Framing, TLS_RECORD};
-use crate::counters::count;
+use crate::accept::{Framing, Refused, TLS_RECORD};
 use crate::handshake::Refusal;
 use pitaya_core::CloseReason;
-use pitaya_core::wire::{HandshakeData, HandshakeLimits, HandshakeReply, PacketError};
+use pitaya_core::wire::{HandshakeData, HandshakeError, HandshakeLimits, HandshakeReply, PacketError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task;
@@ -27,8 +26,13 @@ where
         let limits = HandshakeLimits { bytes: self.server.settings.handshake_size, ..HandshakeLimits::default() };
         let data = match HandshakeData::parse(body, &limits) {
             Ok(data) => data,
-            // As in Go the text stays here: a client that cannot write JSON cannot do anything about it.
-            Err(e) => return Err(self.refuse(work, None, e.to_string())),
+            Err(e) => {
+                let reason = match e {
+                    HandshakeError::TooLong { .. } => Refused::HandshakeTooLong,
+                    _ => Refused::HandshakeInvalid,
+                };
+                return Err(self.refuse(work, reason, None, e.to_string()));
+            }
         };
         if data.is_js_websocket() {
             // This client cannot inflate.
@@ -62,30 +66,46 @@ where
             }
             Err((name, refusal)) => {
                 let detail = format!("{name}: {}", refusal.message);
-                Err(self.refuse(work, Some(&refusal), detail))
+                Err(self.refuse(work, Refused::HandshakeRejected, Some(&refusal), detail))
             }
         }
     }
 
-    /// A client of TLS or HTTP on a plain port is told from one that sends nonsense.
+    /// Tells a client of TLS or HTTP on a plain port from one that sends nonsense.
     #[cold]
     pub(super) fn not_a_packet(&self, error: &PacketError) -> CloseReason {
-        let other = matches!(error, PacketError::Kind(first) if *first == TLS_RECORD || first.is_ascii_uppercase());
-        if other && !self.agent.accepted.load(Relaxed) {
-            count(&self.server.counters.wrong_protocol);
-        }
+        let (reason, detail) = match error {
+            PacketError::Kind(TLS_RECORD) => (Refused::TlsOnPlain, "it speaks TLS, and this port does not".to_owned()),
+            PacketError::Kind(first) if first.is_ascii_uppercase() => {
+                let text = "it speaks HTTP, and this port packets: browsers connect to a port of WebSockets";
+                (Refused::HttpOnTcp, text.to_owned())
+            }
+            other => (Refused::NotAPacket, other.to_string()),
+        };
+        self.not_let_in(reason, &detail);
         malformed(error)
     }
 
-    fn refuse(&mut self, work: &mut Work, refusal: Option<&Refusal>, detail: String) -> CloseReason {
+    /// Counts and logs the end of a connection that is no session yet.
+    #[cold]
+    pub(super) fn not_let_in(&self, reason: Refused, detail: &str) {
+        if !self.agent.accepted.load(Relaxed) || reason == Refused::BeforeHandshake {
+            self.server.refused(reason, self.agent.remote(), detail);
+        }
+    }
+
+    fn refuse(&mut self, work: &mut Work, reason: Refused, refusal: Option<&Refusal>, detail: String) -> CloseReason {
         let server = &self.server;
         let reply = HandshakeReply {
             heartbeat: server.settings.heartbeat.as_secs(),
             serializer: server.serializer.name(),
             dictionary: &server.dictionary,
         };
-        let reason = refusal.map(|refusal| (&*refusal.code, &*refusal.message));
-        work.out.extend_from_slice(&reply.refused(reason));
+        let error = refusal.map(|refusal| (&*refusal.code, &*refusal.message));
+        // What a check of the app says to its client, or what is wrong with what that client has sent.
+        let message = refusal.map_or(&*detail, |refusal| &*refusal.message);
+        work.out.extend_from_slice(&reply.refused(error, message));
+        self.not_let_in(reason, &detail);
         CloseReason::HandshakeRefused(detail)
     }
 }

@@ -1,5 +1,6 @@
 //! Which metrics there are: the table of Go's, the counters of this framework, and the application's own.
 
+use crate::accept::Refused;
 use crate::config::{CustomMetric, Metrics as Keys};
 use crate::counters::Counts;
 use pitaya_core::CloseReason;
@@ -109,6 +110,8 @@ fixed! {
     MEMORY = Gauge "sys" "heapsize" [], &[];
     /// sessions closed, by reason
     CLOSED = Counter "server" "closed_total" ["reason"], &[];
+    /// connections that did not become sessions, by reason
+    REFUSED = Counter "server" "refused_connections_total" ["reason"], &[];
     /// bytes of metrics that could not be sent to StatsD
     UNSENT = Counter "statsd" "dropped_bytes_total" [], &[];
 }
@@ -251,3 +254,6 @@ fn is_label(name: &str) -> bool {
 
 /// The labels of the counter of closed sessions.
 pub(super) const REASONS: [&str; CloseReason::LABELS.len()] = CloseReason::LABELS;
+
+/// The labels of the counter of refused connections.
+pub(super) const REFUSALS: [&str; Refused::LABELS.len()] = Refused::LABELS;

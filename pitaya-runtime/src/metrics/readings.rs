@@ -24,6 +24,7 @@ pub(super) struct Readings {
     /// In the order of [`Counts::fields`](crate::Counts).
     counters: Vec<Counter>,
     closed: Vec<Counter>,
+    refused: Vec<Counter>,
     /// In the order of [`Transport::counters`](pitaya_core::cluster::Transport::counters).
     transport: Vec<Counter>,
     unsent: Counter,
@@ -68,7 +69,7 @@ impl Readings {
         let gauge = |fixed: &families::Fixed| reporters.gauge(&fixed.family(), &[], none);
         let counter = |fixed: &families::Fixed| reporters.counter(&fixed.family(), &[], none);
         let named = |subsystem, name, help| reporters.counter(&families::counter(subsystem, name, help), &[], none);
-        let closed = families::CLOSED.family();
+        let (closed, refused) = (families::CLOSED.family(), families::REFUSED.family());
         Self {
             counters: crate::Counts::default()
                 .fields()
@@ -80,6 +81,7 @@ impl Readings {
                 })
                 .collect(),
             closed: families::REASONS.iter().map(|reason| reporters.counter(&closed, &[reason], none)).collect(),
+            refused: families::REFUSALS.iter().map(|reason| reporters.counter(&refused, &[reason], none)).collect(),
             transport: transport.iter().map(|(name, help, _)| named("transport", name, help)).collect(),
             unsent: counter(families::UNSENT),
             rate_limited: counter(families::RATE_LIMITED),
@@ -100,6 +102,7 @@ impl Readings {
             counter.absolute(value);
         }
         self.closed.iter().zip(counts.closed).for_each(|(counter, value)| counter.absolute(value));
+        self.refused.iter().zip(counts.refused).for_each(|(counter, value)| counter.absolute(value));
         let transport = server.cluster.transport.counters();
         self.transport.iter().zip(&transport).for_each(|(counter, (_, _, value))| counter.absolute(*value));
         let lost = transport.iter().filter(|(name, ..)| ["dropped", "late"].contains(name));

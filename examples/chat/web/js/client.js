@@ -137,8 +137,8 @@ export class PitayaClient {
   }
 
   #hearHandshake(line, body) {
-    const { code, heartbeat, serializer, codes, routes } = decodeHandshake(body);
-    if (code !== 200) return this.#end(`The server refused the connection (code ${code}).`, false);
+    const { code, heartbeat, serializer, codes, routes, message } = decodeHandshake(body);
+    if (code !== 200) return this.#end(`The server refused the connection (code ${code})${message ? `: ${message}` : "."}`, false);
     if (serializer !== "json") return this.#end(`The server speaks ${serializer}; this page speaks JSON.`, false);
     Object.assign(line, { codes, routes, patience: heartbeat * 2_500 });
     clearTimeout(line.timer);

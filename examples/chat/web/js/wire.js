@@ -168,17 +168,18 @@ export const isZlib = (bytes) => bytes.length > 2 && bytes[0] === 0x78 && [0x01,
 /**
  * The server's side of the handshake, inflated.
  * @param {Uint8Array} bytes
- * @returns {{code: number, heartbeat: number, serializer: string, codes: Map<string, number>, routes: Map<number, string>}}
- *   `heartbeat` in seconds, 0 for none; the dictionary in both directions
+ * @returns {{code: number, heartbeat: number, serializer: string, codes: Map<string, number>, routes: Map<number, string>, message: string}}
+ *   `heartbeat` in seconds, 0 for none; the dictionary in both directions; `message` says why the server refused
  */
 export function decodeHandshake(bytes) {
-  const { code, sys = {} } = decodeJson(bytes) ?? {};
+  const { code, sys = {}, message } = decodeJson(bytes) ?? {};
   if (typeof code !== "number") throw new WireError("the handshake has no code");
   const codes = new Map(Object.entries(sys?.dict ?? {}));
   return {
     code,
     heartbeat: Number(sys?.heartbeat) || 0,
     serializer: sys?.serializer ?? "json",
+    message: typeof message === "string" ? message : "",
     codes,
     routes: new Map([...codes].map(([route, number]) => [number, route])),
   };

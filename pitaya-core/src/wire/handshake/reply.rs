@@ -35,6 +35,9 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Reason<'a>>,
     sys: Sys<'a>,
+    // Ours: behind all of Go's keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -56,25 +59,27 @@ impl HandshakeReply<'_> {
     /// # Panics
     /// If the serializer's name is so long (megabytes) that the reply fits in no packet.
     pub fn ok(&self) -> Vec<u8> {
-        self.packet(OK, None)
+        self.packet(OK, None, None)
     }
 
     /// The whole packet that refuses a client, to be flushed before the connection is closed.
     ///
-    /// It has the shape of the accepting one, with code 400. A `reason` (code and text, each cut at 1,024 bytes) is added
-    /// under the key `error`, which Go does not have and all known clients ignore.
+    /// It has the shape of the accepting one, with code 400, and behind that a `message` for people. A `reason` (code and
+    /// text) is added under the key `error`. Go has neither key, and all known clients ignore both. Each text is cut at
+    /// 1,024 bytes.
     ///
     /// # Panics
     /// As [`ok`](Self::ok).
-    pub fn refused(&self, reason: Option<(&str, &str)>) -> Vec<u8> {
-        self.packet(REFUSED, reason.map(|(code, msg)| Reason { code: cut(code), msg: cut(msg) }))
+    pub fn refused(&self, reason: Option<(&str, &str)>, message: &str) -> Vec<u8> {
+        let reason = reason.map(|(code, msg)| Reason { code: cut(code), msg: cut(msg) });
+        self.packet(REFUSED, reason, Some(cut(message)))
     }
 
-    fn packet(&self, code: i64, error: Option<Reason<'_>>) -> Vec<u8> {
+    fn packet(&self, code: i64, error: Option<Reason<'_>>, message: Option<&str>) -> Vec<u8> {
         let sys = Sys { dict: self.dictionary, heartbeat: self.heartbeat.max(1), serializer: self.serializer };
         let mut out = Vec::with_capacity(128);
         let at = packet::open(&mut out, PacketKind::Handshake);
-        serde_json::to_writer(&mut out, &Body { code, error, sys }).expect("texts and numbers are JSON");
+        serde_json::to_writer(&mut out, &Body { code, error, sys, message }).expect("texts and numbers are JSON");
         packet::seal(&mut out, at).expect("a dictionary is bounded and a serializer's name is short");
         out
     }
@@ -101,18 +106,22 @@ mod tests {
         let reply = HandshakeReply { heartbeat: 0, serializer: "protobuf", dictionary: &dictionary };
         let sys = r#""sys":{"dict":{"B":3,"a":2,"b":1},"heartbeat":1,"serializer":"protobuf"}"#;
         assert_eq!(body(&reply.ok()), format!(r#"{{"code":200,{sys}}}"#));
-        assert_eq!(body(&reply.refused(None)), format!(r#"{{"code":400,{sys}}}"#));
         assert_eq!(
-            body(&reply.refused(Some(("PIT-401", "too \"old\"")))),
-            format!(r#"{{"code":400,"error":{{"code":"PIT-401","msg":"too \"old\""}},{sys}}}"#)
+            body(&reply.refused(None, "no \"JSON\"")),
+            format!(r#"{{"code":400,{sys},"message":"no \"JSON\""}}"#)
+        );
+        assert_eq!(
+            body(&reply.refused(Some(("PIT-401", "too \"old\"")), "old")),
+            format!(r#"{{"code":400,"error":{{"code":"PIT-401","msg":"too \"old\""}},{sys},"message":"old"}}"#)
         );
     }
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
         let reply = HandshakeReply { heartbeat: 1, serializer: "json", dictionary: &Dictionary::default() };
-        let packet = reply.refused(Some(("", &format!("a{}", "é".repeat(2000)))));
+        let packet = reply.refused(Some(("", &format!("a{}", "é".repeat(2000)))), &"x".repeat(2000));
         assert!(body(&packet).contains(&format!(r#""msg":"a{}""#, "é".repeat(511))));
+        assert!(body(&packet).ends_with(&format!(r#""message":"{}"}}"#, "x".repeat(1024))));
     }
 
     #[test]

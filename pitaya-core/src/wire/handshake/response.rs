@@ -23,7 +23,7 @@ pub struct HandshakeResponse {
 /// Why a server refused a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeRefusal {
-    /// The error code, for instance `PIT-401`.
+    /// The error code, for instance `PIT-401`; empty when the server gave a text alone.
     pub code: String,
     /// A text for people.
     pub msg: String,
@@ -56,10 +56,16 @@ impl HandshakeResponse {
             dictionary: Dictionary::lenient(
                 dictionary.filter_map(|(route, code)| Some((route.as_str(), code.as_u64()?.try_into().ok()?))),
             ),
-            refusal: value["error"].as_object().map(|error| {
-                let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                HandshakeRefusal { code: text("code"), msg: text("msg") }
-            }),
+            refusal: value["error"]
+                .as_object()
+                .map(|error| {
+                    let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                    HandshakeRefusal { code: text("code"), msg: text("msg") }
+                })
+                .or_else(|| {
+                    let message = value["message"].as_str()?;
+                    Some(HandshakeRefusal { code: String::new(), msg: message.to_owned() })
+                }),
         })
     }
 
@@ -100,9 +106,11 @@ mod tests {
         assert_eq!(HandshakeResponse::parse(&reply.ok()[4..]).unwrap(), accepted);
 
         let refusal = Some(HandshakeRefusal { code: "PIT-401".into(), msg: "too old".into() });
-        let refused = HandshakeResponse::parse(&reply.refused(Some(("PIT-401", "too old")))[4..]).unwrap();
+        let refused = HandshakeResponse::parse(&reply.refused(Some(("PIT-401", "too old")), "too old")[4..]).unwrap();
         assert!(!refused.is_ok());
         assert_eq!(refused, HandshakeResponse { code: 400, refusal, ..accepted });
+        let refused = HandshakeResponse::parse(&reply.refused(None, "no JSON")[4..]).unwrap();
+        assert_eq!(refused.refusal, Some(HandshakeRefusal { code: String::new(), msg: "no JSON".into() }));
     }
 
     #[test]

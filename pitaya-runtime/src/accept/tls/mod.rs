@@ -8,7 +8,7 @@ mod x509;
 pub use error::TlsError;
 pub use first::FirstByte;
 
-use super::{Acceptor, BoxError, Established, Reload, WrongProtocol};
+use super::{Acceptor, BoxError, Established, Refused, RefusedError, Reload};
 use crate::config::{AcceptorTls, Config, TlsVersion};
 use error::What;
 use files::{Clients, Loaded, Plan};
@@ -148,6 +148,10 @@ impl<A: Acceptor> Acceptor for Tls<A> {
         let stream = match acceptor.accept(FirstByte::new(stream)).into_fallible().await {
             Ok(stream) => stream,
             Err((_, stream)) if stream.is_wrong() => return Err(refuse(stream).await),
+            // A client that goes away is no failure of TLS; one that does not trust the certificate says so by an alert.
+            Err((error, _)) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(RefusedError::new(Refused::Tls, error.to_string()).into());
+            }
             Err((error, _)) => return Err(error),
         };
         let certificate = certificate(&stream);
@@ -171,7 +175,7 @@ async fn refuse<S: AsyncWrite + Unpin>(mut stream: FirstByte<S>) -> io::Error {
         let _ = stream.write_all(answer.as_bytes()).await;
         let _ = stream.shutdown().await;
     }
-    WrongProtocol("it does not speak TLS, and this port does").into()
+    RefusedError::new(Refused::NotTls, "it does not speak TLS, and this port does").into()
 }
 
 impl<A: std::fmt::Debug> std::fmt::Debug for Tls<A> {

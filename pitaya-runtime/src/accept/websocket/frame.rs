@@ -29,6 +29,8 @@ pub struct WebSocketFraming {
     /// Pongs that are owed.
     replies: Vec<u8>,
     closed: bool,
+    /// The client asked for a subprotocol, and got none.
+    wants_subprotocol: bool,
 }
 
 /// What stands before a payload.
@@ -50,6 +52,12 @@ impl WebSocketFraming {
     #[must_use]
     pub fn new(early: Vec<u8>) -> Self {
         Self { partial: early, ..Self::default() }
+    }
+
+    /// The same for a client that asked for a subprotocol, or did not.
+    pub(super) fn asked_for_subprotocol(mut self, wants: bool) -> Self {
+        self.wants_subprotocol = wants;
+        self
     }
 
     /// Handles the whole frames at the beginning; how many bytes they take.
@@ -249,6 +257,10 @@ fn long_head_of(opcode: u8, length: usize, out: &mut Vec<u8>) {
 
 impl Framing for WebSocketFraming {
     const PLAIN: bool = false;
+
+    fn wants_subprotocol(&self) -> bool {
+        self.wants_subprotocol
+    }
 
     fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
         let mut partial = std::mem::take(&mut self.partial);

@@ -17,7 +17,7 @@ use origin::Origins;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use upgrade::Door;
+use upgrade::{Door, Upgraded};
 
 /// Packets in WebSocket messages, over another acceptor.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ impl<A> WebSocket<A> {
     }
 
     /// Refuses upgrades whose `Origin` is not in the list, whatever `pitaya.acceptor.origins` says:
-    /// `https://game.example`, or `https://*.game.example` for all names below. All of them pass when it is empty. A
-    /// request without one is no browser's and passes.
+    /// `https://game.example`, `https://*.game.example` for all names below, or `same-host` for pages of the host that the
+    /// request names. All of them pass when it is empty. A request without one is no browser's and passes.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.origins = Some(origins.into_iter().map(Into::into).collect());
@@ -107,6 +107,7 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
             None => ("pitaya.acceptor.origins: ", &settings.origins),
         };
         self.door.origins = Origins::new(origins.iter().map(String::as_str)).map_err(|e| format!("{key}{e}"))?;
+        self.door.limits = upgrade::Limits::from(&settings.upgrade);
         self.door.client = ClientHeader::new(&settings.clientheader, &settings.trustedproxies)?;
         Ok(())
     }
@@ -140,8 +141,11 @@ impl<A: Acceptor<Framing = Plain>> Acceptor for WebSocket<A> {
             return Ok(None);
         };
         let upgraded = upgrade::upgrade(&mut stream, &self.door, remote).await?;
-        let framed =
-            |(early, remote)| Established { stream, framing: WebSocketFraming::new(early), remote, certificate };
-        Ok(upgraded.map(framed))
+        Ok(upgraded.map(|Upgraded { early, client, wants_subprotocol }| Established {
+            stream,
+            framing: WebSocketFraming::new(early).asked_for_subprotocol(wants_subprotocol),
+            remote: client,
+            certificate,
+        }))
     }
 }

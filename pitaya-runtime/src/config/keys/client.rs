@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{hours, secs, section};
-use crate::config::{Network, TlsVersion};
+use crate::config::{ByteSize, Network, TlsVersion};
 
 section! {
     /// `pitaya.defaultpipelines`: the steps that every message takes without being asked for.
@@ -105,7 +105,8 @@ section! {
         #[go = "takes the proxy's address for the client's."]
         clientheader: String = "x-forwarded-for".to_owned(),
         /// The `Origin` headers whose WebSocket upgrades are taken: `https://game.example`, or `https://*.game.example`
-        /// for all names below. All of them when empty. An upgrade without one is no browser's and passes.
+        /// for all names below, or `same-host` for pages of the host that the request names. All of them when empty. An
+        /// upgrade without one is no browser's and passes.
         #[go = "takes all."]
         origins: Vec<String> = Vec::new(),
         /// Connections that the system keeps ready until they are accepted.
@@ -114,7 +115,20 @@ section! {
         /// Whether other processes may listen on the same address, for the system to share the connections out
         /// (`SO_REUSEPORT`, on Unix).
         reuseport: bool = false,
+        upgrade: AcceptorUpgrade,
         tls: AcceptorTls,
+    }
+}
+
+section! {
+    /// `pitaya.acceptor.upgrade`: the HTTP request with which a WebSocket begins. What is over a limit is answered 431.
+    "pitaya.acceptor.upgrade" AcceptorUpgrade {
+        /// Length of the request's head, cookies included.
+        #[go = "1 MiB."]
+        size: ByteSize = ByteSize::kib(16),
+        /// Header lines in it.
+        #[go = "unlimited."]
+        lines: usize = 128,
     }
 }
 

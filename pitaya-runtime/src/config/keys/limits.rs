@@ -53,7 +53,7 @@ section! {
         timeout: Duration = secs(10),
         /// Length of the client's handshake document. Must fit `pitaya.limits.packet.initial`.
         #[go = "takes what fits a packet, 16 MiB."]
-        size: ByteSize = ByteSize::kib(4),
+        size: ByteSize = ByteSize::kib(16),
     }
 }
 
