@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Re
 use parking_lot::Mutex;
 use pitaya_runtime::metrics::MetricError;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::procfs;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -71,6 +72,72 @@ async fn label_values_are_bounded() {
     let scrape = Scrape::of(&app);
     assert_eq!(scrape.all("pitaya_visit_count", &[]).len(), 1025);
     assert_eq!(scrape.one("pitaya_visit_count", &[("who", "other")]), Some(5_000.0 - 1024.0));
+}
+
+#[tokio::test]
+async fn values_that_are_no_numbers_spoil_nothing() {
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
+    let metrics = app.metrics();
+    for value in [1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3.0] {
+        for (name, labels) in [("price", &[][..]), ("visit", &[("who", "guest")])] {
+            let outcome = metrics.observe(name, labels, value);
+            let refused = matches!(&outcome, Err(MetricError::NotFinite { .. }));
+            assert_eq!(refused, !value.is_finite(), "{name} {value}: {outcome:?}");
+        }
+    }
+    // A gauge may say that it does not know.
+    metrics.gauge("stock", &[], f64::NAN).expect("it works");
+    let text = metrics.render();
+    for line in [
+        "pitaya_visit_bucket{game=\"\",serverType=\"game\",who=\"guest\",le=\"1\"} 1\n",
+        "pitaya_visit_sum{game=\"\",serverType=\"game\",who=\"guest\"} 4\n",
+        "pitaya_visit_count{game=\"\",serverType=\"game\",who=\"guest\"} 2\n",
+        "pitaya_shop_price_sum{game=\"\",serverType=\"game\"} 4\n",
+        "pitaya_shop_price_count{game=\"\",serverType=\"game\"} 2\n",
+        "pitaya_shop_stock{game=\"\",serverType=\"game\"} NaN\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn two_lists_of_values_are_two_series() {
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
+    let lists = [["a\u{1f}b", "c"], ["a", "b\u{1f}c"], ["1:a1", ":b"], ["1:a", "1:b"], ["", "3:x"], ["3:", "x"]];
+    for (count, [thing, kind]) in (1..).zip(lists) {
+        app.metrics().count("sold", &[("thing", thing), ("kind", kind)], count).expect("it works");
+    }
+    let scrape = Scrape::of(&app);
+    for (count, [thing, kind]) in (1..).zip(lists) {
+        let value = scrape.one("pitaya_shop_sold", &[("thing", thing), ("kind", kind)]);
+        assert_eq!(value, Some(f64::from(count)), "{thing:?} {kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn long_label_values_take_no_memory() {
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
+    let before = procfs::resident(std::process::id());
+    let mut value = "x".repeat(900_000);
+    for number in 0..200 {
+        value.replace_range(0..3, &format!("{number:03}"));
+        app.metrics().count("sold", &[("thing", &value), ("kind", "x")], 1).expect("it works");
+        app.metrics().observe("visit", &[("who", &value)], 1.0).expect("it works");
+    }
+    let text = app.metrics().render();
+    let grown = procfs::resident(std::process::id()).saturating_sub(before);
+    println!("200 values of 900 kB: {grown} more bytes, {} to be fetched", text.len());
+    // Other tests of this process run beside it.
+    assert!(grown < 100 << 20 && text.len() < 100_000, "{grown} bytes, {} to be fetched", text.len());
+    let scrape = Scrape::parse(&text);
+    assert_eq!(scrape.one("pitaya_shop_sold", &[("thing", "other"), ("kind", "x")]), Some(200.0));
+    // The longest that is reported as it is.
+    let (fits, long) = ("y".repeat(128), "y".repeat(129));
+    app.metrics().observe("visit", &[("who", &fits)], 1.0).expect("it works");
+    app.metrics().observe("visit", &[("who", &long)], 1.0).expect("it works");
+    let scrape = Scrape::of(&app);
+    assert_eq!(scrape.one("pitaya_visit_count", &[("who", &fits)]), Some(1.0));
+    assert_eq!(scrape.one("pitaya_visit_count", &[("who", "other")]), Some(201.0));
 }
 
 #[test]

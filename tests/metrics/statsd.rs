@@ -3,24 +3,54 @@
 use crate::game::{PATIENCE, connect, game, keys, serve};
 use pitaya_runtime::prelude::*;
 use serde_json::json;
+use std::cell::RefCell;
+use std::io::Write;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
+thread_local! {
+    /// The log of the test of this thread.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 async fn listen(rate: f64) -> (Lines, Builder) {
+    listen_to(rate, 1432).await
+}
+
+/// With datagrams of this size at most.
+async fn listen_to(rate: f64, datagram: usize) -> (Lines, Builder) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("it works");
     let host = socket.local_addr().expect("it works").to_string();
     let keys = keys(&json!({
         "period": "50ms",
         "constlabels": { "zone": "e|u" },
-        "statsd": { "enabled": true, "host": host, "prefix": "my.", "rate": rate },
-        "custom": { "counters": [{ "subsystem": "shop", "name": "sold", "labels": ["thing"] }] },
+        "statsd": { "enabled": true, "host": host, "prefix": "my.", "rate": rate, "datagram": datagram },
+        "custom": {
+            "counters": [{ "subsystem": "shop", "name": "sold", "labels": ["thing"] }],
+            "gauges": [{ "subsystem": "shop", "name": "balance" }],
+            "summaries": [{ "subsystem": "shop", "name": "price", "objectives": { "0.5": 0.05 } }],
+        },
     }));
-    (Lines { socket, seen: Vec::new() }, game().configure(|c| c.metrics = keys))
+    (Lines { socket, datagram, seen: Vec::new() }, game().configure(|c| c.metrics = keys))
 }
 
 /// What has come.
 struct Lines {
     socket: UdpSocket,
+    datagram: usize,
     seen: Vec<String>,
 }
 
@@ -37,7 +67,9 @@ impl Lines {
                 panic!("no such line among {:#?}", self.seen);
             };
             let text = std::str::from_utf8(&buffer[..length.expect("it works")]).expect("it works");
-            assert!(text.len() <= 1432, "a datagram fits a frame: {}", text.len());
+            assert!(text.len() <= self.datagram, "a datagram is no longer than it may be: {}", text.len());
+            // What stands together came together.
+            self.seen.push("-".to_owned());
             self.seen.extend(text.lines().map(str::to_owned));
         }
     }
@@ -67,6 +99,32 @@ async fn every_kind_of_line() {
 }
 
 #[tokio::test]
+async fn negative_gauges_are_set_and_what_is_no_number_is_counted() {
+    let (mut socket, builder) = listen_to(1.0, 512).await;
+    let app = serve(builder).await;
+    let metrics = app.metrics();
+    for value in [7.0, -5.5, f64::NAN, f64::NEG_INFINITY, -0.0] {
+        metrics.gauge("balance", &[], value).expect("it works");
+    }
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = metrics.observe("price", &[], value).expect_err("refused");
+        assert!(error.to_string().starts_with("`price` takes no "), "{error}");
+    }
+    metrics.observe("price", &[], -2.5).expect("it works");
+    let rejected = socket.line(|line| line.starts_with("my.rejected_values_total:")).await;
+    assert!(rejected.starts_with("my.rejected_values_total:5|c|#"), "{rejected}");
+    let tags = "|g|#serverType:game,zone:e_u";
+    socket.line(|line| line.starts_with("my.price:-2.5|ms")).await;
+    let seen = socket.seen.iter().filter(|line| line.starts_with("my.balance:") || *line == "-");
+    let seen: Vec<_> = seen.map(|line| line.replace(tags, "")).collect();
+    let gauges: Vec<_> = seen.iter().filter(|line| *line != "-").collect();
+    assert_eq!(gauges, ["my.balance:7", "my.balance:0", "my.balance:-5.5", "my.balance:0"], "{seen:?}");
+    let zero = seen.iter().position(|line| line == "my.balance:0").expect("it came");
+    assert_eq!(seen[zero + 1], "my.balance:-5.5", "in the same datagram: else it is a change of what stands there");
+    app.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_share_of_the_values_says_so() {
     let (mut socket, builder) = listen(0.5).await;
     let app = serve(builder).await;
@@ -80,6 +138,8 @@ async fn a_share_of_the_values_says_so() {
 
 #[tokio::test]
 async fn nobody_there_is_no_harm() {
+    // The only test that looks at the log: its tasks run on its own thread.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(|| Log).init();
     let (socket, builder) = listen(1.0).await;
     drop(socket);
     let app = serve(builder.configure(|c| {
@@ -92,7 +152,13 @@ async fn nobody_there_is_no_harm() {
     for _ in 0..100 {
         client.request_raw("game.room.echo", &b"{}"[..]).await.expect("it works");
     }
-    let dropped = || crate::text::Scrape::of(&app).one("pitaya_statsd_dropped_bytes_total", &[]).unwrap_or(0.0) > 0.0;
-    crate::game::eventually("what was not sent is counted", || dropped().then_some(())).await;
+    let dropped = || crate::text::Scrape::of(&app).one("pitaya_statsd_dropped_bytes_total", &[]).unwrap_or(0.0);
+    for _ in 0..3 {
+        let before = dropped();
+        crate::game::eventually("what was not sent is counted", || (dropped() > before).then_some(())).await;
+    }
     app.shutdown().await;
+    let log = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("text"));
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("StatsD unreachable") && log.contains("pitaya.metrics.statsd.host"), "{log}");
 }

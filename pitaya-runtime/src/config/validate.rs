@@ -110,6 +110,13 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     }
     let rate = &config.metrics.statsd.rate;
     check.hold(*rate > 0.0 && *rate <= 1.0, "pitaya.metrics.statsd.rate", rate, "must be above 0 and at most 1");
+    let datagram = &config.metrics.statsd.datagram;
+    check.hold(
+        (512..=65_507).contains(&datagram.bytes()),
+        "pitaya.metrics.statsd.datagram",
+        datagram,
+        "must be from 512 to 65507 bytes",
+    );
 
     let ratio = &config.tracing.ratio;
     check.hold((0.0..=1.0).contains(ratio), "pitaya.tracing.ratio", ratio, "must be from 0 to 1");
@@ -187,6 +194,12 @@ impl Check {
             if !buckets && !metric.buckets.is_empty() {
                 self.hold(false, key, list, format!("`{name}`: only histograms have buckets"));
             }
+            let rises = metric.buckets.windows(2).all(|pair| pair[0] < pair[1]);
+            self.hold(rises, key, list, format!("`{name}`: each of the buckets must be above the one before"));
+            let mut quantiles: Vec<_> = metric.objectives.iter().map(|(quantile, _)| *quantile).collect();
+            quantiles.sort_by(f64::total_cmp);
+            let once = quantiles.windows(2).all(|pair| pair[0] < pair[1]);
+            self.hold(once, key, list, format!("`{name}`: an objective is there twice"));
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::families::{Family, Kind};
 use super::reporters::Reporters;
-use super::series::OTHER;
+use super::series::{OTHER, bounded};
 use super::tags::Tags;
 use metrics::{Counter, Gauge, Histogram};
 use parking_lot::RwLock;
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Combinations of label values that a metric has series for.
@@ -29,6 +30,14 @@ pub enum MetricError {
         /// What was called.
         call: &'static str,
     },
+    /// NaN or an infinity was observed.
+    #[error("`{name}` takes no {value}: it would spoil the sum and the quantiles of all values; report numbers")]
+    NotFinite {
+        /// The metric.
+        name: String,
+        /// The value.
+        value: String,
+    },
     /// The labels are not those it was announced with.
     #[error("`{name}` has the labels {expected:?}, each of which needs one value")]
     Labels {
@@ -45,7 +54,7 @@ crate::readable::debug_as_display!(MetricError);
 pub(super) struct Custom {
     family: Family,
     reporters: Arc<Reporters>,
-    /// By the values of its labels, in their order.
+    /// By the values of its labels, in their order, as [`key`] writes them.
     series: RwLock<HashMap<String, Handle>>,
 }
 
@@ -65,16 +74,17 @@ impl Custom {
         MetricError::Kind { name: self.family.short.clone(), kind: self.family.kind, call }
     }
 
-    /// The series of these labels, which may be written in any order. Beyond [`SERIES`] of them, all values are `other`.
+    /// The series of these labels, which may be written in any order. Values that are too long are `other`; beyond
+    /// [`SERIES`] series all values are.
     pub(super) fn handle(&self, labels: &[(&str, &str)]) -> Result<Handle, MetricError> {
         let names = &self.family.labels;
         let wrong = || MetricError::Labels { name: self.family.short.clone(), expected: names.clone() };
-        let value = |name: &String| labels.iter().find(|(given, _)| given == name).map(|(_, value)| *value);
+        let value = |name: &String| labels.iter().find(|(given, _)| given == name).map(|(_, value)| bounded(value));
         let values: Vec<&str> = names.iter().map(value).collect::<Option<_>>().ok_or_else(wrong)?;
         if labels.len() != names.len() {
             return Err(wrong());
         }
-        let key = values.join("\u{1f}");
+        let key = key(&values);
         if let Some(handle) = self.series.read().get(&key) {
             return Ok(handle.clone());
         }
@@ -82,7 +92,7 @@ impl Custom {
         let others = vec![OTHER; names.len()];
         let (key, values) = match series.len() < SERIES || series.contains_key(&key) {
             true => (key, values),
-            false => (others.join("\u{1f}"), others),
+            false => (self::key(&others), others),
         };
         Ok(series.entry(key).or_insert_with(|| self.make(&values)).clone())
     }
@@ -95,4 +105,14 @@ impl Custom {
             Kind::Summary | Kind::Histogram => Handle::Histogram(to.histogram(family, values, none)),
         }
     }
+}
+
+/// Several values as one text: each with its length in front, so that no two lists have the same.
+fn key(values: &[&str]) -> String {
+    let mut key = String::with_capacity(values.iter().map(|value| value.len() + 4).sum());
+    for value in values {
+        // Writing to a text does not fail.
+        let _ = write!(key, "{}:{value}", value.len());
+    }
+    key
 }

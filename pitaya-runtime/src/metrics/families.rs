@@ -114,6 +114,8 @@ fixed! {
     REFUSED = Counter "server" "refused_connections_total" ["reason"], &[];
     /// bytes of metrics that could not be sent to StatsD
     UNSENT = Counter "statsd" "dropped_bytes_total" [], &[];
+    /// values that were not reported because they are no numbers: NaN and infinities
+    REJECTED = Counter "metrics" "rejected_values_total" [], &[];
 }
 
 impl Fixed {
@@ -175,7 +177,6 @@ fn one(kind: Kind, metric: &CustomMetric) -> Family {
         _ => metric.buckets.clone(),
     };
     bounds.sort_by(f64::total_cmp);
-    bounds.dedup();
     Family {
         kind,
         name: full(&metric.subsystem, &metric.name),

@@ -40,14 +40,13 @@ use reporters::Reporters;
 use statsd::Statsd;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a line for StatsD waits for others to share a datagram with.
 const FLUSH: Duration = Duration::from_secs(1);
-/// How long the name of its host may take to be resolved.
-const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The metrics of an app, and the way to report the application's own. A cheap handle, lent to components:
 ///
@@ -93,6 +92,8 @@ struct Inner {
     prometheus: Option<Arc<Prometheus>>,
     statsd: Option<Arc<Statsd>>,
     readings: Option<Readings>,
+    /// Values that were not reported because they are no numbers.
+    rejected: Arc<AtomicU64>,
     period: Duration,
     histograms: bool,
     /// What is read. It holds the app's state, which holds this.
@@ -116,7 +117,9 @@ impl Metrics {
         let own = families::custom(keys);
         families.extend(own.iter().cloned());
         let prometheus = keys.prometheus.enabled.then(|| Arc::new(Prometheus::new(&families)));
-        let statsd = keys.statsd.enabled.then(|| Arc::new(Statsd::new(&keys.statsd, &families)));
+        let rejected = Arc::new(AtomicU64::new(0));
+        let statsd = || Arc::new(Statsd::new(&keys.statsd, &families, rejected.clone()));
+        let statsd = keys.statsd.enabled.then(statsd);
         recorders.extend(prometheus.clone().map(|recorder| recorder as AnyRecorder));
         recorders.extend(statsd.clone().map(|recorder| recorder as AnyRecorder));
         let reporters = Arc::new(Reporters::new(recorders, kind, keys));
@@ -129,6 +132,7 @@ impl Metrics {
             reporters,
             prometheus,
             statsd,
+            rejected,
             period: keys.period,
             histograms: keys.histograms,
             server: OnceLock::new(),
@@ -153,10 +157,8 @@ impl Metrics {
 
     /// Opens the way to StatsD, if there is one and its name is known. It is tried again later.
     pub(crate) async fn open(&self) {
-        if let Some(statsd) = &self.0.statsd
-            && timeout(RESOLVE, statsd.open()).await.is_err()
-        {
-            tracing::warn!("pitaya.metrics.statsd.host: its address was not known after {RESOLVE:?}");
+        if let Some(statsd) = &self.0.statsd {
+            statsd.refresh().await;
         }
     }
 
@@ -171,11 +173,8 @@ impl Metrics {
         let mut flushes = interval(FLUSH.min(*period));
         loop {
             tokio::select! {
-                _ = ticks.tick() => {
-                    self.open().await;
-                    self.read();
-                }
-                _ = flushes.tick(), if statsd.is_some() => {}
+                _ = ticks.tick() => self.read(),
+                _ = flushes.tick(), if statsd.is_some() => self.open().await,
             }
             self.flush();
         }
@@ -188,10 +187,10 @@ impl Metrics {
     }
 
     fn read(&self) {
-        let Inner { readings, server, statsd, prometheus, .. } = &*self.0;
+        let Inner { readings, server, statsd, prometheus, rejected, .. } = &*self.0;
         let server = server.get().and_then(Weak::upgrade);
         if let Some((readings, server)) = readings.as_ref().zip(server) {
-            readings.read(&server, statsd.as_ref().map_or(0, |statsd| statsd.dropped()));
+            readings.read(&server, statsd.as_ref().map_or(0, |statsd| statsd.dropped()), rejected.load(Relaxed));
         }
         if let Some(prometheus) = prometheus {
             prometheus.look_at_the_clock();
@@ -243,10 +242,15 @@ impl Metrics {
     /// Reports a value to a summary or a histogram of the application.
     ///
     /// # Errors
-    /// When there is neither, or it has other labels.
+    /// When there is neither, or it has other labels, and for NaN and infinities: they would spoil the sum of all values.
+    /// Such values are counted, too.
     pub fn observe(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), MetricError> {
         let custom = self.custom(name)?;
         let Handle::Histogram(values) = custom.handle(labels)? else { return Err(custom.wrong_kind("observe")) };
+        if !value.is_finite() {
+            self.0.rejected.fetch_add(1, Relaxed);
+            return Err(MetricError::NotFinite { name: name.to_owned(), value: value.to_string() });
+        }
         values.record(value);
         Ok(())
     }

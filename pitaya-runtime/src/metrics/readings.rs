@@ -2,6 +2,7 @@
 
 use super::families::{self, Family};
 use super::reporters::Reporters;
+use super::series::LONGEST_VALUE;
 use super::tags::Tags;
 use crate::server::Server;
 use metrics::{Counter, Gauge, Histogram};
@@ -28,6 +29,7 @@ pub(super) struct Readings {
     /// In the order of [`Transport::counters`](pitaya_core::cluster::Transport::counters).
     transport: Vec<Counter>,
     unsent: Counter,
+    rejected: Counter,
     rate_limited: Counter,
     connected: Gauge,
     servers: (Family, Mutex<HashMap<Arc<str>, Gauge>>),
@@ -84,6 +86,7 @@ impl Readings {
             refused: families::REFUSALS.iter().map(|reason| reporters.counter(&refused, &[reason], none)).collect(),
             transport: transport.iter().map(|(name, help, _)| named("transport", name, help)).collect(),
             unsent: counter(families::UNSENT),
+            rejected: counter(families::REJECTED),
             rate_limited: counter(families::RATE_LIMITED),
             connected: gauge(families::CONNECTED),
             servers: (families::SERVERS.family(), Mutex::default()),
@@ -96,7 +99,7 @@ impl Readings {
         }
     }
 
-    pub(super) fn read(&self, server: &Server, unsent: u64) {
+    pub(super) fn read(&self, server: &Server, unsent: u64, rejected: u64) {
         let counts = server.counters.read();
         for (counter, (_, _, value)) in self.counters.iter().zip(counts.fields()) {
             counter.absolute(value);
@@ -109,6 +112,7 @@ impl Readings {
         let lost = lost.map(|(_, _, value)| value).sum::<u64>();
         self.dropped.set((lost + counts.refused_messages + counts.overdue_messages + counts.refused_calls) as f64);
         self.unsent.absolute(unsent);
+        self.rejected.absolute(rejected);
         let fields = counts.fields();
         let limited = fields.iter().find(|(name, ..)| *name == families::RATE_LIMITED.name);
         self.rate_limited.absolute(limited.map_or(0, |(_, _, value)| *value));
@@ -134,7 +138,7 @@ impl Readings {
         }
         let mut gauges = gauges.lock();
         for kind in counts.keys() {
-            if gauges.len() < KINDS && !gauges.contains_key(kind) {
+            if gauges.len() < KINDS && kind.len() <= LONGEST_VALUE && !gauges.contains_key(kind) {
                 gauges.insert(kind.clone(), self.reporters.gauge(family, &[kind], &Tags::default()));
             }
         }

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// What stands for all that has no name of its own.
 pub(super) const OTHER: &str = "other";
+/// Upper bound of a label value, in bytes: a longer one is [`OTHER`]. Without it a value that clients choose would be held
+/// in memory, and fetched with each scrape, whatever its size.
+pub(super) const LONGEST_VALUE: usize = 128;
 /// Codes of applications that have a label value of their own.
 const CODES: usize = 32;
 /// So long a code may be.
@@ -34,6 +37,11 @@ const FRAMEWORK: [&str; 7] = [
     codes::INTERNAL,
     codes::UNAVAILABLE,
 ];
+
+/// A label value as it is reported.
+pub(super) fn bounded(value: &str) -> &str {
+    if value.len() > LONGEST_VALUE { OTHER } else { value }
+}
 
 /// The response times of one outcome.
 #[derive(Clone)]
@@ -189,6 +197,9 @@ impl Named {
     pub(super) fn learn(&self, factory: &Factory, route: &str) -> Arc<Timed> {
         if let Some(known) = self.find(route) {
             return known;
+        }
+        if route.len() > LONGEST_VALUE {
+            return self.other.clone();
         }
         let mut known = self.known.write();
         if known.len() >= ROUTES && !known.contains_key(route) {

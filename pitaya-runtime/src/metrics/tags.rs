@@ -1,10 +1,8 @@
 //! What a request says of the additional labels.
 
+use super::series::bounded;
 use pitaya_core::rpc::Metadata;
 use serde_json::Value;
-
-/// So long a value may be; a longer one is cut.
-const LONGEST: usize = 64;
 
 /// The values of `pitaya.metrics.additionallabels`, in their order; none where the default holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -32,8 +30,21 @@ impl Tags {
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.chars().take(LONGEST).collect()),
+        Value::String(text) => Some(bounded(text).to_owned()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_announced_is_kept_and_nothing_long() {
+        let names = ["level", "text", "other"].map(|name| (name.to_owned(), "default".to_owned()));
+        let set = serde_json::json!({ "level": 7, "text": "x".repeat(900_000), "stranger": "y" });
+        let tags = Tags::read(&names, set.as_object());
+        assert_eq!([0, 1, 2].map(|index| tags.value(index)), [Some("7"), Some("other"), None]);
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 use super::{secs, section};
+use crate::config::ByteSize;
 use crate::config::setting::Setting;
 
 section! {
@@ -68,6 +69,9 @@ section! {
         prefix: String = "pitaya.".to_owned(),
         /// The share of values that is sent, above 0 and up to 1.
         rate: f64 = 1.0,
+        /// The largest datagram, from 512 to 65507 bytes. The default fits the frames of most networks; a longer line is
+        /// dropped and counted.
+        datagram: ByteSize = ByteSize::new(1432),
     }
 }
 
@@ -87,9 +91,18 @@ pub struct CustomMetric {
     /// Of a summary: the quantiles, each with the error that is allowed. In a file: `{0.5: 0.05, 0.99: 0.001}`.
     #[serde(with = "quantiles", skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<(f64, f64)>,
-    /// Of a histogram: the upper bounds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Of a histogram: the upper bounds, each above the one before. Left out: Go's defaults.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "buckets")]
     pub buckets: Vec<f64>,
+}
+
+/// Buckets that are written have at least one bound.
+fn buckets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let bounds = Vec::<f64>::deserialize(deserializer)?;
+    match bounds.is_empty() {
+        true => Err(D::Error::custom("`buckets` is empty; write upper bounds, or leave it out for 0.005 to 10")),
+        false => Ok(bounds),
+    }
 }
 
 impl Setting for Vec<CustomMetric> {

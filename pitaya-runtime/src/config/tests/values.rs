@@ -239,6 +239,21 @@ pitaya:
         let errors = load_env(&[("PITAYA_METRICS_CUSTOM_COUNTERS", wrong)]).unwrap_err();
         assert_eq!(errors.0.len(), 1, "{errors}");
     }
+    for (histogram, why) in [
+        (r#"{"name": "h", "buckets": []}"#, "`buckets` is empty"),
+        (r#"{"name": "h", "buckets": [5, 1]}"#, "`h`: each of the buckets must be above the one before"),
+        (r#"{"name": "h", "buckets": [1, 1]}"#, "`h`: each of the buckets must be above the one before"),
+    ] {
+        let errors = load_env(&[("PITAYA_METRICS_CUSTOM_HISTOGRAMS", &format!("[{histogram}]"))]).unwrap_err();
+        assert!(errors.0.len() == 1 && errors.to_string().contains(why), "{errors}");
+    }
+    let twice = r#"[{"name": "s", "objectives": {"0.5": 0.1, "0.50": 0.1}}]"#;
+    let errors = load_env(&[("PITAYA_METRICS_CUSTOM_SUMMARIES", twice)]).unwrap_err();
+    assert!(errors.to_string().contains("`s`: an objective is there twice"), "{errors}");
+    for size in ["511", "64KiB"] {
+        let errors = load_env(&[("PITAYA_METRICS_STATSD_DATAGRAM", size)]).unwrap_err();
+        assert!(errors.to_string().contains("must be from 512 to 65507 bytes"), "{errors}");
+    }
 }
 
 proptest! {

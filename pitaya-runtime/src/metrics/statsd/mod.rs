@@ -1,18 +1,15 @@
 //! The recorder that sends to StatsD, in Datadog's format: one line an event, many lines a datagram.
 
+mod sender;
+
 use super::families::{Family, Kind};
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata};
 use metrics::{Recorder, SharedString, Unit};
-use parking_lot::Mutex;
+use sender::Sender;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use tokio::net::{UdpSocket, lookup_host};
-
-/// What fits the frames of most networks.
-const DATAGRAM: usize = 1432;
 
 pub(super) struct Statsd {
     out: Arc<Out>,
@@ -21,53 +18,43 @@ pub(super) struct Statsd {
 }
 
 struct Out {
-    host: String,
     prefix: String,
     rate: f64,
-    socket: OnceLock<UdpSocket>,
-    waiting: Mutex<String>,
-    /// Bytes that could not be sent.
-    dropped: AtomicU64,
+    sender: Sender,
+    /// Counts values that cannot be sent because they are no numbers.
+    rejected: Arc<AtomicU64>,
     /// Chooses the values that are sent.
     random: AtomicU64,
 }
 
 impl Statsd {
-    pub(super) fn new(keys: &crate::config::Statsd, families: &[Family]) -> Self {
+    pub(super) fn new(keys: &crate::config::Statsd, families: &[Family], rejected: Arc<AtomicU64>) -> Self {
         let names = families.iter().map(|family| (family.name.clone(), (family.short.clone(), family.kind)));
         Self {
             out: Arc::new(Out {
-                host: keys.host.clone(),
                 prefix: keys.prefix.clone(),
                 rate: keys.rate,
-                socket: OnceLock::new(),
-                waiting: Mutex::default(),
-                dropped: AtomicU64::new(0),
+                sender: Sender::new(&keys.host, keys.datagram.bytes()),
+                rejected,
                 random: AtomicU64::new(0),
             }),
             names: names.collect(),
         }
     }
 
-    /// Opens the socket, if that is not done: a name may become known later.
-    pub(super) async fn open(&self) {
-        let out = &self.out;
-        if out.socket.get().is_some() {
-            return;
-        }
-        match open(&out.host).await {
-            Ok(socket) => drop(out.socket.set(socket)),
-            Err(error) => tracing::warn!("pitaya.metrics.statsd.host: {}: {error}", out.host),
-        }
+    /// Finds the receiver, if that is due.
+    pub(super) async fn refresh(&self) {
+        self.out.sender.refresh().await;
     }
 
     /// Sends what waits.
     pub(super) fn flush(&self) {
-        self.out.flush(&mut self.out.waiting.lock());
+        self.out.sender.flush();
     }
 
+    /// How many bytes could not be sent.
     pub(super) fn dropped(&self) -> u64 {
-        self.out.dropped.load(Relaxed)
+        self.out.sender.dropped()
     }
 
     fn event(&self, key: &Key, fallback: Kind) -> Arc<Event> {
@@ -89,45 +76,12 @@ impl Statsd {
     }
 }
 
-async fn open(host: &str) -> std::io::Result<UdpSocket> {
-    let to = lookup_host(host).await?.next().ok_or(std::io::ErrorKind::NotFound)?;
-    let socket = match to.is_ipv4() {
-        true => UdpSocket::bind("0.0.0.0:0").await?,
-        false => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).await?,
-    };
-    socket.connect(to).await?;
-    Ok(socket)
-}
-
 /// Nothing in a value may end it.
 fn clean(value: &str) -> String {
     value.replace(['|', ',', '#', '\n', '\r'], "_")
 }
 
 impl Out {
-    fn put(&self, line: &str) {
-        let mut waiting = self.waiting.lock();
-        if !waiting.is_empty() && waiting.len() + 1 + line.len() > DATAGRAM {
-            self.flush(&mut waiting);
-        }
-        if !waiting.is_empty() {
-            waiting.push('\n');
-        }
-        waiting.push_str(line);
-    }
-
-    /// Never waits: what the system does not take at once is dropped, and counted.
-    fn flush(&self, waiting: &mut String) {
-        if waiting.is_empty() {
-            return;
-        }
-        let sent = self.socket.get().is_some_and(|socket| socket.try_send(waiting.as_bytes()).is_ok());
-        if !sent {
-            self.dropped.fetch_add(waiting.len() as u64, Relaxed);
-        }
-        waiting.clear();
-    }
-
     /// Whether the next value is one of the share that is sent.
     fn chosen(&self) -> bool {
         if self.rate >= 1.0 {
@@ -152,7 +106,7 @@ struct Event {
 impl Event {
     /// `stands_for` values: the receiver multiplies by what follows the `@`.
     fn send(&self, value: f64, stands_for: f64) {
-        if !self.out.chosen() {
+        if !self.is_number(value) || !self.out.chosen() {
             return;
         }
         let rate = self.out.rate / stands_for;
@@ -162,7 +116,15 @@ impl Event {
             let _ = write!(line, "|@{rate}");
         }
         line.push_str(&self.tags);
-        self.out.put(&line);
+        self.out.sender.put(&line);
+    }
+
+    /// The format has no text for NaN and infinities: they are counted.
+    fn is_number(&self, value: f64) -> bool {
+        if !value.is_finite() {
+            self.out.rejected.fetch_add(1, Relaxed);
+        }
+        value.is_finite()
     }
 }
 
@@ -177,7 +139,7 @@ impl CounterFn for Event {
         if value > before {
             // What has grown since: nothing of it is left to chance.
             let line = format!("{}{}|{}{}", self.head, value - before, self.mark, self.tags);
-            self.out.put(&line);
+            self.out.sender.put(&line);
         }
     }
 }
@@ -192,9 +154,18 @@ impl GaugeFn for Event {
     }
 
     fn set(&self, value: f64) {
+        if !self.is_number(value) {
+            return;
+        }
         self.last.store(value.to_bits(), Relaxed);
-        let line = format!("{}{value}|{}{}", self.head, self.mark, self.tags);
-        self.out.put(&line);
+        let Self { out, head, mark, tags, .. } = self;
+        let line = match value {
+            // A sign makes it a change of what the receiver has, by the protocol: from zero, in the same datagram.
+            value if value < 0.0 => format!("{head}0|{mark}{tags}\n{head}{value}|{mark}{tags}"),
+            // Without the sign of a negative zero.
+            value => format!("{head}{}|{mark}{tags}", value.abs()),
+        };
+        out.sender.put(&line);
     }
 }
 
