@@ -90,6 +90,19 @@ async fn heartbeats_are_heard_behind_a_pending_call() {
     assert_eq!(app.sessions().count(), 1);
 }
 
+/// Eight times what may wait; the end of the stream is only noticed behind all of them.
+#[tokio::test]
+async fn heartbeats_do_not_wait_behind_a_pending_call() {
+    let (app, queue, mut client) = queue(|_| {}).await;
+    client.send(&notify("game.queue.note", "")).await;
+    client.send(&HEARTBEAT.repeat(2 << 20)).await;
+    client.stream.shutdown().await.expect("shut down");
+    eventually("it is closed", || app.counts().closed("client") == 1).await;
+    assert_eq!((app.counts().full_backlogs, app.counts().dropped_messages), (0, 1));
+    queue.gate.add_permits(1);
+    eventually("the call is finished", || app.counts().late_answers == 1).await;
+}
+
 #[tokio::test]
 async fn a_silent_client_is_closed_behind_a_pending_call_too() {
     let (app, _queue, mut client) = queue(beat_every_second).await;

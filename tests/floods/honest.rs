@@ -30,6 +30,13 @@ pub async fn logins(address: SocketAddr, time: Duration) -> Vec<Duration> {
 
 /// Shakes hands, and has one request answered.
 pub async fn login(address: SocketAddr) {
+    let (mut stream, mut read) = open(address).await;
+    stream.write_all(&message(MessageKind::Request, "connector.room.join", b"{}")).await.expect("written");
+    until(&mut stream, &mut read, PacketKind::Data).await;
+}
+
+/// A connection whose handshake is done, and what was read behind it.
+pub async fn open(address: SocketAddr) -> (TcpStream, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.expect("accepted");
     stream.set_nodelay(true).expect("a socket without delay");
     let mut out = Vec::new();
@@ -37,17 +44,23 @@ pub async fn login(address: SocketAddr) {
     stream.write_all(&out).await.expect("written");
     let mut read = Vec::new();
     until(&mut stream, &mut read, PacketKind::Handshake).await;
-    let mut out = packet::ACK.to_vec();
-    let at = packet::open(&mut out, PacketKind::Data);
-    let route = Some("connector.room.join".into());
-    let message = Message { kind: MessageKind::Request, id: 1, route, compressed: false, error: false, body: b"{}" };
-    message.encode(&mut out).expect("a short route");
-    packet::seal(&mut out, at).expect("a short body");
-    stream.write_all(&out).await.expect("written");
-    until(&mut stream, &mut read, PacketKind::Data).await;
+    stream.write_all(&packet::ACK).await.expect("written");
+    (stream, read)
 }
 
-async fn until(stream: &mut TcpStream, read: &mut Vec<u8>, kind: PacketKind) {
+/// A whole packet with a message; a request has the id 1.
+pub fn message(kind: MessageKind, route: &str, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let at = packet::open(&mut out, PacketKind::Data);
+    let id = u64::from(kind == MessageKind::Request);
+    let message = Message { kind, id, route: Some(route.into()), compressed: false, error: false, body };
+    message.encode(&mut out).expect("a short route");
+    packet::seal(&mut out, at).expect("a body that fits");
+    out
+}
+
+/// Reads until there was a packet of this kind.
+pub async fn until(stream: &mut TcpStream, read: &mut Vec<u8>, kind: PacketKind) {
     loop {
         while let Some((packet, length)) = Packet::decode(read, packet::MAX_BODY).expect("packets") {
             let found = packet.kind == kind;

@@ -10,6 +10,7 @@ mod honest;
 mod memory;
 mod phases;
 mod starved;
+mod waiting;
 
 use parking_lot::{Mutex, MutexGuard};
 

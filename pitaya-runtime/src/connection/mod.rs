@@ -32,6 +32,7 @@ use closing::Closing;
 use forwarding::Forwarding;
 use pitaya_core::session::ClientCertificate;
 use pitaya_core::session::state::Machine;
+use pitaya_core::wire::PacketKind;
 use pitaya_core::{CloseReason, Context, Session};
 use scratch::{Scratch, Work};
 use std::future::Future;
@@ -233,8 +234,17 @@ where
         Ok(())
     }
 
-    /// The turn in progress, then what waits behind it.
+    /// The turn in progress, then what waits behind it. What still waits then is counted.
+    #[inline]
     fn go_on(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
+        if self.turn.is_none() && self.backlog.is_empty() {
+            return Ok(());
+        }
+        self.run_waiting(cx, work)?;
+        if self.backlog.is_unsettled(self.packet_limit()) { self.settle(work) } else { Ok(()) }
+    }
+
+    fn run_waiting(&mut self, cx: &mut task::Context<'_>, work: &mut Work) -> Result<(), CloseReason> {
         while self.turn.is_some() || !self.backlog.is_empty() {
             if self.turn.is_some() && !self.resume(cx, work)? {
                 return Ok(());
@@ -242,15 +252,37 @@ where
             if self.backlog.is_empty() || !self.may_run() {
                 return Ok(());
             }
-            let waiting = self.backlog.take();
+            let (waiting, start) = self.backlog.take();
             work.tally.waited(self.waiting);
-            let used = self.packets(cx, &waiting, work);
+            let used = self.packets(cx, &waiting[start..], work);
             self.backlog.put_back(waiting, *used.as_ref().unwrap_or(&0));
             if used? == 0 && self.turn.is_none() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Counts what waits. Packets that are no messages and change nothing do not wait: a client that beats behind a call
+    /// in progress costs no memory.
+    fn settle(&mut self, work: &mut Work) -> Result<(), CloseReason> {
+        let (limit, working) = (self.packet_limit(), self.machine.working());
+        let mut backlog = std::mem::take(&mut self.backlog);
+        self.batch = None;
+        let settled = backlog.settle(limit, |packet| {
+            let waits = match packet.kind {
+                PacketKind::Heartbeat | PacketKind::Kick => false,
+                PacketKind::HandshakeAck => !working,
+                PacketKind::Handshake | PacketKind::Data => true,
+            };
+            if F::GATED && !waits {
+                // The gate may keep count of them; there is nothing to be kept out.
+                self.gated(packet, work)?;
+            }
+            Ok(waits)
+        });
+        self.backlog = backlog;
+        settled
     }
 
     fn wants_to_read(&self) -> bool {

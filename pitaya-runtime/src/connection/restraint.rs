@@ -25,6 +25,11 @@ where
             // It was let through before it had to wait.
             return Ok(false);
         }
+        self.gated(packet, work)
+    }
+
+    /// The same for a packet that comes to the gate for the first time.
+    pub(super) fn gated(&mut self, packet: &Packet<'_>, work: &mut Work) -> Result<bool, CloseReason> {
         let now = self.batch_time().into_std();
         let error = match self.framing.gate(packet, now) {
             Verdict::Pass => return Ok(false),
