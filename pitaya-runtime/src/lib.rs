@@ -50,6 +50,7 @@ pub mod health;
 mod http_head;
 mod lent;
 mod limits;
+mod logins;
 #[cfg(feature = "logs")]
 pub mod logs;
 pub mod metrics;

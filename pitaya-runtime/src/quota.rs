@@ -50,6 +50,8 @@ pub(crate) struct Quotas {
     pub(crate) bindings: Quota,
     /// Connections were refused, by reason.
     pub(crate) refusals: [Quota; Refused::LABELS.len()],
+    /// The end of an older session was not waited for.
+    pub(crate) logins: Quota,
     /// A gate kept packets out.
     pub(crate) gates: Quota,
     /// Messages were over a limit.

@@ -7,9 +7,10 @@ use crate::counters::{Counters, count};
 use crate::groups::memberships::Memberships;
 use crate::handshake::{Greetings, Validators};
 use crate::limits::Limits;
+use crate::logins::{Logins, Verdict};
 use crate::metrics::Meter;
 use crate::quota::Quotas;
-use crate::sessions::Sessions;
+use crate::sessions::{Older, Sessions};
 use crate::settings::Settings;
 use crate::trace::Tracer;
 use parking_lot::Mutex;
@@ -20,11 +21,13 @@ use pitaya_core::route::RouteParts;
 use pitaya_core::wire::message::{COMPRESSED, MIN_LENGTH, response_head};
 use pitaya_core::wire::packet::{HEADER, open, seal};
 use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
-use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State};
+use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State, codes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::Semaphore;
+use tokio::sync::oneshot::Receiver;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) greetings: Greetings,
     pub(crate) callbacks: Callbacks,
     pub(crate) sessions: Arc<Sessions>,
+    /// Which of two sessions of a user is the later one.
+    pub(crate) logins: Arc<Logins>,
     pub(crate) counters: Counters,
     pub(crate) tracer: Tracer,
     pub(crate) quotas: Quotas,
@@ -184,23 +189,24 @@ impl Server {
         for callback in &self.callbacks.on_bind {
             callback(session.clone()).await?;
         }
-        self.sessions.bind(session, uid)?;
+        let (time, older) = self.sessions.bind(session, uid, || self.logins.time())?;
         let mut undo = Unbind { agent, session: Some(session), uid };
-        let transport = &self.cluster.transport;
         // Others reach the user before anybody learns that it is bound. While they cannot, a binding is as good as before.
         let listened = agent.listen(uid).await;
         if session.is_closed() {
             // Whoever closed it may have looked before there was anything to take back, and has told its end.
             return Err(Error::closed());
         }
-        let told = listened.and_then(|()| if self.cluster.unique { transport.tell_bound(uid) } else { Ok(()) });
-        if let Err(error) = told {
+        let (told, verdict) =
+            if self.cluster.unique { self.logins.tell(uid, session.id(), time) } else { (Ok(()), None) };
+        if let Err(error) = listened.and(told) {
             let session = session.id();
             if let Some(missed) = self.quotas.bindings.admit() {
                 let (code, error) = (error.code(), error.message());
                 tracing::warn!(session, code, error, missed, "other servers do not know of a binding yet");
             }
         }
+        self.wait_for_older(session, older, verdict).await?;
         for callback in &self.callbacks.after_bind {
             callback(session.clone()).await?;
         }
@@ -210,6 +216,41 @@ impl Server {
         }
         undo.session = None;
         Ok(())
+    }
+
+    /// Waits until the hooks of the user's older sessions have run, here and on other frontends, for as long as is allowed.
+    ///
+    /// # Errors
+    /// PIT-499 at once when a newer session of the user is there, or this one is closed.
+    async fn wait_for_older(&self, session: &Session, older: Older, verdict: Option<Receiver<Verdict>>) -> Result<()> {
+        let Some(most) = self.logins.wait().filter(|_| !older.is_empty() || verdict.is_some()) else { return Ok(()) };
+        let here = async {
+            older.ended().await;
+            Ok(())
+        };
+        let elsewhere = async {
+            let Some(verdict) = verdict else { return Ok(()) };
+            match verdict.await {
+                Ok(Verdict::Newer) => Err(Error::new(codes::CLOSED, "replaced by a newer login")),
+                // Nobody is left who could say anything.
+                Ok(Verdict::Clear) | Err(_) => Ok(()),
+            }
+        };
+        let waited = async { tokio::try_join!(here, elsewhere).map(drop) };
+        tokio::select! {
+            waited = timeout(most, waited) => match waited {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let silent = self.logins.overdue(session.id());
+                    if let Some(missed) = self.quotas.logins.admit() {
+                        let session = session.id();
+                        tracing::warn!(session, silent, missed, "the end of an older session was not waited for: {most:?} are over");
+                    }
+                    Ok(())
+                }
+            },
+            _ = session.closed() => Err(Error::closed()),
+        }
     }
 
     /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was accepted, the app's and
@@ -223,6 +264,7 @@ impl Server {
         }
         // Bound while it was being closed: the one of the two that comes second sees the other.
         let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
+        let ended = Ended { server: self.clone(), session: session.clone() };
         agent.ignore();
         self.memberships.ended(session, bound);
         count(&self.counters.closed[reason.index()]);
@@ -238,7 +280,10 @@ impl Server {
         if self.registry.hears_sessions() {
             let server = self.clone();
             let event = SessionEvent { session: session.clone(), state: self.state() };
-            self.tasks.spawn(async move { server.hear(SessionMoment::Closed, &event).await });
+            self.tasks.spawn(async move {
+                server.hear(SessionMoment::Closed, &event).await;
+                drop(ended);
+            });
         }
     }
 
@@ -290,8 +335,24 @@ struct Unbind<'a> {
 impl Drop for Unbind<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.agent.server.sessions.unbind(session, self.uid);
+            self.agent.server.sessions.undo(session, self.uid);
+            self.agent.server.logins.forget(session.id());
             self.agent.ignore();
+        }
+    }
+}
+
+/// The hooks of a closed session have run when this is dropped: the next login of its user has waited for it.
+struct Ended {
+    server: Arc<Server>,
+    session: Session,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(uid) = self.session.uid() {
+            self.server.logins.forget(self.session.id());
+            self.server.sessions.ended(&self.session, &uid);
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Who is here, by id and by uid.
 
+mod users;
+
+pub(crate) use users::{Heard, Older};
+
 use parking_lot::RwLock;
+use pitaya_core::cluster::LoginOrder;
 use pitaya_core::{CloseReason, Error, Result, Session};
 use rustc_hash::FxHashMap;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use tokio::sync::Notify;
@@ -14,14 +18,13 @@ use tokio::sync::futures::Notified;
 pub struct Sessions {
     next: AtomicI64,
     by_id: RwLock<FxHashMap<i64, Session>>,
-    /// Uids are the clients' words: a hash with a secret.
-    by_uid: RwLock<HashMap<Arc<str>, Session>>,
+    users: RwLock<users::Users>,
     emptied: Notify,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self { next: AtomicI64::new(1), by_id: RwLock::default(), by_uid: RwLock::default(), emptied: Notify::new() }
+        Self { next: AtomicI64::new(1), by_id: RwLock::default(), users: RwLock::default(), emptied: Notify::new() }
     }
 
     /// The session with this id.
@@ -33,13 +36,13 @@ impl Sessions {
     /// The session bound to this uid.
     #[must_use]
     pub fn by_uid(&self, uid: &str) -> Option<Session> {
-        self.by_uid.read().get(uid).cloned()
+        self.users.read().session(uid).cloned()
     }
 
     /// Tells of each of these uids, by its place, the session bound to it.
     pub(crate) fn find(&self, uids: &[&str], mut tell: impl FnMut(usize, Option<&Session>)) {
-        let by_uid = self.by_uid.read();
-        uids.iter().enumerate().for_each(|(place, uid)| tell(place, by_uid.get(*uid)));
+        let users = self.users.read();
+        uids.iter().enumerate().for_each(|(place, uid)| tell(place, users.session(uid)));
     }
 
     /// How many there are, from the moment their connection was accepted.
@@ -51,7 +54,7 @@ impl Sessions {
     /// How many are bound to a uid.
     #[must_use]
     pub fn bound(&self) -> usize {
-        self.by_uid.read().len()
+        self.users.read().count()
     }
 
     /// All there are now. Sessions that come and go while the list is read do no harm.
@@ -82,30 +85,48 @@ impl Sessions {
         self.emptied.notified()
     }
 
-    /// Makes a session the one of its uid; the older one is kicked.
+    /// Makes a session the one of its uid; the older one is kicked. Gives when it was bound by the clock `time`, which is
+    /// read when no other session can be bound, and what is to be waited for until no older one's hooks run any more.
     ///
     /// # Errors
     /// PIT-499 when the session was closed meanwhile; the uid is then free.
-    pub(crate) fn bind(&self, session: &Session, uid: &Arc<str>) -> Result<()> {
-        let old = self.by_uid.write().insert(uid.clone(), session.clone());
-        if let Some(old) = old.filter(|old| old != session) {
+    pub(crate) fn bind(&self, session: &Session, uid: &Arc<str>, time: impl FnOnce() -> u64) -> Result<(u64, Older)> {
+        let mut users = self.users.write();
+        let time = time();
+        let old = users.bind(session, uid, time);
+        let older = users.wait(uid, session);
+        drop(users);
+        if let Some(old) = old {
             old.close_for(CloseReason::Replaced);
         }
         // Whoever closed it may have looked before it was in the map.
         if session.is_closed() {
-            self.unbind(session, uid);
+            self.undo(session, uid);
             return Err(Error::closed());
         }
-        Ok(())
+        Ok((time, older))
     }
 
-    /// Takes the uid away unless it belongs to another session by now; true when it was this session's.
+    /// Takes a uid back that was not bound to the end: nobody waits for such a session.
+    pub(crate) fn undo(&self, session: &Session, uid: &str) {
+        let mut users = self.users.write();
+        users.unbind(session, uid);
+        users.ended(session, uid);
+    }
+
+    /// Takes the uid away, unless it belongs to another session by now, because the session closes; true when it was this
+    /// session's. Whoever binds the uid from now on waits until it has [ended](Self::ended).
     pub(crate) fn unbind(&self, session: &Session, uid: &str) -> bool {
-        let mut by_uid = self.by_uid.write();
-        let own = by_uid.get(uid).is_some_and(|owner| owner == session);
-        if own {
-            by_uid.remove(uid);
-        }
-        own
+        self.users.write().unbind(session, uid)
+    }
+
+    /// The hooks of a closed session have run.
+    pub(crate) fn ended(&self, session: &Session, uid: &str) {
+        self.users.write().ended(session, uid);
+    }
+
+    /// Another frontend has bound the uid.
+    pub(crate) fn hear(&self, uid: &str, order: &LoginOrder, own: &Arc<str>) -> Heard {
+        if self.users.read().knows(uid) { self.users.write().hear(uid, order, own) } else { Heard::Unknown }
     }
 }

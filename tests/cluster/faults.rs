@@ -130,7 +130,7 @@ impl Callee for Deaf {
     fn kick(&self, _: &str) -> bool {
         false
     }
-    fn bound_elsewhere(&self, _: &str, _: &str) {}
+    fn bound_elsewhere(&self, _: &pitaya_core::cluster::Login) {}
 }
 
 /// What a server is to others between a restart of the broker and its own way back to it.

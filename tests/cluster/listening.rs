@@ -5,7 +5,7 @@ use crate::world::{connect, eventually};
 use parking_lot::Mutex;
 use pitaya_core::BoxFuture;
 use pitaya_runtime::cluster::{
-    Callee, Discovery, DiscoveryError, Forwarder, OutgoingCall, Registrar, ServerInfo, Sink, Transport,
+    Callee, Discovery, DiscoveryError, Forwarder, Login, OutgoingCall, Registrar, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::prelude::*;
 use std::collections::HashMap;
@@ -77,7 +77,7 @@ impl Transport for Ear {
     fn ignore(&self, uid: &str) {
         *self.0.users.lock().entry(uid.to_owned()).or_default() -= 1;
     }
-    fn tell_bound(&self, _: &str) -> Result<()> {
+    fn tell_bound(&self, _: &Login) -> Result<()> {
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod forward;
 mod game;
 mod listening;
 mod load;
+mod logins;
 mod lone;
 mod order;
 mod restart;

@@ -4,7 +4,7 @@ use crate::support::{Told, server, until};
 use futures_util::StreamExt;
 use pitaya_core::cluster::envelope::{BindMsg, KickMsg, MsgType, Push, Request, Response, RpcType};
 use pitaya_runtime::Error;
-use pitaya_runtime::cluster::{Forward, OutgoingCall, ServerInfo, Transport};
+use pitaya_runtime::cluster::{Forward, Login, OutgoingCall, ServerInfo, Transport};
 use pitaya_tests::nats::NatsServer;
 use prost::Message;
 use serde_json::Value;
@@ -138,7 +138,7 @@ async fn answers_and_what_is_published_are_what_go_sends() {
             let front = server("connector", bound.fid.clone().leak(), &broker).start().await;
             let mut hears = client.subscribe(record.subject.clone()).await.expect("a subscription");
             let _ = client.request("nobody", "".into()).await;
-            front.transport.tell_bound(&bound.uid).expect("sent");
+            front.transport.tell_bound(&Login::new(&*bound.uid, &*bound.fid)).expect("sent");
             assert_eq!(hears.next().await.expect("it is published").payload, record.payload, "{case}");
             compared[2] += 1;
         }

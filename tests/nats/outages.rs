@@ -1,7 +1,7 @@
 //! The broker or a server goes away: everybody hears it at once, nothing is done twice, and all comes back.
 
 use crate::support::{Event, Node, Told, code, server, until};
-use pitaya_runtime::cluster::{OutgoingCall, Transport};
+use pitaya_runtime::cluster::{Login, OutgoingCall, Transport};
 use pitaya_tests::nats::NatsServer;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -200,7 +200,7 @@ async fn users_are_heard_again_when_the_broker_is_back() {
         room.transport.push("connector", user, "onX", b"1").expect("sent");
     }
     assert_eq!(front.hear().await, Told::Push("zoe".to_owned(), "onX".to_owned(), b"1".to_vec()));
-    room.transport.tell_bound("x").expect("sent");
+    room.transport.tell_bound(&Login::new("x", "r1")).expect("sent");
     let client = async_nats::connect(broker.url()).await.expect("a client");
     client.flush().await.expect("flushed");
     assert_eq!(front.transport.counts().connections, 2);

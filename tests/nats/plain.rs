@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use pitaya_core::cluster::envelope::{Request, Response};
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
-use pitaya_runtime::cluster::{Forward, OutgoingCall, ServerInfo, Transport};
+use pitaya_runtime::cluster::{Forward, Login, OutgoingCall, ServerInfo, Transport};
 use pitaya_runtime::{Error, Result};
 use pitaya_tests::nats::NatsServer;
 use prost::Message;
@@ -239,7 +239,7 @@ async fn a_start_without_a_broker_says_where_and_why() {
                 fn kick(&self, _: &str) -> bool {
                     false
                 }
-                fn bound_elsewhere(&self, _: &str, _: &str) {}
+                fn bound_elsewhere(&self, _: &Login) {}
             }
             let info = Arc::new(ServerInfo::new("room", "r", false));
             transport.start(info, Arc::new(Nobody)).await.expect_err("no broker")

@@ -3,7 +3,7 @@
 use pitaya_core::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{
-    Callee, Delivery, Forward, Forwarder, IncomingCall, IncomingMessage, Reply, ServerInfo, Sink, Transport,
+    Callee, Delivery, Forward, Forwarder, IncomingCall, IncomingMessage, Login, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
 use pitaya_runtime::{Error, Result};
@@ -32,6 +32,7 @@ pub(crate) enum Told {
     Push(String, String, Vec<u8>),
     Kick(String),
     Bound(String, String),
+    Own(Login),
     Unreachable(String),
 }
 
@@ -54,8 +55,12 @@ impl Callee for Fake {
         self.users.lock().expect("unpoisoned").iter().any(|user| user == uid)
     }
 
-    fn bound_elsewhere(&self, uid: &str, frontend: &str) {
-        let _ = self.told.send(Told::Bound(uid.to_owned(), frontend.to_owned()));
+    fn bound_elsewhere(&self, login: &Login) {
+        let _ = self.told.send(Told::Bound(login.uid.to_string(), login.frontend.to_string()));
+    }
+
+    fn told_bound(&self, login: &Login) {
+        let _ = self.told.send(Told::Own(login.clone()));
     }
 
     fn unreachable(&self, server: &str) {

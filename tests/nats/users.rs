@@ -1,8 +1,8 @@
 //! What is sent to users, whatever frontend they are on.
 
 use crate::support::{Told, code, server, until};
-use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push, Response};
-use pitaya_runtime::cluster::Transport;
+use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push, Response, Stamp};
+use pitaya_runtime::cluster::{Login, Transport};
 use pitaya_tests::nats::NatsServer;
 use prost::Message;
 
@@ -88,13 +88,15 @@ async fn other_frontends_hear_of_a_binding() {
     let mut one = server("connector", "f1", &broker).start().await;
     let mut two = server("connector", "f2", &broker).start().await;
     let room = server("room", "r1", &broker).start().await;
-    one.transport.tell_bound("zoe").expect("sent");
+    let login = Login::new("zoe", "f1").ordered(Stamp { time: 7, session: 3 }, true);
+    one.transport.tell_bound(&login).expect("sent");
     assert_eq!(two.hear().await, Told::Bound("zoe".to_owned(), "f1".to_owned()));
-    two.transport.tell_bound("max").expect("sent");
-    // Its own is not the first that it hears of.
+    assert_eq!(one.hear().await, Told::Own(login), "it was not lost on its way");
+    two.transport.tell_bound(&Login::new("max", "f2")).expect("sent");
     assert_eq!(one.hear().await, Told::Bound("max".to_owned(), "f2".to_owned()));
+    assert_eq!(two.hear().await, Told::Own(Login::new("max", "f2")));
     let client = async_nats::connect(broker.url()).await.expect("a client");
-    let bound = BindMsg { uid: "go".to_owned(), fid: "go-1".to_owned() };
+    let bound = BindMsg { uid: "go".to_owned(), fid: "go-1".to_owned(), ..BindMsg::default() };
     client.publish("pitaya/connector/bindings", bound.encode_to_vec().into()).await.expect("sent");
     client.publish("pitaya/connector/bindings", vec![0xff; 3].into()).await.expect("sent");
     for node in [&mut one, &mut two] {

@@ -14,7 +14,7 @@ use pitaya_benches::report::LoadReport;
 use pitaya_benches::tally::Tally;
 use pitaya_runtime::cluster::server::{LANE, LANE_VERSION};
 use pitaya_runtime::cluster::{
-    Callee, Delivery, Forward, Forwarder, IncomingCall, NatsTransport, Reply, ServerInfo, Sink, Transport,
+    Callee, Delivery, Forward, Forwarder, IncomingCall, Login, NatsTransport, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
 use pitaya_runtime::{Error, Result};
@@ -214,7 +214,7 @@ impl Callee for Echo {
         false
     }
 
-    fn bound_elsewhere(&self, _: &str, _: &str) {}
+    fn bound_elsewhere(&self, _: &Login) {}
 }
 
 /// A panic in a measurement ends it anyway.

@@ -148,6 +148,23 @@ pub struct BindMsg {
     /// The frontend's id.
     #[prost(string, tag = "2")]
     pub fid: String,
+    /// Ours: its place in the order of logins.
+    #[prost(message, optional, tag = "1011")]
+    pub stamp: Option<Stamp>,
+    /// Ours: whether each frontend that hears it acknowledges it.
+    #[prost(bool, tag = "1012")]
+    pub awaited: bool,
+}
+
+/// When a session was bound, by its frontend's clock, and which session it was. Ours.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Stamp {
+    /// Hybrid logical clock, in microseconds since 1970.
+    #[prost(fixed64, tag = "1")]
+    pub time: u64,
+    /// Number of the session on its frontend.
+    #[prost(int64, tag = "2")]
+    pub session: i64,
 }
 
 impl From<&Error> for ErrorBody {
@@ -258,7 +275,11 @@ mod tests {
         is(&KickAnswer { kicked: true }, "0801");
         let push = Push { route: "onMsg".to_owned(), uid: "u1".to_owned(), data: Bytes::from_static(b"hi") };
         is(&push, "0a056f6e4d7367120275311a026869");
-        is(&BindMsg { uid: "u1".to_owned(), fid: "fe-1".to_owned() }, "0a027531120466652d31");
+        let bound = BindMsg { uid: "u1".to_owned(), fid: "fe-1".to_owned(), ..BindMsg::default() };
+        is(&bound, "0a027531120466652d31");
+        // Ours: behind what Go reads, in fields that it skips.
+        let stamp = Some(Stamp { time: 0x0102, session: 7 });
+        is(&BindMsg { stamp, awaited: true, ..bound }, "0a027531120466652d319a3f0b0902010000000000001007a03f01");
     }
 
     #[test]

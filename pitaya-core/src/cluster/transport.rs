@@ -1,6 +1,6 @@
 //! What carries calls and messages between servers.
 
-use super::{Back, BoxFuture, Delivery, Forwarder, ReceivedCall, ServerInfo, Sink};
+use super::{Back, BoxFuture, Delivery, Forwarder, Login, ReceivedCall, ServerInfo, Sink};
 use crate::error::Result;
 use crate::rpc::{Metadata, Peer};
 use bytes::Bytes;
@@ -85,7 +85,13 @@ pub trait Callee: Send + Sync + 'static {
     fn kick(&self, uid: &str) -> bool;
 
     /// The session of a user was bound at another frontend of the same type.
-    fn bound_elsewhere(&self, uid: &str, frontend: &str);
+    fn bound_elsewhere(&self, login: &Login);
+
+    /// Every frontend that is connected has been told of this login of ours, or is about to be: what
+    /// [`Transport::tell_bound`] took was not lost on its way.
+    fn told_bound(&self, login: &Login) {
+        let _ = login;
+    }
 
     /// What travels with every message this server forwards, and is the same in all of them.
     fn metadata(&self) -> Metadata {
@@ -176,9 +182,11 @@ pub trait Transport: Send + Sync + 'static {
     /// Takes one [`listen`](Self::listen) back.
     fn ignore(&self, uid: &str);
 
-    /// Tells the other frontends of this type that the session of this user is here now.
+    /// Tells the other frontends of this type that the session of a user is here now. When it is certain that this was not
+    /// lost on its way the transport says so with [`Callee::told_bound`]; without that it is asked again later, with the
+    /// same login.
     ///
     /// # Errors
     /// PIT-503 when it could not be sent.
-    fn tell_bound(&self, uid: &str) -> Result<()>;
+    fn tell_bound(&self, login: &Login) -> Result<()>;
 }

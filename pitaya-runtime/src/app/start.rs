@@ -36,6 +36,12 @@ impl App {
         server.tasks.spawn(async move {
             let _ = stopping.run_until_cancelled(metrics.run()).await;
         });
+        if server.cluster.unique {
+            let (stopping, logins) = (server.stopping.clone(), server.logins.clone());
+            server.tasks.spawn(async move {
+                let _ = stopping.run_until_cancelled(logins.watch()).await;
+            });
+        }
         let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
         if started.is_err() {
             self.0.stop.cancel();

@@ -190,6 +190,7 @@ impl App {
             sleep(server.settings.leave).await;
         }
         self.finish_work(limit).await;
+        bounded("telling other frontends that no session is left", limit, server.logins.leave()).await;
         self.stop_parts(limit).await;
         bounded("ending discovery", limit, cluster.discovery.stop()).await;
         bounded("sending what is left to other servers", limit, cluster.transport.stop()).await;

@@ -11,6 +11,7 @@ use crate::config::SerializerType;
 use crate::groups::Groups;
 use crate::groups::memberships::{Memberships, Parts};
 use crate::limits::Limits;
+use crate::logins::Logins;
 use crate::metrics::{self, Metrics, Timed};
 use crate::server::Server;
 use crate::sessions::Sessions;
@@ -161,6 +162,7 @@ impl Builder {
             greetings: Default::default(),
             limits: message_limits,
             callbacks: self.callbacks,
+            logins: Logins::new(cluster.clone(), sessions.clone(), self.config.session.bind.wait),
             sessions,
             memberships,
             counters: Default::default(),

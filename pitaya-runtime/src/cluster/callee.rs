@@ -9,9 +9,9 @@ use crate::counters::count;
 use crate::server::Server;
 use crate::trace;
 use bytes::Bytes;
-use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, ReceivedCall, Reply};
+use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Login, ReceivedCall, Reply};
 use pitaya_core::remote::Metadata;
-use pitaya_core::{CloseReason, Error, Result, codes};
+use pitaya_core::{Error, Result, codes};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -207,14 +207,14 @@ impl Callee for Calls {
         self.server.sessions.by_uid(uid).is_some_and(|session| session.kick().is_ok())
     }
 
-    fn bound_elsewhere(&self, uid: &str, frontend: &str) {
-        if !self.server.cluster.unique || *frontend == *self.server.id {
-            return;
+    fn bound_elsewhere(&self, login: &Login) {
+        if login.frontend != self.server.id {
+            self.server.logins.hear(login);
         }
-        if let Some(session) = self.server.sessions.by_uid(uid) {
-            tracing::debug!(uid, frontend, "bound at another frontend: this session is kicked");
-            session.close_for(CloseReason::Replaced);
-        }
+    }
+
+    fn told_bound(&self, login: &Login) {
+        self.server.logins.told(login);
     }
 
     fn unreachable(&self, server: &str) {

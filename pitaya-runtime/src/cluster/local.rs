@@ -6,8 +6,8 @@ use super::now;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::{
-    Callee, Delivery, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, Letter, OutgoingCall, Registrar,
-    ServerInfo, Sink, Source, Transport,
+    Callee, Delivery, Discovery, DiscoveryError, Forward, Forwarder, IncomingCall, Letter, Login, OutgoingCall,
+    Registrar, ServerInfo, Sink, Source, Transport,
 };
 use pitaya_core::rpc::{Metadata, Peer};
 use pitaya_core::{BoxFuture, Error, Result, codes};
@@ -261,12 +261,18 @@ impl Transport for Seat {
 
     fn ignore(&self, _: &str) {}
 
-    fn tell_bound(&self, uid: &str) -> Result<()> {
+    fn tell_bound(&self, login: &Login) -> Result<()> {
         let own = self.own()?;
+        let mut here = None;
         for (info, callee) in self.members.frontends(&own.kind) {
-            if info.id != own.id {
-                callee.bound_elsewhere(uid, &own.id);
+            if info.id == own.id {
+                here = Some(callee);
+            } else {
+                callee.bound_elsewhere(login);
             }
+        }
+        if let Some(here) = here {
+            here.told_bound(login);
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub(crate) const PUSH_SESSION: &str = "sys.pushsession";
 pub(crate) const KICK: &str = "sys.kick";
 /// Pushes to many users at once, or kicks them. Ours.
 pub(crate) const TO_USERS: &str = "sys.tousers";
+/// Acknowledges logins, and tells those that another frontend may have missed. Ours.
+pub(crate) const LOGINS: &str = "sys.logins";
 
 /// What [`TO_USERS`] carries.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -48,6 +50,7 @@ pub(crate) enum Operation {
     PushSession,
     Kick,
     ToUsers,
+    Logins,
 }
 
 /// The operation of this name, whoever asks: the names are reserved.
@@ -57,6 +60,7 @@ pub(crate) fn find(route: &str) -> Option<Operation> {
         PUSH_SESSION => Operation::PushSession,
         KICK => Operation::Kick,
         TO_USERS => Operation::ToUsers,
+        LOGINS => Operation::Logins,
         _ => return None,
     })
 }
@@ -100,6 +104,10 @@ impl Operation {
                 };
                 let missed = (0..).zip(&uids).filter(|(_, uid)| !reached(uid)).map(|(place, _)| place);
                 Ok(Missed { places: missed.collect() }.encode_to_vec().into())
+            }
+            Self::Logins => {
+                let from = call.caller.as_ref().ok_or_else(|| Error::bad_request("the call does not say from whom"))?;
+                Ok(server.logins.take(&from.id, read(&call.body)?).encode_to_vec().into())
             }
         }
     }

@@ -43,7 +43,7 @@ use bytes::Bytes;
 use hub::Hub;
 use pitaya_core::cluster::envelope::BindMsg;
 use pitaya_core::cluster::lane::{LaneCall, LoneCall, Number};
-use pitaya_core::cluster::{Callee, Forwarder, OutgoingCall, ServerInfo, Sink, Transport, metadata};
+use pitaya_core::cluster::{Callee, Forwarder, Login, OutgoingCall, ServerInfo, Sink, Transport, metadata};
 use pitaya_core::{BoxFuture, Error, Result, duration};
 use prost::Message as _;
 use std::fmt;
@@ -221,10 +221,9 @@ impl Transport for NatsTransport {
         self.hub.ignore(uid);
     }
 
-    fn tell_bound(&self, uid: &str) -> Result<()> {
+    fn tell_bound(&self, login: &Login) -> Result<()> {
         let own = self.hub.own().ok_or_else(unsent)?;
-        let bound = BindMsg { uid: uid.to_owned(), fid: own.info.id.as_ref().to_owned() };
-        self.hub.publish(subjects::bindings(&own.info.kind), bound.encode_to_vec())
+        self.hub.publish(subjects::bindings(&own.info.kind), BindMsg::from(login).encode_to_vec())
     }
 }
 

@@ -7,6 +7,7 @@ use super::subjects::{self, Topic};
 use async_nats::{Message, Subscriber};
 use futures_util::stream::{AbortHandle, Abortable, SelectAll};
 use futures_util::{FutureExt, StreamExt};
+use pitaya_core::cluster::Login;
 use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push};
 use pitaya_core::{Error, codes};
 use prost::Message as _;
@@ -93,8 +94,12 @@ fn take(hub: &Hub, message: &Message) {
             }
         }),
         Topic::Bindings => BindMsg::decode(message.payload.clone()).map(|bound| {
-            if *bound.fid != *own.info.id {
-                own.callee.bound_elsewhere(&bound.uid, &bound.fid);
+            let login = Login::from(bound);
+            // What comes back to its sender has passed the broker, and so has come to all that are subscribed.
+            if login.frontend == own.info.id {
+                own.callee.told_bound(&login);
+            } else {
+                own.callee.bound_elsewhere(&login);
             }
         }),
     };

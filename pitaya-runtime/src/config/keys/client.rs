@@ -67,7 +67,20 @@ section! {
     "pitaya.session" Session {
         /// Whether a user has one session at a time over all frontends of a type: an older one is kicked.
         unique: bool = true,
+        bind: Bind,
         drain: Drain,
+    }
+}
+
+section! {
+    /// `pitaya.session.bind`: the login of a user.
+    "pitaya.session.bind" Bind {
+        /// How long a bind waits at most until the hooks of the user's older sessions have run (`on_close`,
+        /// `#[on(session_closed)]`), here and, with `pitaya.session.unique`, on the other frontends of the type. Three
+        /// quarters of `pitaya.cluster.rpc.client.nats.requesttimeout` at most, so that a backend that binds hears of it.
+        /// 0 does not wait.
+        #[go = "does not wait: what the older session saves late is not there yet when the newer one loads."]
+        wait: Duration = secs(2),
     }
 }
 
