@@ -24,7 +24,7 @@ impl Interop {
 
     /// An RPC to the server with an id.
     pub async fn rpcto(&self, app: &App, raw: Raw) -> Result<TestResponse> {
-        let RpcTo { id, route, data } = serde_json::from_slice(&raw.0)?;
+        let RpcTo { id, route, data } = pitaya_runtime::json::read(&raw.0)?;
         let Some((_, method)) = route.split_once('.') else {
             return Err(Error::new(codes::BAD_REQUEST, "invalid route"));
         };
@@ -37,7 +37,7 @@ impl Interop {
 
     /// Kicks users by uid, wherever they are.
     pub async fn kickusers(&self, app: &App, raw: Raw) -> Result<Raw> {
-        let uids: Vec<String> = serde_json::from_slice(&raw.0)?;
+        let uids: Vec<String> = pitaya_runtime::json::read(&raw.0)?;
         app.users("connector").kick(&uids).await?;
         Ok(Raw::from("kicked"))
     }

@@ -2,6 +2,7 @@
 
 use crate::flags::Flags;
 use pitaya_runtime::prelude::*;
+use pitaya_runtime::wire::HandshakeData;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -63,8 +64,9 @@ impl JsonConnector {
         Done { code: 200, msg: "success" }
     }
 
-    pub fn gethandshakedata(&self, session: &Session) -> Result<Value> {
-        Ok(serde_json::to_value(session.handshake())?)
+    /// Suites compare its text: the keys come in the order of Go's structs.
+    pub fn gethandshakedata(&self, session: &Session) -> Result<HandshakeData> {
+        session.handshake().cloned().ok_or_else(|| Error::internal("a session without a handshake"))
     }
 
     pub fn sendpush(&self, session: &Session) -> Result<Done> {

@@ -70,7 +70,7 @@ impl TestSvc {
 
     #[route(notify)]
     pub async fn testsendtousers(&self, app: &App, raw: Raw) -> Result<()> {
-        let send: SendToUsers = serde_json::from_slice(&raw.0)?;
+        let send: SendToUsers = pitaya_runtime::json::read(&raw.0)?;
         Ok(app.users(FRONTENDS).push_encoded(&Push::raw("route.sendtousers", send.msg)?, &send.uids).await?)
     }
 
@@ -107,7 +107,7 @@ async fn bind(session: &Session, groups: &Groups, uid: &str) -> Result<Raw> {
 
 /// The server type, the remote, and its argument.
 fn remote(app: &App, raw: &Raw) -> Result<(String, String, String)> {
-    let SendRpc { route, data } = serde_json::from_slice(&raw.0)?;
+    let SendRpc { route, data } = pitaya_runtime::json::read(&raw.0)?;
     let Some((kind, method)) = route.split_once('.') else {
         return Err(Error::bad_request("invalid route"));
     };

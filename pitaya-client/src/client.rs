@@ -159,7 +159,7 @@ impl Client {
         payload: &(impl Serialize + ?Sized),
     ) -> Result<R, RequestError> {
         let answer = self.request_raw(route, json(payload)?).await?;
-        serde_json::from_slice(&answer).map_err(|error| RequestError::Decode(error.into()))
+        pitaya_core::json::read(&answer).map_err(|error| RequestError::Decode(error.into()))
     }
 
     /// Sends a request with a protocol buffer as its body, and reads the answer as one.

@@ -83,7 +83,7 @@ impl CloseReason {
     /// What the body of a kick says.
     pub(crate) fn kicked(body: &[u8]) -> Self {
         let text = || Value::from(String::from_utf8_lossy(body));
-        let reason = (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_else(|_| text()));
+        let reason = (!body.is_empty()).then(|| pitaya_core::json::read(body).unwrap_or_else(|_| text()));
         Self::Kicked { reason }
     }
 }

@@ -26,7 +26,7 @@ struct Body {
 pub(crate) fn decode(serializer: &str, body: &[u8]) -> Error {
     let read = match serializer {
         Protobuf::NAME => Body::decode(body).ok(),
-        _ => serde_json::from_slice(body).ok(),
+        _ => pitaya_core::json::read(body).ok(),
     };
     let Some(Body { code, msg, metadata }) = read else {
         let text = String::from_utf8_lossy(body);

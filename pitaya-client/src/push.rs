@@ -32,7 +32,7 @@ impl Push {
     /// # Errors
     /// [`RequestError::Decode`] when it is not such a value.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
-        serde_json::from_slice(&self.body).map_err(|error| RequestError::Decode(error.into()))
+        pitaya_core::json::read(&self.body).map_err(|error| RequestError::Decode(error.into()))
     }
 
     /// Reads the body as a protocol buffer.

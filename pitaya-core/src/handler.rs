@@ -133,6 +133,12 @@ impl Route {
         self
     }
 
+    /// Whether its answer is [`Raw`](crate::Raw), by the name of the type: bytes that are sent as they are.
+    #[must_use]
+    pub fn answers_raw(&self) -> bool {
+        self.answer.is_some_and(|answer| answer.rsplit("::").next().is_some_and(|name| name.trim() == "Raw"))
+    }
+
     /// Not for clients.
     #[must_use]
     pub const fn internal(mut self) -> Self {

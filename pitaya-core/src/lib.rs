@@ -21,6 +21,7 @@ pub mod describe;
 pub mod duration;
 pub mod error;
 pub mod handler;
+pub mod json;
 pub mod lifecycle;
 pub mod pipeline;
 pub mod registry;
@@ -33,7 +34,7 @@ pub mod session;
 pub mod turn;
 pub mod wire;
 
-pub use codec::{Codec, Decode, Encode, Json, Protobuf, Raw, SerdeCodec};
+pub use codec::{Codec, Decode, Encode, GoJson, Json, Protobuf, Raw, SerdeCodec, StrictJson};
 pub use context::{AppEvent, Context, FromContext, SessionEvent, State};
 pub use error::{Error, Result, codes};
 pub use handler::{Handlers, Route, Service, declared};

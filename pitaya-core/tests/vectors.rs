@@ -340,5 +340,5 @@ fn worked_handshakes() {
     );
 
     let js = br#"{"sys":{"type":"js-websocket","version":"0.0.1","rsa":{}}}"#;
-    assert!(HandshakeData::parse(js, &HandshakeLimits::default()).unwrap().is_js_websocket());
+    assert!(HandshakeData::parse(js, &HandshakeLimits::default()).unwrap().needs_escapes());
 }

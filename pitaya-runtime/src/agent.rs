@@ -8,10 +8,11 @@ use crate::trace::{self, Passing};
 use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
-use pitaya_core::session::{ClientCertificate, Link, Push};
+use pitaya_core::json::{escape_astral, escape_astral_tail};
+use pitaya_core::session::{BodyForm, ClientCertificate, Link, Push};
 use pitaya_core::wire::message::open_response;
-use pitaya_core::wire::{self, RouteRef, packet};
-use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session};
+use pitaya_core::wire::{self, HandshakeData, RouteRef, packet};
+use pitaya_core::{BoxFuture, CloseReason, Codec, Error, Json, Result, Session};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,8 +24,12 @@ pub(crate) struct Agent {
     remote: SocketAddr,
     /// What the client showed over TLS.
     certificate: Option<Box<ClientCertificate>>,
-    /// The client reads compressed bodies.
-    pub(crate) compress: AtomicBool,
+    /// Whether the client gets compressed bodies, from its handshake on.
+    compress: AtomicBool,
+    /// Whether it gets JSON with escapes for characters beyond U+FFFF, from its handshake on.
+    escape: AtomicBool,
+    /// Whether bodies are JSON.
+    is_json: bool,
     /// Its handshake was accepted: the app hears of its end.
     pub(crate) accepted: AtomicBool,
     /// The client has sent a route as a code, so it reads them too.
@@ -50,7 +55,9 @@ impl Agent {
     pub(crate) fn new(server: Arc<Server>, remote: SocketAddr, certificate: Option<Box<ClientCertificate>>) -> Self {
         Self {
             outbox: Outbox::new(server.settings.outbox),
-            compress: AtomicBool::new(server.settings.compress),
+            compress: AtomicBool::new(false),
+            escape: AtomicBool::new(false),
+            is_json: server.serializer.name() == Json::NAME,
             accepted: AtomicBool::new(false),
             coded: AtomicBool::new(false),
             concurrent: AtomicUsize::new(0),
@@ -61,6 +68,43 @@ impl Agent {
             server,
             remote,
             certificate,
+        }
+    }
+
+    /// Takes from the client's handshake how its bodies are to be written.
+    pub(crate) fn introduced(&self, client: &HandshakeData) {
+        self.compress.store(self.server.settings.compress.suits(client), Relaxed);
+        self.escape.store(client.needs_escapes(), Relaxed);
+    }
+
+    /// How bodies for this client are written.
+    pub(crate) fn form(&self) -> BodyForm {
+        BodyForm { compress: self.compress.load(Relaxed), escape: self.is_json && self.escape.load(Relaxed) }
+    }
+
+    /// Writes characters beyond U+FFFF as escapes in the packet that begins at `at`, if the client needs it. Its body is JSON,
+    /// whatever messages are written in: the answer to a handshake, or a kick.
+    pub(crate) fn escape_packet(&self, out: &mut Vec<u8>, at: usize) {
+        if !self.escape.load(Relaxed) {
+            return;
+        }
+        let body_at = at + packet::HEADER;
+        // What fits in no packet with escapes stays without them.
+        let escaped = out.get(body_at..).and_then(escape_astral).filter(|body| body.len() <= packet::MAX_BODY);
+        if let Some(body) = escaped {
+            out.truncate(body_at);
+            out.extend_from_slice(&body);
+            // It fits.
+            let _ = packet::seal(out, at);
+        }
+    }
+
+    /// Writes characters beyond U+FFFF as escapes, in the answer of a route of this server, or of none, whose body begins at
+    /// `body_at`. What a handler answers as raw bytes stays as it is.
+    #[cold]
+    pub(crate) fn escape_answer(&self, out: &mut Vec<u8>, body_at: usize, route: u32) {
+        if !self.server.registry.entry(route).is_some_and(|entry| entry.route().answers_raw()) {
+            escape_astral_tail(out, body_at);
         }
     }
 
@@ -84,14 +128,17 @@ impl Agent {
         }
     }
 
-    fn put_push(&self, route: &str, body: &[u8]) -> Result<()> {
+    fn put_push(&self, route: &str, body: &[u8], form: BodyForm) -> Result<()> {
         let route = self.code(route).map_or(RouteRef::Name(route.as_bytes()), RouteRef::Code);
-        let compress = self.compress.load(Relaxed);
-        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, compress))
+        self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, form))
     }
 
     fn put_kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
-        let kicked = self.outbox.end(CloseReason::Kicked, |out| write_kick(reason, out));
+        let kicked = self.outbox.end(CloseReason::Kicked, |out| {
+            let at = out.len();
+            write_kick(reason, out);
+            self.escape_packet(out, at);
+        });
         if kicked { Ok(()) } else { Err(Error::closed()) }
     }
 
@@ -109,20 +156,25 @@ impl Agent {
         }
     }
 
-    /// Queues the answer of a call that finished elsewhere.
-    pub(crate) fn answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
-        self.put_answer(id, outcome);
+    /// Queues the answer of a call that finished elsewhere: of a route of this server, or of another one's.
+    pub(crate) fn answer(&self, id: u64, route: u32, outcome: Result<&[u8], &Error>) {
+        self.put_answer(id, route, outcome);
         self.outbox.wake();
     }
 
     /// [`answer`](Self::answer) for whoever wakes the outbox afterwards.
-    fn put_answer(&self, id: u64, outcome: Result<&[u8], &Error>) {
+    fn put_answer(&self, id: u64, route: u32, outcome: Result<&[u8], &Error>) {
+        let form = self.form();
         let sent = self.outbox.put(|out| {
             let at = open_response(out, id);
             if let Ok(body) = outcome {
+                let body_at = out.len();
                 out.extend_from_slice(body);
+                if form.escape {
+                    self.escape_answer(out, body_at, route);
+                }
             }
-            self.server.finish_answer(out, at, id, outcome.map(|_| ()), self.compress.load(Relaxed));
+            self.server.finish_answer(out, at, id, outcome.map(|_| ()), form);
             Ok(())
         });
         if sent.is_err() {
@@ -148,7 +200,7 @@ impl Sink for Agent {
     fn queued(&self, id: u64, outcome: Result<&[u8], &Error>) {
         self.came_back(id, outcome.err());
         if id != 0 {
-            self.put_answer(id, outcome);
+            self.put_answer(id, u32::MAX, outcome);
             self.passing.end(id, outcome.map(drop));
         } else if let Err(error) = outcome {
             count(&self.server.counters.failed_notifies);
@@ -164,7 +216,7 @@ impl Sink for Agent {
 
     fn pushed(&self, route: &str, body: &[u8]) {
         // Its span is there.
-        if let Err(error) = self.put_push(route, body) {
+        if let Err(error) = self.put_push(route, body, self.form()) {
             let (code, error) = (error.code(), error.message());
             tracing::debug!(route, code, error, "a push of another server was not delivered");
         }
@@ -178,13 +230,20 @@ impl Sink for Agent {
 impl Link for Agent {
     fn push(&self, route: &str, body: &[u8]) -> Result<()> {
         let span = self.server.tracer.tells("push", route);
-        let pushed = self.put_push(route, body);
+        let pushed = self.put_push(route, body, self.form());
+        trace::end(span, pushed.as_ref().copied());
+        pushed
+    }
+
+    fn push_raw(&self, route: &str, body: &[u8]) -> Result<()> {
+        let span = self.server.tracer.tells("push", route);
+        let pushed = self.put_push(route, body, BodyForm { escape: false, ..self.form() });
         trace::end(span, pushed.as_ref().copied());
         pushed
     }
 
     fn send(&self, push: &Push) -> Result<()> {
-        let frame = push.frame(self.code(push.route()), self.compress.load(Relaxed));
+        let frame = push.frame(self.code(push.route()), self.form())?;
         self.outbox.append(|out| {
             out.extend_from_slice(frame);
             Ok(())

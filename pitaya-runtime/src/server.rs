@@ -15,9 +15,11 @@ use crate::settings::Settings;
 use crate::trace::Tracer;
 use parking_lot::Mutex;
 use pitaya_core::codec::Serializer;
+use pitaya_core::json::escape_astral_tail;
 use pitaya_core::pipeline::Pipeline;
 use pitaya_core::registry::{Registry, SessionMoment};
 use pitaya_core::route::RouteParts;
+use pitaya_core::session::BodyForm;
 use pitaya_core::wire::message::{COMPRESSED, MIN_LENGTH, response_head};
 use pitaya_core::wire::packet::{HEADER, open, seal};
 use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
@@ -116,7 +118,8 @@ impl Server {
         Error::internal("internal error")
     }
 
-    /// Completes the answer that begins at `at`: seals it, or puts the error in its place.
+    /// Completes the answer that begins at `at`: seals it, or puts the error in its place. What needs escapes in an answer has
+    /// been escaped; the error is here.
     #[inline]
     pub(crate) fn finish_answer(
         &self,
@@ -124,28 +127,28 @@ impl Server {
         at: usize,
         id: u64,
         outcome: std::result::Result<(), &Error>,
-        compress: bool,
+        form: BodyForm,
     ) {
         match outcome {
             Ok(()) => {
                 if out.len() < at + HEADER + MIN_LENGTH {
                     let error = Error::internal("the codec took away what it had not written");
-                    return self.error_answer(out, at, id, &error, false);
+                    return self.error_answer(out, at, id, &error, BodyForm::default());
                 }
-                if compress && out.len() - at > MIN_COMPRESS {
+                if form.compress && out.len() - at > MIN_COMPRESS {
                     compress_answer(out, at, id);
                 }
                 if seal(out, at).is_err() {
                     let error = Error::internal("the answer is longer than a packet can be");
-                    self.error_answer(out, at, id, &error, compress);
+                    self.error_answer(out, at, id, &error, form);
                 }
             }
-            Err(error) => self.error_answer(out, at, id, error, compress),
+            Err(error) => self.error_answer(out, at, id, error, form),
         }
     }
 
     #[cold]
-    fn error_answer(&self, out: &mut Vec<u8>, at: usize, id: u64, error: &Error, compress: bool) {
+    fn error_answer(&self, out: &mut Vec<u8>, at: usize, id: u64, error: &Error, form: BodyForm) {
         count(&self.counters.error_answers);
         out.truncate(at);
         let at = open(out, PacketKind::Data);
@@ -162,11 +165,15 @@ impl Server {
             response_head(out, id, true);
             out.extend_from_slice(br#"{"code":"PIT-500","msg":"internal error"}"#);
         }
-        if compress {
+        if form.escape {
+            escape_astral_tail(out, at + answer_overhead(id));
+        }
+        if form.compress {
             compress_answer(out, at, id);
         }
         if seal(out, at).is_err() {
-            self.error_answer(out, at, id, &Error::internal("the error is too long to be sent"), false);
+            let error = Error::internal("the error is too long to be sent");
+            self.error_answer(out, at, id, &error, BodyForm::default());
         }
     }
 

@@ -1,13 +1,47 @@
 //! What the handling of messages reads of the config, flat.
 
-use crate::config::{Config, Drain};
+use crate::config::{Config, Drain, Messages};
+use pitaya_core::wire::HandshakeData;
 use std::time::Duration;
+
+/// Entry of `pitaya.handler.messages.compressionclients` that stands for every client.
+const ALWAYS: &str = "always";
+
+/// Which clients get compressed bodies.
+#[derive(Debug, Clone)]
+pub(crate) enum Compress {
+    Never,
+    /// Those that are known to inflate, and those of these types.
+    Known(Vec<String>),
+    Always,
+}
+
+impl Compress {
+    /// Whether the client that introduced itself like this gets them.
+    pub(crate) fn suits(&self, client: &HandshakeData) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Known(types) => client.inflates() || types.contains(&client.sys.client_type),
+            Self::Always => true,
+        }
+    }
+}
+
+impl From<&Messages> for Compress {
+    fn from(messages: &Messages) -> Self {
+        match &messages.compressionclients {
+            _ if !messages.compression => Self::Never,
+            clients if clients.iter().any(|client| client == ALWAYS) => Self::Always,
+            clients => Self::Known(clients.iter().filter(|client| !client.is_empty()).cloned().collect()),
+        }
+    }
+}
 
 /// The part of the config that is read for messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) heartbeat: Duration,
-    pub(crate) compress: bool,
+    pub(crate) compress: Compress,
     pub(crate) handshake_timeout: Duration,
     pub(crate) handshake_size: usize,
     pub(crate) packet_initial: usize,
@@ -35,7 +69,7 @@ impl From<&Config> for Settings {
         let on = |limit: std::time::Duration| (!limit.is_zero()).then_some(limit);
         Self {
             heartbeat: config.heartbeat.interval,
-            compress: config.handler.messages.compression,
+            compress: Compress::from(&config.handler.messages),
             handshake_timeout: limits.handshake.timeout,
             handshake_size: limits.handshake.size.bytes(),
             packet_initial: limits.packet.initial.bytes(),

@@ -79,7 +79,7 @@ test("shakes hands, then acknowledges, and only then speaks", async (t) => {
   await server.opens();
   assert.deepEqual(server.socket.sent.map(({ type }) => type), [Packet.HANDSHAKE, Packet.HANDSHAKE_ACK]);
   assert.deepEqual(decodeJson(server.socket.sent[0].body), {
-    sys: { type: "js-pitaya", version: "0.1.0", platform: "browser", libVersion: "0.1.0" },
+    sys: { type: "js-pitaya", version: "0.1.0", platform: "browser", libVersion: "0.1.0", inflate: true },
   });
   assert.deepEqual(states.map(({ is }) => is), ["connecting", "open"]);
 });

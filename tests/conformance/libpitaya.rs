@@ -1,10 +1,10 @@
 //! The profile that libpitaya's own suite is run against: two apps, each over TCP and TLS.
 
-use pitaya_core::wire::{MessageKind, PacketKind};
+use pitaya_core::wire::{MessageKind, PacketKind, packet};
 use pitaya_tests::client::{Client, HANDSHAKE};
 use pitaya_tests::process::Conformance;
 use rustls::pki_types::CertificateDer;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 const TEXT: &[u8] = b"\x0a\x18THIS IS THE SESSION DATA";
@@ -78,8 +78,8 @@ fn json_over_tcp_and_tls() {
         let replaced = client.request(6, "connector.getsessiondata", b"").json();
         assert_eq!(replaced, json!({ "Data": { "other": true } }), "replaced, not merged");
 
-        let sent: Value = serde_json::from_slice(HANDSHAKE).unwrap();
-        assert_eq!(client.request(7, "connector.gethandshakedata", b"").json(), sent);
+        let said = client.request(7, "connector.gethandshakedata", b"");
+        assert_eq!(said.text().as_bytes(), HANDSHAKE, "byte for byte, as Go writes it");
 
         client.send_request(8, "connector.sendpush", b"");
         let (push, answer) = (client.message(), client.message());
@@ -93,6 +93,21 @@ fn json_over_tcp_and_tls() {
         let unknown = client.request(10, "connector.nothing", b"");
         assert_eq!(unknown.json()["msg"], "pitaya/handler: connector.connector.nothing not found");
     }
+}
+
+/// Suites compare texts: the order of Go's structs, and sorted keys in what the application said.
+#[test]
+fn the_handshake_is_told_in_the_order_of_go() {
+    let suite = Suite::start();
+    let mut client = Client::tcp(suite.server.addresses()[0]);
+    let user = r#""user":{"zone":[1,{"b":1,"a":2}],"age":30,"Name":"x"}"#;
+    let sys = r#""sys":{"clientVersion":"2.1","type":"socket","libVersion":"0.3","clientBuildNumber":"20","platform":"mac"}"#;
+    client.send_packet(PacketKind::Handshake, format!("{{{user},{sys}}}").as_bytes());
+    client.packet();
+    client.send(&packet::ACK);
+    let sys = r#""sys":{"platform":"mac","libVersion":"0.3","clientBuildNumber":"20","clientVersion":"2.1"}"#;
+    let user = r#""user":{"Name":"x","age":30,"zone":[1,{"a":2,"b":1}]}"#;
+    assert_eq!(client.request(1, "connector.gethandshakedata", b"").text(), format!("{{{sys},{user}}}"));
 }
 
 #[test]

@@ -56,10 +56,13 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
+/// How Go's client and libpitaya introduce themselves.
+const GO: &str = r#"{"sys":{"platform":"mac","libVersion":"0.3.5-release","clientBuildNumber":"20","clientVersion":"2.1"}}"#;
+
 #[tokio::test]
 async fn bodies_of_at_least_128_bytes_are_compressed_when_that_makes_them_smaller() {
     let app = serve(Builder::new("game").handlers(Room)).await;
-    let mut client = RawClient::open(&app).await;
+    let mut client = RawClient::open_as(&app, GO).await;
     assert!(!compressed(&mut client, &[b'a'; 127]).await);
     assert!(compressed(&mut client, &[b'a'; 128]).await);
     assert!(!compressed(&mut client, &noise(1_000)).await);
@@ -70,15 +73,43 @@ async fn bodies_of_at_least_128_bytes_are_compressed_when_that_makes_them_smalle
     }
 }
 
+/// The clients of pomelo that cannot inflate are many, and each has a name of its own for its kind.
 #[tokio::test]
-async fn nothing_is_compressed_for_a_client_that_cannot_inflate_or_where_it_is_switched_off() {
-    let app = serve(Builder::new("game").handlers(Room)).await;
-    let mut client = RawClient::open_as(&app, r#"{"sys":{"type":"js-websocket"}}"#).await;
-    assert!(!compressed(&mut client, &[b'a'; 1_000]).await);
-    client.send(&request(1, "game.room.fail", &format!("{:?}", "a".repeat(1_000)))).await;
-    assert!(!next_is_compressed(&mut client).await);
-    let app = serve(Builder::new("game").handlers(Room).configure(|c| c.handler.messages.compression = false)).await;
-    assert!(!compressed(&mut RawClient::open(&app).await, &[b'a'; 1_000]).await);
+async fn only_clients_that_are_known_to_inflate_get_compressed_bodies() {
+    let of_type = |name: &str| format!(r#"{{"sys":{{"type":"{name}","version":"0.0.1","libVersion":"1"}},"user":{{}}}}"#);
+    let plain = ["js-websocket", "js-ws", "js-socket", "unity-socket", "pomelo-node-tcp-client", "socket"].map(of_type);
+    let plain = plain.iter().map(String::as_str).chain(["{}", r#"{"sys":{"platform":"mac"}}"#]);
+    let says_so = r#"{"sys":{"type":"js-websocket","inflate":true}}"#;
+    let known = Builder::new("game").handlers(Room);
+    let listed = Builder::new("game").handlers(Room).configure(|config| {
+        config.handler.messages.compressionclients = vec!["unity-socket".to_owned(), "js-ws".to_owned()];
+    });
+    let always = Builder::new("game").handlers(Room).configure(|config| {
+        config.handler.messages.compressionclients = vec!["always".to_owned()];
+    });
+    let (known, listed, always) = (serve(known).await, serve(listed).await, serve(always).await);
+    for (client, inflates) in plain.map(|client| (client, false)).chain([(GO, true), (says_so, true)]) {
+        let is_listed = inflates || client.contains("unity-socket") || client.contains("js-ws");
+        for (app, expected) in [(&known, inflates), (&listed, is_listed), (&always, true)] {
+            let mut client_of_app = RawClient::open_as(app, client).await;
+            assert_eq!(compressed(&mut client_of_app, &[b'a'; 1_000]).await, expected, "{client}");
+            client_of_app.send(&request(1, "game.room.fail", &format!("{:?}", "a".repeat(1_000)))).await;
+            assert_eq!(next_is_compressed(&mut client_of_app).await, expected, "{client}");
+        }
+    }
+    // `pitaya-client` says it.
+    let client = Client::connect(&address(&known)).await.expect("accepted");
+    assert!(known.sessions().all().iter().any(|session| session.handshake().is_some_and(|data| data.sys.inflate)));
+    drop(client);
+}
+
+#[tokio::test]
+async fn nothing_is_compressed_where_it_is_switched_off() {
+    let app = serve(Builder::new("game").handlers(Room).configure(|config| {
+        config.handler.messages.compression = false;
+        config.handler.messages.compressionclients = vec!["always".to_owned()];
+    }));
+    assert!(!compressed(&mut RawClient::open_as(&app.await, GO).await, &[b'a'; 1_000]).await);
 }
 
 #[tokio::test]

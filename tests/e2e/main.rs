@@ -16,6 +16,7 @@ mod fairness;
 mod groups;
 mod handshake;
 mod isolation;
+mod json;
 mod limits;
 mod log;
 mod modules;

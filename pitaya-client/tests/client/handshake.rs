@@ -16,7 +16,8 @@ async fn the_client_says_who_it_is_and_nothing_more_before_the_answer() {
 
     let body: Value = serde_json::from_slice(&peer.expect(PacketKind::Handshake).await).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    let sys = json!({"platform": "rust", "libVersion": version, "clientBuildNumber": "20", "clientVersion": "2.1"});
+    let mut sys = json!({"platform": "rust", "libVersion": version, "clientBuildNumber": "20", "clientVersion": "2.1"});
+    sys["inflate"] = true.into();
     assert_eq!(body, json!({"sys": sys, "user": {"age": 30, "name": "ada"}}));
 
     tokio::time::timeout(Duration::from_secs(9), peer.packet()).await.expect_err("it waits for the answer");
@@ -37,7 +38,7 @@ async fn without_options_the_handshake_is_small() {
     client.unwrap();
     assert_eq!(
         String::from_utf8(body).unwrap(),
-        r#"{"sys":{"platform":"p","libVersion":"v","clientBuildNumber":"","clientVersion":""}}"#
+        r#"{"sys":{"platform":"p","libVersion":"v","clientBuildNumber":"","clientVersion":"","inflate":true}}"#
     );
 }
 

@@ -65,7 +65,7 @@ pub fn decode(json: &[u8]) -> Result<Metadata, String> {
     if json.is_empty() {
         return Err("no context found".to_owned());
     }
-    serde_json::from_slice(json).map_err(|e| format!("the metadata are no JSON object: {e}"))
+    crate::json::read(json).map_err(|e| format!("the metadata are no JSON object: {e}"))
 }
 
 /// How long the sender waits, if it says so in a way that can be read.
@@ -97,6 +97,12 @@ mod tests {
         assert_eq!(some.remove("k"), Some("v".into()));
         assert_eq!(none, some);
         assert_eq!(none, map(&json!({ "peer.id": id, "peer.service": "room", "reqTimeout": "1.5s" })));
+    }
+
+    #[test]
+    fn broken_texts_are_read_as_in_go() {
+        let read = decode(b"{\"a\":\"caf\xe9\",\"b\":\"\\ude02\",\"c\":1,\"c\":2}").expect("an object");
+        assert_eq!(read, map(&json!({ "a": "caf\u{fffd}", "b": "\u{fffd}", "c": 2 })));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl ServerInfo {
     /// # Errors
     /// When it is no JSON object with a type and an id.
     pub fn parse(json: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json)
+        crate::json::read(json)
     }
 
     /// The record that others read.
@@ -109,6 +109,13 @@ mod tests {
         }
         assert!(ServerInfo::parse(b"null").is_err());
         assert!(ServerInfo::parse(br#"{"id":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn broken_texts_are_read_as_in_go() {
+        let json = b"{\"id\":\"a\",\"id\":\"x\",\"type\":\"room\",\"hostname\":\"caf\xe9\",\"metadata\":{\"k\":\"\\ud83d\"}}";
+        let info = ServerInfo::parse(json).expect("a record");
+        assert_eq!((&*info.id, &*info.hostname, &*info.metadata["k"]), ("x", "caf\u{fffd}", "\u{fffd}"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod raw;
 mod serializer;
 mod set;
 
-pub use json::Json;
+pub use json::{GoJson, Json, StrictJson};
 pub use protobuf::Protobuf;
 pub use raw::Raw;
 pub use serializer::{Serializer, serializer};
@@ -116,6 +116,10 @@ pub trait Decode<C>: Sized {
     note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` is sent untouched"
 )]
 pub trait Encode<C> {
+    /// Whether what is written are bytes of the application's own, which no client gets in another form.
+    #[doc(hidden)]
+    const VERBATIM: bool = false;
+
     /// Appends the value to `out`.
     ///
     /// # Errors

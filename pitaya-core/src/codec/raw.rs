@@ -29,6 +29,8 @@ impl<C> Decode<C> for Raw {
 }
 
 impl<C> Encode<C> for Raw {
+    const VERBATIM: bool = true;
+
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(&self.0);

@@ -53,6 +53,10 @@ pub trait Reads<P>: Codecs {
 
 /// A set whose every codec can write `T`.
 pub trait Writes<T: ?Sized>: Codecs {
+    /// Whether the value's bytes are the application's own: see [`Encode::VERBATIM`].
+    #[doc(hidden)]
+    const VERBATIM: bool;
+
     /// Appends `value` with the codec at place `codec` of the set.
     ///
     /// # Errors
@@ -90,6 +94,8 @@ macro_rules! sets {
             }
         }
         impl<T: $(Encode<$C> +)+ ?Sized, $($C: Codec),+> Writes<T> for ($($C,)+) {
+            const VERBATIM: bool = <T as Encode<A>>::VERBATIM;
+
             #[inline]
             fn write(codec: usize, value: &T, out: &mut Vec<u8>) -> Result<()> {
                 match codec {

@@ -14,11 +14,19 @@ use std::sync::Arc;
 ///
 /// No method waits for the client.
 pub trait Link: Send + Sync + 'static {
-    /// Queues a message.
+    /// Queues a message whose body a codec has written.
     ///
     /// # Errors
     /// PIT-499 when the client is gone or too slow; PIT-400 when the wire cannot carry the message.
     fn push(&self, route: &str, body: &[u8]) -> Result<()>;
+
+    /// Queues a message with bytes that reach the client as they are.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    fn push_raw(&self, route: &str, body: &[u8]) -> Result<()> {
+        self.push(route, body)
+    }
 
     /// Queues a message that was encoded once for many.
     ///

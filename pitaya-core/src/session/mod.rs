@@ -12,7 +12,7 @@ pub use certificate::ClientCertificate;
 pub use close::CloseReason;
 pub use data::SessionData;
 pub use link::Link;
-pub use push::{Push, encode_push};
+pub use push::{BodyForm, Push, encode_push};
 
 use crate::codec::{Serializer, Writes};
 use crate::error::{Error, Result};
@@ -198,7 +198,13 @@ impl Session {
         })?;
         let mut body = Vec::with_capacity(128);
         Cs::write(codec, message, &mut body)?;
-        self.push_raw(route, &body)
+        if Cs::VERBATIM { self.push_raw(route, &body) } else { self.push_encoded(route, &body) }
+    }
+
+    /// Sends a body that a codec has written, here or on another server.
+    #[doc(hidden)]
+    pub fn push_encoded(&self, route: &str, body: &[u8]) -> Result<()> {
+        self.0.link.push(route, body)
     }
 
     /// Sends bytes as they are.
@@ -206,7 +212,7 @@ impl Session {
     /// # Errors
     /// As for [`push_as`](Self::push_as), without the codecs'.
     pub fn push_raw(&self, route: &str, body: &[u8]) -> Result<()> {
-        self.0.link.push(route, body)
+        self.0.link.push_raw(route, body)
     }
 
     /// Sends a message that was encoded once for many.

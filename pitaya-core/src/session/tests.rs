@@ -148,3 +148,28 @@ fn gos_own_value_stays_on_the_wire_and_out_of_sight() {
     came.replace_encoded(br#"{"c":3}"#).unwrap();
     assert_eq!((came.contains("b"), &came.to_wire()[..]), (false, &br#"{"c":3,"ipversion":"ipv6"}"#[..]));
 }
+
+/// Go's servers and scripts write such texts; skipped values that could not be read later would be lost.
+#[test]
+fn data_of_other_servers_are_read_as_in_go_and_never_lost() {
+    for (json, value) in [
+        (&br#"{"name":"\ud83d","gold":1}"#[..], "\u{fffd}"),
+        (b"{\"name\":\"\xed\xa0\xbd\xed\xb8\x82\",\"gold\":1}", "\u{1f602}"),
+        (b"{\"name\":\"caf\xe9\",\"gold\":1,\"ipversion\":\"ipv4\"}", "caf\u{fffd}"),
+        (br#"{"name":"a","name":"b","gold":1}"#, "b"),
+    ] {
+        let came = SessionData::from_wire(json).expect("read");
+        assert_eq!(&came.to_wire()[..], json, "what was not changed goes on as it came");
+        assert_eq!(came.get::<String>("name").unwrap().as_deref(), Some(value));
+        assert_eq!((came.get::<u8>("gold").unwrap(), came.all().len()), (Some(1), 2));
+        let data = SessionData::default();
+        data.replace_wire(json).expect("read");
+        assert_eq!(data.get::<String>("name").unwrap().as_deref(), Some(value));
+        data.replace_encoded(json).expect("read");
+        assert_eq!(data.get::<String>("name").unwrap().as_deref(), Some(value));
+    }
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+    for json in [r#"{"a":1e999}"#, "[1]", r#"{"a":"\ud83d"#, &deep] {
+        assert_eq!(SessionData::from_wire(json.as_bytes()).unwrap_err().code(), "PIT-500", "{json}");
+    }
+}

@@ -200,7 +200,7 @@ impl Callee for Calls {
     }
 
     fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool {
-        self.server.sessions.by_uid(uid).is_some_and(|session| session.push_raw(route, body).is_ok())
+        self.server.sessions.by_uid(uid).is_some_and(|session| session.push_encoded(route, body).is_ok())
     }
 
     fn kick(&self, uid: &str) -> bool {

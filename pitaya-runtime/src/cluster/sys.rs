@@ -95,7 +95,7 @@ impl Operation {
             }
             Self::ToUsers => {
                 let ToUsers { route, data, uids, kick } = read(&call.body)?;
-                let push = if kick { None } else { Some(Push::raw(&route, data)?) };
+                let push = if kick { None } else { Some(Push::encoded(&route, data)?) };
                 let reached = |uid: &String| {
                     server.sessions.by_uid(uid).is_some_and(|session| match &push {
                         Some(push) => session.send(push).is_ok(),

@@ -14,7 +14,6 @@ use pitaya_core::turn::Place;
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{self, Poll};
 use std::thread;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -125,8 +124,7 @@ where
     pub(super) fn tell(&mut self, work: &mut Work, head: Head, error: &Error) -> Result<(), CloseReason> {
         if head.answers {
             let at = head.open(&mut work.out);
-            let compress = self.agent.compress.load(Relaxed);
-            self.server.finish_answer(&mut work.out, at, head.id, Err(error), compress);
+            self.server.finish_answer(&mut work.out, at, head.id, Err(error), self.agent.form());
             // The answers of other servers to what came before.
             if self.agent.outbox.is_dirty() {
                 return self.pushes_first(work, at);

@@ -106,7 +106,7 @@ async fn finish_elsewhere(agent: &Arc<Agent>, mut call: Call, wanted: bool) {
         meter.handled(head.route, arrived, outcome.as_ref().err(), tags);
     }
     match &outcome {
-        _ if wanted && head.answers => agent.answer(head.id, outcome.as_ref().map(|()| &out[..])),
+        _ if wanted && head.answers => agent.answer(head.id, head.route, outcome.as_ref().map(|()| &out[..])),
         Ok(()) if head.answers => count(&agent.server.counters.late_answers),
         Ok(()) => {}
         Err(error) => unheard(agent, head.route, error),

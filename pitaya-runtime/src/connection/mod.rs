@@ -70,6 +70,8 @@ pub(crate) struct Connection<S, F> {
     watched: bool,
     /// Nobody looks at single messages: no limits, no steps around a call, no spans, no labels of metrics.
     unseen: bool,
+    /// Answers in JSON get escapes for characters beyond U+FFFF: the client breaks on them.
+    escapes: bool,
     /// The last route: most clients repeat themselves.
     last: Option<Last>,
     /// The call or the handshake in progress: nothing else runs meanwhile.
@@ -137,6 +139,7 @@ where
             framing,
             machine,
             unseen: server.is_unseen(),
+            escapes: false,
             last: None,
             turn: None,
             backlog: Backlog::default(),

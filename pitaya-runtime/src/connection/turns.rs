@@ -10,7 +10,6 @@ use crate::handshake::Refusal;
 use crate::server::{answer_overhead, seal_short};
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -64,7 +63,11 @@ where
         outcome: Result<()>,
         context: Option<&Context>,
     ) -> Result<(), CloseReason> {
-        let plain = outcome.is_ok() && head.answers && !work.tally.is_on() && !self.server.pipeline.has_after();
+        let plain = outcome.is_ok()
+            && head.answers
+            && !self.escapes
+            && !work.tally.is_on()
+            && !self.server.pipeline.has_after();
         if !plain || !seal_short(&mut work.out, at) {
             self.finish_any(work, at, head, outcome, context);
         }
@@ -86,8 +89,11 @@ where
             self.measure(work, head, outcome.as_ref().err(), context);
         }
         if head.answers {
-            let compress = self.agent.compress.load(Relaxed);
-            server.finish_answer(&mut work.out, at, head.id, outcome.as_ref().copied(), compress);
+            let form = self.agent.form();
+            if form.escape && outcome.is_ok() {
+                self.agent.escape_answer(&mut work.out, at + answer_overhead(head.id), head.route);
+            }
+            server.finish_answer(&mut work.out, at, head.id, outcome.as_ref().copied(), form);
         } else {
             work.out.truncate(at);
             if let Err(error) = outcome {

@@ -34,10 +34,10 @@ where
                 return Err(self.refuse(work, reason, None, e.to_string()));
             }
         };
-        if data.is_js_websocket() {
-            // This client cannot inflate.
-            self.agent.compress.store(false, Relaxed);
-        }
+        self.agent.introduced(&data);
+        self.escapes = self.agent.form().escape;
+        // Its answers are looked at, one by one.
+        self.unseen &= !self.escapes;
         self.session.set_handshake(self.server.greetings.share(data));
         if self.server.validators.is_empty() {
             return self.judged(Ok(()), work);
@@ -61,7 +61,9 @@ where
             Ok(()) => {
                 self.machine.accepted();
                 self.agent.accepted.store(true, Relaxed);
+                let at = work.out.len();
                 work.out.extend_from_slice(&self.server.welcome);
+                self.agent.escape_packet(&mut work.out, at);
                 Ok(())
             }
             Err((name, refusal)) => {
@@ -104,7 +106,9 @@ where
         let error = refusal.map(|refusal| (&*refusal.code, &*refusal.message));
         // What a check of the app says to its client, or what is wrong with what that client has sent.
         let message = refusal.map_or(&*detail, |refusal| &*refusal.message);
+        let at = work.out.len();
         work.out.extend_from_slice(&reply.refused(error, message));
+        self.agent.escape_packet(&mut work.out, at);
         self.not_let_in(reason, &detail);
         CloseReason::HandshakeRefused(detail)
     }

@@ -7,7 +7,13 @@ import {
   encodeJson, encodeMessage, encodePacket, isZlib,
 } from "./wire.js";
 
-const LIBRARY = { type: "js-pitaya", version: "0.1.0", platform: "browser", libVersion: "0.1.0" };
+const LIBRARY = {
+  type: "js-pitaya",
+  version: "0.1.0",
+  platform: "browser",
+  libVersion: "0.1.0",
+  inflate: typeof DecompressionStream === "function", // else bodies come as they are
+};
 const MAX_INFLATED = 16 * 1024 * 1024; // bytes; a few compressed bytes must not fill the memory
 
 /** What the server answered instead of a result (its code), or why there is no answer (`CLIENT-*`). */

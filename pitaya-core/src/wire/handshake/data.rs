@@ -2,9 +2,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::HandshakeError;
+use crate::json;
 
-/// The `sys.type` of the JavaScript client, which can inflate nothing.
-const JS_WEBSOCKET: &str = "js-websocket";
+/// The `sys.type` of pomelo's JavaScript clients, whose parsers break on UTF-8 sequences of four bytes.
+const JAVASCRIPT: [&str; 3] = ["js-websocket", "js-socket", "pomelo-node-tcp-client"];
 
 /// What a handshake may cost before anything is known of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +52,15 @@ pub struct HandshakeSys {
     /// `sys.version` of clients in the manner of pomelo. Kept, but not part of Go's data.
     #[serde(skip)]
     pub version: String,
+    /// `sys.inflate`: whether the client says that it inflates bodies. Not part of Go's data, so written only when it does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inflate: bool,
 }
 
 impl HandshakeData {
     /// Reads the body of a client's handshake packet.
     ///
-    /// As strict as Go: exactly one JSON value, an object or `null`; `sys` an object or `null`, its four fields texts or
+    /// As strict as Go: exactly one JSON value, in which broken characters are read as by [`json::read`], an object or `null`; `sys` an object or `null`, its four fields texts or
     /// `null`; `user` an object or `null`. All of them may be missing, other keys are ignored.
     ///
     /// # Errors
@@ -76,15 +80,16 @@ impl HandshakeData {
             return Err(HandshakeError::TooLong { length: body.len(), limit: limits.bytes });
         }
         // serde_json bounds the depth (128); the bytes bound everything else until the values are counted.
-        let value: Value = serde_json::from_slice(body)?;
+        let value: Value = json::read(body)?;
         let count = values(&value);
         if count > limits.values {
             return Err(HandshakeError::TooManyValues { count, limit: limits.values });
         }
         let mut top = object(value, "body")?;
-        let mut sys = object(top.remove("sys").unwrap_or_default(), "sys")?;
-        let user = object(top.remove("user").unwrap_or_default(), "user")?;
-        let mut field = |key, name| match sys.remove(key) {
+        let mut sys = object(take(&mut top, "sys").unwrap_or_default(), "sys")?;
+        let user = object(take(&mut top, "user").unwrap_or_default(), "user")?;
+        let inflate = take(&mut sys, "inflate") == Some(Value::Bool(true));
+        let mut field = |key, name| match take(&mut sys, key) {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
             Some(_) => Err(HandshakeError::Type { field: name, wanted: "a string or null" }),
@@ -94,6 +99,7 @@ impl HandshakeData {
             lib_version: field("libVersion", "sys.libVersion")?,
             client_build_number: field("clientBuildNumber", "sys.clientBuildNumber")?,
             client_version: field("clientVersion", "sys.clientVersion")?,
+            inflate,
             ..HandshakeSys::default()
         };
         // Unknown to Go, so whatever they are must not refuse a client.
@@ -102,10 +108,25 @@ impl HandshakeData {
         Ok(Self { sys: known, user })
     }
 
-    /// Whether this is the JavaScript client, to which nothing compressed may be sent.
-    pub fn is_js_websocket(&self) -> bool {
-        self.sys.client_type == JS_WEBSOCKET
+    /// Whether this is a client that breaks on UTF-8 sequences of four bytes: characters beyond U+FFFF are to be sent to it
+    /// as escapes.
+    pub fn needs_escapes(&self) -> bool {
+        JAVASCRIPT.contains(&&*self.sys.client_type)
     }
+
+    /// Whether this client is known to inflate bodies: it says so with `sys.inflate`, or it introduces itself as Go's client
+    /// and libpitaya do, with a `sys.libVersion` and without the `sys.type` that all of pomelo's clients have.
+    pub fn inflates(&self) -> bool {
+        self.sys.inflate || (!self.sys.lib_version.is_empty() && self.sys.client_type.is_empty())
+    }
+}
+
+/// Takes the value of a key out: of the exact one, else of one that differs in case only, as Go finds it.
+fn take(map: &mut Map<String, Value>, key: &str) -> Option<Value> {
+    map.remove(key).or_else(|| {
+        let alike = map.keys().find(|known| known.eq_ignore_ascii_case(key))?.clone();
+        map.remove(&alike)
+    })
 }
 
 fn object(value: Value, field: &'static str) -> Result<Map<String, Value>, HandshakeError> {
@@ -142,19 +163,49 @@ mod tests {
         let body = r#"{"sys":{"platform":"mac","libVersion":"0.3.5-release","clientBuildNumber":"20","clientVersion":"2.1"},"user":{"age":30}}"#;
         let data = parse(body).unwrap();
         assert_eq!(data.sys.lib_version, "0.3.5-release");
-        assert!(!data.is_js_websocket());
+        assert!(data.inflates() && !data.needs_escapes());
         assert_eq!(serde_json::to_string(&data).unwrap(), body);
     }
 
     #[test]
-    fn the_javascript_client_is_known() {
+    fn the_javascript_clients_are_known() {
         let data = parse(r#"{"sys":{"type":"js-websocket","version":"0.0.1","rsa":{}}}"#).unwrap();
-        assert!(data.is_js_websocket());
+        assert!(data.needs_escapes() && !data.inflates());
         assert_eq!(data.sys.version, "0.0.1");
         assert_eq!(
             serde_json::to_string(&data).unwrap(),
             r#"{"sys":{"platform":"","libVersion":"","clientBuildNumber":"","clientVersion":""}}"#
         );
+        for (name, needs_escapes) in [("js-socket", true), ("pomelo-node-tcp-client", true), ("js-ws", false)] {
+            assert_eq!(parse(&format!(r#"{{"sys":{{"type":"{name}"}}}}"#)).unwrap().needs_escapes(), needs_escapes);
+        }
+    }
+
+    #[test]
+    fn only_clients_that_are_known_to_inflate_do() {
+        for (sys, inflates) in [
+            (r#"{"platform":"mac","libVersion":"0.3.5-release","clientBuildNumber":"20","clientVersion":"2.1"}"#, true),
+            (r#"{"libVersion":"1","type":null}"#, true),
+            (r#"{"libVersion":"1","type":"js-ws"}"#, false),
+            (r#"{"platform":"mac","libVersion":""}"#, false),
+            (r#"{"type":"socket","inflate":true}"#, true),
+            (r#"{"inflate":"true"}"#, false),
+            (r#"{"libVersion":null}"#, false),
+            ("{}", false),
+            ("null", false),
+        ] {
+            assert_eq!(parse(&format!(r#"{{"sys":{sys}}}"#)).unwrap().inflates(), inflates, "{sys}");
+        }
+        let ours = HandshakeSys { inflate: true, ..HandshakeSys::default() };
+        assert!(serde_json::to_string(&ours).unwrap().ends_with(r#""clientVersion":"","inflate":true}"#));
+    }
+
+    #[test]
+    fn broken_texts_and_names_in_any_case_are_read_as_in_go() {
+        let body = b"{\"Sys\":{\"PLATFORM\":\"\xed\xa0\xbd\xed\xb8\x82\",\"clientversion\":\"\xe9\"},\"user\":{\"\\ud83d\":\"\\ude02\"}}";
+        let data = HandshakeData::parse(body, &HandshakeLimits::default()).unwrap();
+        assert_eq!((&*data.sys.platform, &*data.sys.client_version), ("\u{1f602}", "\u{fffd}"));
+        assert_eq!(data.user["\u{fffd}"], "\u{fffd}");
     }
 
     #[test]

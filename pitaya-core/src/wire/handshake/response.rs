@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{HandshakeError, OK};
+use crate::json;
 use crate::wire::{Dictionary, inflate, packet::MAX_BODY};
 
 /// What a server's reply says, read by a client. Lenient: whatever is missing or odd gets its default.
@@ -44,7 +45,7 @@ impl HandshakeResponse {
     /// # Ok::<(), pitaya_core::wire::HandshakeError>(())
     /// ```
     pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
-        let value: Value = serde_json::from_slice(&plain(body)?)?;
+        let value: Value = json::read(&plain(body)?)?;
         let code = value["code"].as_i64().or_else(|| value["code"].as_f64().map(|code| code as i64));
         let sys = &value["sys"];
         let dictionary = sys["dict"].as_object().into_iter().flatten();

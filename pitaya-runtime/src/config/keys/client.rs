@@ -43,6 +43,11 @@ section! {
         /// arrives may be compressed in any case.
         #[go = "tries it on every body and on the handshake."]
         compression: bool = true,
+        /// Which clients get compressed bodies beside those that are known to inflate: values of `sys.type` in the
+        /// handshake, or `always` for every client. Known are clients that send `sys.inflate: true` (`pitaya-client`), and
+        /// those that send a `sys.libVersion` and no `sys.type` (libpitaya and Go's client; pomelo's send a `sys.type`).
+        #[go = "compresses for every client."]
+        compressionclients: Vec<String> = Vec::new(),
     }
 }
 
