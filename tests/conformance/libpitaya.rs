@@ -101,7 +101,8 @@ fn the_handshake_is_told_in_the_order_of_go() {
     let suite = Suite::start();
     let mut client = Client::tcp(suite.server.addresses()[0]);
     let user = r#""user":{"zone":[1,{"b":1,"a":2}],"age":30,"Name":"x"}"#;
-    let sys = r#""sys":{"clientVersion":"2.1","type":"socket","libVersion":"0.3","clientBuildNumber":"20","platform":"mac"}"#;
+    let sys =
+        r#""sys":{"clientVersion":"2.1","type":"socket","libVersion":"0.3","clientBuildNumber":"20","platform":"mac"}"#;
     client.send_packet(PacketKind::Handshake, format!("{{{user},{sys}}}").as_bytes());
     client.packet();
     client.send(&packet::ACK);

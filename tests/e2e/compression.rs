@@ -57,7 +57,8 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// How Go's client and libpitaya introduce themselves.
-const GO: &str = r#"{"sys":{"platform":"mac","libVersion":"0.3.5-release","clientBuildNumber":"20","clientVersion":"2.1"}}"#;
+const GO: &str =
+    r#"{"sys":{"platform":"mac","libVersion":"0.3.5-release","clientBuildNumber":"20","clientVersion":"2.1"}}"#;
 
 #[tokio::test]
 async fn bodies_of_at_least_128_bytes_are_compressed_when_that_makes_them_smaller() {
@@ -76,7 +77,8 @@ async fn bodies_of_at_least_128_bytes_are_compressed_when_that_makes_them_smalle
 /// The clients of pomelo that cannot inflate are many, and each has a name of its own for its kind.
 #[tokio::test]
 async fn only_clients_that_are_known_to_inflate_get_compressed_bodies() {
-    let of_type = |name: &str| format!(r#"{{"sys":{{"type":"{name}","version":"0.0.1","libVersion":"1"}},"user":{{}}}}"#);
+    let of_type =
+        |name: &str| format!(r#"{{"sys":{{"type":"{name}","version":"0.0.1","libVersion":"1"}},"user":{{}}}}"#);
     let plain = ["js-websocket", "js-ws", "js-socket", "unity-socket", "pomelo-node-tcp-client", "socket"].map(of_type);
     let plain = plain.iter().map(String::as_str).chain(["{}", r#"{"sys":{"platform":"mac"}}"#]);
     let says_so = r#"{"sys":{"type":"js-websocket","inflate":true}}"#;

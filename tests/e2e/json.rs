@@ -3,12 +3,12 @@
 use crate::raw::{RawClient, Said, answer, data, error, notify, push, request, wrap};
 use crate::support::{connect, eventually, serve};
 use pitaya_core::wire::{HandshakeData, MessageKind, PacketKind, packet};
+use pitaya_runtime::Refusal;
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::session::Push;
-use pitaya_runtime::Refusal;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Move {
@@ -80,8 +80,13 @@ fn step(uid: &[u8]) -> Vec<u8> {
 
 const CESU: &[u8] = b"\xed\xa0\xbd\xed\xb8\x82";
 /// Texts that Go takes, and what it reads.
-const BROKEN: [(&[u8], &str); 5] =
-    [(CESU, "\u{1f602}"), (br"\ud83d", "\u{fffd}"), (br"\ude02", "\u{fffd}"), (b"\xe9", "\u{fffd}"), (br#"a","uid":"b"#, "b")];
+const BROKEN: [(&[u8], &str); 5] = [
+    (CESU, "\u{1f602}"),
+    (br"\ud83d", "\u{fffd}"),
+    (br"\ude02", "\u{fffd}"),
+    (b"\xe9", "\u{fffd}"),
+    (br#"a","uid":"b"#, "b"),
+];
 
 async fn send(client: &mut RawClient, id: u64, route: &str, body: &[u8]) {
     client.send(&data(MessageKind::Request, id, route.into(), body)).await;
@@ -212,10 +217,11 @@ async fn body(client: &mut RawClient) -> String {
 
 #[tokio::test]
 async fn errors_broadcasts_kicks_and_handshakes_have_escapes_too() {
-    let app = serve(Builder::new("game").handlers(Room::default()).validate_handshake("name", |data: &HandshakeData| {
-        if data.user.contains_key("no") { Err(Refusal::new("NO-1", "closed 😂")) } else { Ok(()) }
-    }))
-    .await;
+    let app =
+        serve(Builder::new("game").handlers(Room::default()).validate_handshake("name", |data: &HandshakeData| {
+            if data.user.contains_key("no") { Err(Refusal::new("NO-1", "closed 😂")) } else { Ok(()) }
+        }))
+        .await;
     let (mut js, mut other) = (RawClient::open_as(&app, &of_type("js-websocket")).await, RawClient::open(&app).await);
     for (client, uid, text) in [(&mut js, "a", r"\ud83d\ude02"), (&mut other, "b", "😂")] {
         send(client, 1, "game.room.fail", SMILE.as_bytes()).await;

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn broken_texts_are_read_as_in_go() {
-        let json = b"{\"id\":\"a\",\"id\":\"x\",\"type\":\"room\",\"hostname\":\"caf\xe9\",\"metadata\":{\"k\":\"\\ud83d\"}}";
+        let json =
+            b"{\"id\":\"a\",\"id\":\"x\",\"type\":\"room\",\"hostname\":\"caf\xe9\",\"metadata\":{\"k\":\"\\ud83d\"}}";
         let info = ServerInfo::parse(json).expect("a record");
         assert_eq!((&*info.id, &*info.hostname, &*info.metadata["k"]), ("x", "caf\u{fffd}", "\u{fffd}"));
     }

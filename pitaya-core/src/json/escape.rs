@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn nothing_is_done_where_there_is_nothing_to_do() {
-        for body in ["", "1", r#""漢字 é \ud83d\ude02""#, "😂", "{\"a\":\"😂\"", "\"😂\"\"", &"x".repeat(1000)] {
+        for body in ["", "1", r#""漢字 é \ud83d\ude02""#, "😂", "{\"a\":\"😂\"", "\"😂\"\"", &"x".repeat(1000)]
+        {
             assert_eq!(escape_astral(body.as_bytes()), None, "{body}");
         }
         assert_eq!(escape_astral(b"\"\xf0\x9f\x98\""), None, "no UTF-8");

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 /// Reads with the deserializer, visitor, seed or access in it, and finds fields in any case.
 pub(super) struct AnyCase<X>(pub(super) X);
@@ -369,11 +367,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for AnyCase<A> {
     }
 
     #[inline]
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        names: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, A::Error> {
+    fn struct_variant<V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {
         self.0.struct_variant(names, StructVisitor { visitor, names })
     }
 }
@@ -449,7 +443,11 @@ mod tests {
         );
         assert_eq!(all.items, [item(1, 2), item(2, 3), item(3, None)]);
         assert_eq!(all.best.as_deref(), Some(&item(4, None)));
-        assert_eq!((&all.by_name["Ann"], &all.by_name["ann"]), (&item(5, None), &item(6, None)), "keys of maps are kept");
+        assert_eq!(
+            (&all.by_name["Ann"], &all.by_name["ann"]),
+            (&item(5, None), &item(6, None)),
+            "keys of maps are kept"
+        );
         assert_eq!(all.wrapped, Some(Wrapped(item(7, None))));
         let walk = Action::Walk { to_x: 1.0, to_y: 2.0 };
         let pair = Action::Pair(item(9, None), item(10, None));
@@ -516,7 +514,8 @@ mod tests {
 
     #[test]
     fn letters_beyond_ascii_fold_one_for_one() {
-        for (a, b) in [("größe", "GRÖßE"), ("ключ", "КЛЮЧ"), ("key", "\u{212a}ey"), ("size", "\u{17f}IZE"), ("µ", "Μ")] {
+        for (a, b) in [("größe", "GRÖßE"), ("ключ", "КЛЮЧ"), ("key", "\u{212a}ey"), ("size", "\u{17f}IZE"), ("µ", "Μ")]
+        {
             assert!(is_alike(a, b), "{a} {b}");
         }
         for (a, b) in [("größe", "GRÖSSE"), ("i", "ı"), ("i", "İ"), ("a", "ä"), ("ab", "a")] {

@@ -20,10 +20,7 @@ const MAX_DEPTH: usize = 128;
 /// # Errors
 /// The error of the first reading, when the second one fails as well or there is nothing to repair.
 #[inline]
-pub(super) fn or_repaired<T>(
-    body: &[u8],
-    read: impl Fn(&[u8]) -> serde_json::Result<T>,
-) -> serde_json::Result<T> {
+pub(super) fn or_repaired<T>(body: &[u8], read: impl Fn(&[u8]) -> serde_json::Result<T>) -> serde_json::Result<T> {
     match read(body) {
         Ok(value) => Ok(value),
         Err(first) => match repaired(body, &first) {
@@ -260,7 +257,10 @@ mod tests {
 
     #[test]
     fn names_are_repaired_too() {
-        assert_eq!(read(b"{\"\xed\xa0\xbd\xed\xb8\x82\":[\"\\ud83d\"],\"\xe9\":1}"), json!({ "😂": ["\u{fffd}"], "\u{fffd}": 1 }));
+        assert_eq!(
+            read(b"{\"\xed\xa0\xbd\xed\xb8\x82\":[\"\\ud83d\"],\"\xe9\":1}"),
+            json!({ "😂": ["\u{fffd}"], "\u{fffd}": 1 })
+        );
     }
 
     #[derive(Debug, Deserialize)]

@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::json::read;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use std::fmt;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// A map of JSON values. It travels to other servers as one JSON object, and what was put in comes out again: an `i64`
 /// stays an `i64`, however large.
