@@ -20,6 +20,12 @@ pub enum TimerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No time zone has this name.
+    #[error("there is no time zone `{name}`: write an IANA name, such as `Europe/Berlin`")]
+    UnknownZone {
+        /// What was given.
+        name: String,
+    },
     /// The cron expression names no time after now, such as the 30th of February.
     #[error("the cron expression `{expression}` names no time to come")]
     NeverDue {

@@ -17,9 +17,11 @@
 mod cron;
 mod error;
 mod job;
+mod pattern;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod zone;
 
 use std::fmt;
 use std::panic::Location;
@@ -30,11 +32,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use cron::Zone;
 pub use error::TimerError;
 pub use timer::Timer;
+pub use zone::{NamedZone, Zone};
 
-use cron::Schedule;
+use cron::Plan;
 use job::{Job, Pace};
 use timer::Name;
 
@@ -108,7 +110,8 @@ impl Timers {
         Self { name: Some(name.into()), ..self.clone() }
     }
 
-    /// A handle that reads cron expressions in this time zone. Without it they are read in UTC.
+    /// A handle that reads cron expressions in this time zone. Without it they are read in UTC. An expression may name
+    /// another one, in front: `CRON_TZ=Europe/Berlin 0 30 4 * * *`.
     #[must_use]
     pub fn zoned(&self, zone: Zone) -> Self {
         Self { zone, ..self.clone() }
@@ -187,16 +190,21 @@ impl Timers {
         self.start(run, |job| job.when(pace, condition, clock))
     }
 
-    /// Runs `run` at the times of a cron expression, in UTC unless [`Timers::zoned`] says otherwise.
+    /// Runs `run` at the times of a cron expression, in UTC unless [`Timers::zoned`] or the expression says otherwise.
     ///
-    /// The fields are `second minute hour day month weekday`, as in `0 30 4 * * MON-FRI`; the second may be left out
-    /// (then it is 0), a year may follow, and nicknames such as `@daily` are known.
+    /// * The fields are `second minute hour day month weekday`, as in `0 30 4 * * MON-FRI`; the second may be left out
+    ///   (then it is 0), and a year may follow.
+    /// * A range may go around the end of its field: `FRI-MON`, `22-2`.
+    /// * Nicknames such as `@daily` are known. `@every 5m` is [`Timers::every`]: it counts from now.
+    /// * `CRON_TZ=Europe/Berlin ` in front names the zone of this expression, by its IANA name.
+    /// * A fixed time is one that names seconds, minutes and hours by numbers or lists of numbers; any other is repeated.
+    ///   [`Zone`] says what becomes of both when clocks go back or forward.
     ///
     /// The wall clock is looked at again every 30 seconds at least. When it is set forward over a time, that time
     /// runs late, once; when it is set back by more than a minute, times may come a second time.
     ///
     /// # Errors
-    /// When the expression is not one or names no time to come, and outside a tokio runtime.
+    /// When the expression is not one, or names no time to come or no zone, and outside a tokio runtime.
     #[track_caller]
     pub fn cron<R, F>(&self, expression: &str, run: R) -> Result<Timer, TimerError>
     where
@@ -204,7 +212,10 @@ impl Timers {
         F: Future<Output = ()> + Send + 'static,
     {
         let clock = self.shared.clock.clone();
-        let schedule = Schedule::parse(expression, self.zone)?;
+        let schedule = match Plan::parse(expression, &self.zone)? {
+            Plan::Every(interval) => return self.every(interval, run),
+            Plan::Times(schedule) => schedule,
+        };
         let now = clock();
         if schedule.next(now).is_none() {
             return Err(TimerError::NeverDue { expression: expression.to_owned() });
