@@ -53,6 +53,7 @@ mod limits;
 mod logins;
 #[cfg(feature = "logs")]
 pub mod logs;
+mod memory;
 pub mod metrics;
 mod modules;
 mod outbox;

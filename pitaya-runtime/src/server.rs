@@ -2,7 +2,7 @@
 
 use crate::accept::Reloads;
 use crate::agent::Agent;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Load, RouteLoad};
 use crate::counters::{Counters, count};
 use crate::groups::memberships::Memberships;
 use crate::handshake::{Greetings, Validators};
@@ -26,7 +26,7 @@ use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State, codes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
@@ -76,9 +76,11 @@ pub(crate) struct Server {
     /// Measures messages and calls, when anybody listens.
     pub(crate) meter: Option<Arc<Meter>>,
     /// Messages of other servers' clients that wait or run.
-    pub(crate) forwarded: Arc<AtomicUsize>,
+    pub(crate) forwarded: Load,
     /// Places for the calls of other servers.
     pub(crate) calls: Arc<Semaphore>,
+    /// Pending calls of other servers, by remote.
+    pub(crate) remotes: RouteLoad,
     /// Groups that sessions are in, and leave when they end.
     pub(crate) memberships: Arc<Memberships>,
     /// What components borrow, from start to end. It holds the app, which holds this: it is taken away at the end.

@@ -1,6 +1,7 @@
 //! What the handling of messages reads of the config, flat.
 
 use crate::config::{Config, Drain, Messages};
+use crate::memory;
 use pitaya_core::wire::HandshakeData;
 use std::time::Duration;
 
@@ -52,6 +53,10 @@ pub(crate) struct Settings {
     pub(crate) write_timeout: Duration,
     pub(crate) inflight: usize,
     pub(crate) forwarded: usize,
+    /// Bytes that forwarded messages may hold.
+    pub(crate) forwarded_bytes: usize,
+    /// Length from which a body is forwarded only when nothing else of its session is in flight.
+    pub(crate) large_forward: usize,
     pub(crate) calls: usize,
     pub(crate) handler_soft: Option<Duration>,
     pub(crate) handler_hard: Option<Duration>,
@@ -80,6 +85,12 @@ impl From<&Config> for Settings {
             write_timeout: config.buffer.agent.conntimeout,
             inflight: limits.inflight,
             forwarded: limits.forwarded,
+            forwarded_bytes: match limits.forwarding.bytes.bytes() {
+                // Where the system does not tell its memory, as much as an eighth of 8 GiB.
+                0 => memory::limit().map_or(1 << 30, |limit| limit / 8),
+                bytes => bytes,
+            },
+            large_forward: limits.forwarding.large.bytes(),
             calls: limits.calls,
             handler_soft: on(limits.handler.soft),
             handler_hard: on(limits.handler.hard),

@@ -170,8 +170,17 @@ async fn what_is_malformed_or_of_another_is_counted() {
     half.extend_from_slice(b"\x0a\x7f");
     let mut forwarded = bundle(own, b"forwarded");
     let session = lane::session_part(1, "u", b"{}");
-    lane::Outgoing { session: &session, sender: b"", id: 1, notify: false, route: "room.a.b", body: b"", own: b"" }
-        .carry(Number(8), &mut forwarded);
+    lane::Outgoing {
+        session: &session,
+        sender: b"",
+        id: 1,
+        notify: false,
+        route: "room.a.b",
+        body: b"",
+        deflated: false,
+        own: b"",
+    }
+    .carry(Number(8), &mut forwarded);
     let way = "pitaya/servers/shop/s1.t.c0.1";
     let wrong: Vec<(&str, Vec<u8>)> = vec![
         (way, Vec::new()),

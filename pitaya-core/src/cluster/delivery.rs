@@ -59,6 +59,10 @@ pub struct Letter<B> {
     pub route: B,
     /// The body, as the client encoded it.
     pub body: B,
+    /// Whether the body is compressed still.
+    pub deflated: bool,
+    /// Bytes the message holds while it waits, about: written when it is placed in a [`Delivery`].
+    pub weight: usize,
     /// When its frontend stops waiting.
     pub deadline: Instant,
     /// Which message is meant on the way back.
@@ -70,15 +74,15 @@ impl<B: Default> Letter<B> {
     #[must_use]
     pub fn new(session: i64, deadline: Instant, ticket: u64) -> Self {
         let (uid, data, route, body) = (B::default(), B::default(), B::default(), B::default());
-        Self { session, uid, data, id: 0, notify: false, route, body, deadline, ticket }
+        Self { session, uid, data, id: 0, notify: false, route, body, deflated: false, weight: 0, deadline, ticket }
     }
 }
 
 impl<B> Letter<B> {
     fn map<'b, C>(&'b self, mut f: impl FnMut(&'b B) -> C) -> Letter<C> {
-        let Self { session, id, notify, deadline, ticket, .. } = *self;
+        let Self { session, id, notify, deflated, weight, deadline, ticket, .. } = *self;
         let (uid, data, route, body) = (f(&self.uid), f(&self.data), f(&self.route), f(&self.body));
-        Letter { session, uid, data, id, notify, route, body, deadline, ticket }
+        Letter { session, uid, data, id, notify, route, body, deflated, weight, deadline, ticket }
     }
 }
 
@@ -142,6 +146,15 @@ fn gather(letter: &Letter<&[u8]>) -> (Bytes, Letter<Place>) {
     (bytes.into(), placed)
 }
 
+/// Bytes a waiting message takes beside its parts, about: its place in a queue and the allocation.
+const OVERHEAD: usize = 256;
+
+fn weighed(mut letter: Letter<Place>) -> Letter<Place> {
+    let parts = [letter.uid, letter.data, letter.route, letter.body];
+    letter.weight = OVERHEAD + parts.iter().map(|part| part.length as usize).sum::<usize>();
+    letter
+}
+
 /// Messages that came together, in the order of their arrival.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -161,7 +174,7 @@ impl Delivery {
     #[must_use]
     pub fn one(from: Arc<Source>, letter: &Letter<&[u8]>) -> Self {
         let (bytes, placed) = gather(letter);
-        Self { from, bytes, letters: vec![placed] }
+        Self { from, bytes, letters: vec![weighed(placed)] }
     }
 
     /// One more; false, and nothing is done, when it does not lie in the bytes that the delivery came in.
@@ -174,7 +187,7 @@ impl Delivery {
             })
         });
         if inside {
-            self.letters.push(placed);
+            self.letters.push(weighed(placed));
         }
         inside
     }
@@ -210,15 +223,20 @@ impl Delivery {
         self.letters.iter().map(|letter| letter.session)
     }
 
+    /// The weight of each, in order.
+    pub fn weights(&self) -> impl Iterator<Item = usize> + '_ {
+        self.letters.iter().map(|letter| letter.weight)
+    }
+
     /// Each as one of its own.
     pub fn messages(&self) -> impl Iterator<Item = IncomingMessage> + '_ {
         (0..self.len()).filter_map(|index| Some(IncomingMessage::copy(&self.from, &self.get(index)?)))
     }
 
-    /// Those behind the first `count`, taken out.
+    /// Takes those out for which `which` says so, given the session and the weight of each; both keep their order.
     #[must_use]
-    pub fn split_off(&mut self, count: usize) -> Self {
-        let letters = self.letters.split_off(count.min(self.letters.len()));
+    pub fn extract(&mut self, mut which: impl FnMut(i64, usize) -> bool) -> Self {
+        let letters = self.letters.extract_if(.., |letter| which(letter.session, letter.weight)).collect();
         Self { from: self.from.clone(), bytes: self.bytes.clone(), letters }
     }
 

@@ -23,6 +23,9 @@ pub struct Forward<'a> {
     pub route: &'a str,
     /// The body, as the client encoded it.
     pub body: &'a [u8],
+    /// Whether the body is compressed still, as the client sent it: only to servers that
+    /// [speak](ServerInfo::speaks) [`DEFLATED_BODY`](super::server::DEFLATED_BODY).
+    pub deflated: bool,
     /// What travels with this message alone, beside or in place of what does with all of its frontend
     /// ([`Callee::metadata`](super::Callee::metadata)).
     pub metadata: Option<&'a Metadata>,
@@ -32,7 +35,7 @@ impl<'a> Forward<'a> {
     /// A message of a session without uid and data.
     #[must_use]
     pub fn new(session: i64, id: u64, notify: bool, route: &'a str, body: &'a [u8]) -> Self {
-        Self { session, uid: "", data: b"{}", id, notify, route, body, metadata: None }
+        Self { session, uid: "", data: b"{}", id, notify, route, body, deflated: false, metadata: None }
     }
 }
 

@@ -32,6 +32,10 @@ const PUSH: u64 = 1001 << 3 | 2;
 const KICK: u64 = 1002 << 3;
 /// Field 1003 of a `Request`, bytes: metadata of this message alone.
 const OWN: u64 = 1003 << 3 | 2;
+/// Field 1007 of a `Request`, varint: the body is compressed.
+const DEFLATED: u64 = 1007 << 3;
+/// Bytes of [`DEFLATED`]: two of the tag, one of the value.
+const DEFLATED_LEN: usize = 3;
 /// What [`NUMBER`] takes: two bytes of the tag, eight of the value.
 const NUMBER_LEN: usize = 10;
 
@@ -146,6 +150,8 @@ pub struct Forwarded<'a> {
     pub route: &'a [u8],
     /// The client's body.
     pub body: &'a [u8],
+    /// Whether the body is compressed still.
+    pub deflated: bool,
     /// The sender's id.
     pub frontend: &'a [u8],
     /// A JSON object, the same bytes in all messages of a frontend.
@@ -176,6 +182,7 @@ impl<'a> Forwarded<'a> {
                 (0x2a, Value::Bytes(json)) => read.metadata = json,
                 (NUMBER, Value::Number(number)) => read.number = Number(number),
                 (OWN, Value::Bytes(json)) => read.own = json,
+                (DEFLATED, Value::Number(deflated)) => read.deflated = deflated != 0,
                 _ => {}
             }
         }
@@ -246,6 +253,8 @@ pub struct Outgoing<'a> {
     pub route: &'a str,
     /// The client's body.
     pub body: &'a [u8],
+    /// Whether the body is compressed still: by the lane only.
+    pub deflated: bool,
     /// A JSON object that goes by the lane with this message alone; mostly nothing.
     pub own: &'a [u8],
 }
@@ -266,7 +275,7 @@ impl Outgoing<'_> {
     fn envelope_len(&self) -> usize {
         // The tag has a second byte.
         let own = if self.own.is_empty() { 0 } else { 1 + bytes_len(self.own.len()) };
-        self.plain_len() + NUMBER_LEN + own
+        self.plain_len() + NUMBER_LEN + own + if self.deflated { DEFLATED_LEN } else { 0 }
     }
 
     /// How much [`carry`](Self::carry) adds to a bundle.
@@ -297,6 +306,7 @@ impl Outgoing<'_> {
         if !self.own.is_empty() {
             put_bytes(OWN, self.own, bundle);
         }
+        put_number(DEFLATED, u64::from(self.deflated), bundle);
     }
 }
 

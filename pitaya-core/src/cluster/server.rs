@@ -14,9 +14,11 @@ pub const LANE_VERSION: &str = "1";
 pub const SPEAKS: &str = "pitaya.speaks";
 /// Extensions of the protocol between our own servers that this code understands. Each is a field or a remote that a peer
 /// may be sent only if its record [lists](ServerInfo::speaks) the name; `docs/lane.md` has the table.
-pub const EXTENSIONS: &[&str] = &[LOGINS];
+pub const EXTENSIONS: &[&str] = &[LOGINS, DEFLATED_BODY];
 /// Extension: logins of other frontends are acknowledged, and told again with `sys.logins`.
 pub const LOGINS: &str = "logins";
+/// Extension: a body may travel as the client compressed it, marked by field 1007 of its `Request`.
+pub const DEFLATED_BODY: &str = "deflated-body";
 
 /// One server of a cluster: Go's record (`pkg/cluster/server.go`), and what it is in etcd, byte for byte.
 ///

@@ -6,7 +6,7 @@ use super::{BuildError, Builder, Problem};
 use crate::accept::{Admission, Reloads};
 use crate::admin::Answer;
 use crate::app::{Admin, App, Start};
-use crate::cluster::{Cluster, LocalCluster, Servers};
+use crate::cluster::{Amount, Cluster, Load, LocalCluster, RouteLoad, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
 use crate::groups::memberships::{Memberships, Parts};
@@ -146,6 +146,9 @@ impl Builder {
             stopping: stopping.clone(),
         }));
         let groups = Groups::new(store, memberships.clone(), users.clone());
+        let forwarded = Amount { messages: settings.forwarded, bytes: settings.forwarded_bytes };
+        let routes = registry.entries().len();
+        let remotes = RouteLoad::new(settings.calls, registry.remotes().entries().len());
         let server = Server {
             kind,
             id,
@@ -170,8 +173,9 @@ impl Builder {
             quotas: Default::default(),
             reloads: Reloads::new(&self.acceptors, self.config.acceptor.tls.reload),
             meter,
-            forwarded: Default::default(),
+            forwarded: Load::new(forwarded, routes),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
+            remotes,
             state: Mutex::default(),
             tasks,
             accepting: stopping.child_token(),

@@ -302,7 +302,7 @@ impl Forwarder for Way {
         let mut letter = Letter::new(message.session, deadline, 0);
         (letter.uid, letter.data) = (message.uid.as_bytes(), message.data);
         (letter.id, letter.notify) = (message.id, message.notify);
-        (letter.route, letter.body) = (message.route.as_bytes(), message.body);
+        (letter.route, letter.body, letter.deflated) = (message.route.as_bytes(), message.body, message.deflated);
         let from = Arc::new(Source::new(frontend, metadata, waiting));
         callee.messages(Delivery::one(from, &letter));
         Ok(())

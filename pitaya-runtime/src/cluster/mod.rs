@@ -7,6 +7,7 @@ mod etcd;
 mod local;
 #[cfg(feature = "nats")]
 pub mod nats;
+mod route_load;
 mod rpc;
 mod serve;
 mod servers;
@@ -22,7 +23,9 @@ pub use pitaya_core::cluster::*;
 pub use servers::Servers;
 
 use crate::trace::Tracer;
+pub(crate) use backend::{Amount, Load};
 pub(crate) use callee::Calls;
+pub(crate) use route_load::RouteLoad;
 pub(crate) use rpc::is_lost;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -45,6 +45,16 @@ pub(super) fn bare(route: &[u8]) -> &[u8] {
     }
 }
 
+/// Refuses a call of a remote that has its share of `pitaya.limits.calls` already: it has certainly not run.
+#[inline]
+pub(super) fn check_share(server: &Server, route: u32) -> Result<()> {
+    if server.remotes.may_begin(route, server.calls.available_permits()) {
+        return Ok(());
+    }
+    count(&server.counters.refused_calls);
+    Err(Error::new(codes::UNAVAILABLE, "the server has too many calls of this remote in work"))
+}
+
 /// What a remote may borrow.
 pub(super) fn context(
     server: &Server,
@@ -83,8 +93,10 @@ pub(super) fn failed(route: &str, error: &Error) {
 
 async fn run(server: &Server, route: &str, call: &mut IncomingCall) -> Result<Bytes> {
     let remotes = server.registry.remotes();
-    let entry = remotes.find(route.as_bytes()).and_then(|number| remotes.entry(number));
-    let entry = entry.ok_or_else(|| Error::remote_not_found(route))?;
+    let found = remotes.find(route.as_bytes()).and_then(|number| Some((number, remotes.entry(number)?)));
+    let (number, entry) = found.ok_or_else(|| Error::remote_not_found(route))?;
+    check_share(server, number)?;
+    let _pending = server.remotes.enter(number);
     count(&server.counters.calls);
     let mut cx = context(server, entry, call.caller.take(), std::mem::take(&mut call.metadata), call.deadline)?;
     let outcome = match before_raw(server, &mut cx, std::mem::take(&mut call.body)).await {

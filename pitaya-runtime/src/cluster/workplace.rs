@@ -1,7 +1,7 @@
 //! Where calls that came together begin: what one runs with is used again by the next.
 
 use super::now;
-use super::serve::{after, bare, context, dropped, failed};
+use super::serve::{after, bare, check_share, context, dropped, failed};
 use crate::counters::count;
 use crate::server::Server;
 use bytes::Bytes;
@@ -57,7 +57,7 @@ impl Workplace {
         // Only those who listen pay for a clock.
         let since = server.meter.as_ref().map(|_| now());
         count(&server.counters.calls);
-        let mut context = match self.context(server, entry, call) {
+        let mut context = match check_share(server, route).and_then(|()| self.context(server, entry, call)) {
             Ok(context) => context,
             Err(error) => return Some(Begun::Over(Err(error))),
         };
@@ -118,6 +118,7 @@ impl Pending {
     /// Goes on to the end, at most until the deadline: then it is dropped where it stands, and there is no answer.
     pub(super) async fn finish(self: Box<Self>, server: &Server) -> Option<Result<Bytes>> {
         let Self { mut turn, context, route, since, deadline } = *self;
+        let _pending = server.remotes.enter(route);
         let mut out = Vec::new();
         let work = poll_fn(|cx| {
             catch_unwind(AssertUnwindSafe(|| turn.poll(cx, &mut out)))

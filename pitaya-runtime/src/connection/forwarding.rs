@@ -11,6 +11,7 @@ use crate::accept::Framing;
 use crate::counters::count;
 use crate::trace;
 use bytes::Bytes;
+use pitaya_core::cluster::server::DEFLATED_BODY;
 use pitaya_core::cluster::{Forward, Forwarder, Message, ServerInfo};
 use pitaya_core::route::RouteParts;
 use pitaya_core::wire::{self, RouteRef};
@@ -43,6 +44,13 @@ struct Last {
     route: Box<str>,
     to: Arc<ServerInfo>,
     keeps_order: bool,
+}
+
+/// The body of a message, and whether it is compressed as the client sent it.
+#[derive(Clone, Copy)]
+struct Body<'a> {
+    bytes: &'a [u8],
+    deflated: bool,
 }
 
 /// What became of a message for another server.
@@ -78,38 +86,65 @@ where
             (Ok(RouteParts { server: Some(kind), .. }), Ok(route)) if *kind != *server.kind => (route, kind),
             _ => return self.fail_in_turn(work, head, &server.not_served(name)),
         };
-        let mut inflated = Vec::new();
-        let body = if message.compressed {
-            inflated = std::mem::take(&mut work.body);
-            inflated.clear();
-            self.inflate(message.body, &mut inflated)?;
-            &inflated[..]
-        } else {
-            message.body
-        };
-        let sent = match self.target(kind, route, body) {
-            Err(error) => self.fail_in_turn(work, head, &error),
-            Ok(to) => match self.must_wait(&to, to.keeps_order() && !server.cluster.repeats(route)) {
-                Some(until) => Ok(Sent::Later(until)),
-                None if server.cluster.repeats(route) => {
-                    self.agent.sent_on(head.answered_id(), route, work.tally.times());
-                    self.send_until_answered(head, notify, to, route, body);
-                    self.resume(cx, work).map(|_| Sent::Done)
-                }
-                None => {
-                    let sent = self.send(work, head, notify, &to, route, body);
-                    let routed = server.cluster.routers.contains_key(kind);
-                    if let Some(forwarding) = self.forwarding.as_mut().filter(|_| !routed) {
-                        forwarding.last = Some(Last { route: route.into(), keeps_order: to.keeps_order(), to });
-                    }
-                    sent.map(|()| Sent::Done)
-                }
-            },
-        };
-        if message.compressed {
-            work.body = inflated;
+        let mut body = Body { bytes: message.body, deflated: message.compressed };
+        if !body.deflated {
+            return self.forward_body(cx, work, head, notify, (kind, route), body);
         }
+        // A router may look at the body, and so may a server that does not know of compressed ones. Any other inflates it
+        // itself, when its turn has come: until then it takes no more room than the client sent. One that has to wait is
+        // not inflated before it goes.
+        let routed = server.cluster.routers.contains_key(kind);
+        if !routed {
+            match self.target(kind, route, body.bytes) {
+                Err(error) => return self.fail_in_turn(work, head, &error),
+                Ok(to) => {
+                    let repeats = server.cluster.repeats(route);
+                    if let Some(until) = self.must_wait(&to, to.keeps_order() && !repeats, body.bytes.len()) {
+                        return Ok(Sent::Later(until));
+                    }
+                    if to.speaks(DEFLATED_BODY) && !repeats {
+                        return self.forward_body(cx, work, head, notify, (kind, route), body);
+                    }
+                }
+            }
+        }
+        let mut inflated = std::mem::take(&mut work.body);
+        inflated.clear();
+        self.inflate(message.body, &mut inflated)?;
+        body = Body { bytes: &inflated, deflated: false };
+        let sent = self.forward_body(cx, work, head, notify, (kind, route), body);
+        work.body = inflated;
         sent
+    }
+
+    fn forward_body(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        work: &mut Work,
+        head: Head,
+        notify: bool,
+        (kind, route): (&str, &str),
+        body: Body<'_>,
+    ) -> Result<Sent, CloseReason> {
+        let to = match self.target(kind, route, body.bytes) {
+            Err(error) => return self.fail_in_turn(work, head, &error),
+            Ok(to) => to,
+        };
+        let cluster = &self.server.cluster;
+        let (repeats, routed) = (cluster.repeats(route), cluster.routers.contains_key(kind));
+        if let Some(until) = self.must_wait(&to, to.keeps_order() && !repeats, body.bytes.len()) {
+            return Ok(Sent::Later(until));
+        }
+        if repeats {
+            self.agent.sent_on(head.answered_id(), route, work.tally.times());
+            self.send_until_answered(head, notify, to, route, body.bytes);
+            return self.resume(cx, work).map(|_| Sent::Done);
+        }
+        let sent = self.send(work, head, notify, &to, route, body);
+        if let Some(forwarding) = self.forwarding.as_mut().filter(|_| !routed) {
+            forwarding.last = Some(Last { route: route.into(), keeps_order: to.keeps_order(), to });
+        }
+        sent.map(|()| Sent::Done)
     }
 
     /// Takes what is known of this route since the last message, if the table of servers is as it was.
@@ -134,9 +169,12 @@ where
     ) -> Option<Result<Sent, CloseReason>> {
         let Some(RouteRef::Name(name)) = message.route.filter(|_| !message.compressed) else { return None };
         let last = self.take_last(name)?;
-        let sent = match self.must_wait(&last.to, last.keeps_order) {
+        let sent = match self.must_wait(&last.to, last.keeps_order, message.body.len()) {
             Some(until) => Ok(Sent::Later(until)),
-            None => self.send(work, head, notify, &last.to, &last.route, message.body).map(|()| Sent::Done),
+            None => {
+                let body = Body { bytes: message.body, deflated: false };
+                self.send(work, head, notify, &last.to, &last.route, body).map(|()| Sent::Done)
+            }
         };
         if let Some(forwarding) = &mut self.forwarding {
             forwarding.last = Some(last);
@@ -159,11 +197,12 @@ where
         notify: bool,
         to: &Arc<ServerInfo>,
         route: &str,
-        body: &[u8],
+        body: Body<'_>,
     ) -> Result<(), CloseReason> {
         let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
         let (uid, data) = (self.session.bound_uid(), self.session.data().to_wire());
-        let mut message = Forward::new(self.session.id(), head.id, notify, route, body);
+        let mut message = Forward::new(self.session.id(), head.id, notify, route, body.bytes);
+        message.deflated = body.deflated;
         message.uid = uid.as_deref().unwrap_or_default();
         message.data = &data;
         let of = (if head.answers { head.id } else { 0 }, route);
@@ -250,11 +289,15 @@ where
         Ok(chosen)
     }
 
-    /// How many messages may still be in flight when one for this server goes.
-    fn must_wait(&self, to: &Arc<ServerInfo>, keeps_order: bool) -> Option<usize> {
+    /// How many messages may still be in flight when one of this length for this server goes.
+    fn must_wait(&self, to: &Arc<ServerInfo>, keeps_order: bool, length: usize) -> Option<usize> {
         let inflight = self.agent.forwarded.load(Acquire);
         if inflight == 0 {
             return None;
+        }
+        if length > self.server.settings.large_forward {
+            // So what a session has in flight is bounded in bytes too: one large body, or many that are not.
+            return Some(0);
         }
         let current = self.forwarding.as_ref().and_then(|forwarding| forwarding.current.as_ref());
         let same = keeps_order && current.is_some_and(|current| Arc::ptr_eq(current, to) || current.id == to.id);

@@ -9,7 +9,6 @@ use metrics::{Counter, Gauge, Histogram};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -118,7 +117,7 @@ impl Readings {
         self.rate_limited.absolute(limited.map_or(0, |(_, _, value)| *value));
         self.connected.set(server.sessions.count() as f64);
         self.count_servers(server);
-        self.dispatch.read(server.forwarded.load(Relaxed), server.settings.forwarded);
+        self.dispatch.read(server.forwarded.used().messages, server.settings.forwarded);
         let calls = server.settings.calls.min(Semaphore::MAX_PERMITS);
         self.remote.read(calls.saturating_sub(server.calls.available_permits()), calls);
         if let Ok(runtime) = Handle::try_current() {

@@ -4,26 +4,26 @@
 //! session waits: messages of one session run one after the other, in the order of their arrival, as on the frontend.
 
 mod changes;
+mod load;
 mod outlets;
 mod remote;
 mod shard;
 mod turn;
 
+pub(crate) use load::{Amount, Load};
+
 use crate::counters::count;
 use crate::server::Server;
-use pitaya_core::cluster::Delivery;
+use pitaya_core::cluster::{Delivery, Source};
 use pitaya_core::{Error, codes};
 use shard::{Key, Shard};
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The shards of one app.
 pub(crate) struct Backend {
     server: Arc<Server>,
     shards: Box<[Arc<Shard>]>,
-    /// Messages that wait or run.
-    load: Arc<AtomicUsize>,
     hash: rustc_hash::FxBuildHasher,
 }
 
@@ -34,19 +34,17 @@ impl Backend {
         Self {
             server: server.clone(),
             shards: (0..shards).map(|_| Arc::default()).collect(),
-            load: server.forwarded.clone(),
             hash: rustc_hash::FxBuildHasher,
         }
     }
 
     /// Queues messages. Those that are too many are refused at once.
     pub(crate) fn take(&self, mut delivery: Delivery) {
-        let (server, count) = (&self.server, delivery.len());
-        let room = server.settings.forwarded.saturating_sub(self.load.fetch_add(count, Relaxed));
-        if room < count {
-            self.refuse(&delivery.split_off(room));
-        }
         let front = self.hash.hash_one(&*delivery.from().frontend.id);
+        let refused = self.server.forwarded.admit(front, &mut delivery);
+        if !refused.is_empty() {
+            self.refuse(&refused);
+        }
         let shard = |session: i64| {
             let key: Key = (front, session);
             (self.hash.hash_one(key) as usize >> 7) % self.shards.len()
@@ -63,18 +61,23 @@ impl Backend {
     fn give(&self, shard: usize, front: u64, delivery: Delivery) {
         let Some(shard) = self.shards.get(shard).filter(|_| !delivery.is_empty()) else { return };
         if shard.push(&self.server.tasks, front, delivery) {
-            shard.start(&self.server, &self.load);
+            shard.start(&self.server);
         }
     }
 
     fn refuse(&self, delivery: &Delivery) {
-        self.load.fetch_sub(delivery.len(), Relaxed);
-        let error = Error::new(codes::UNAVAILABLE, "the server has too many messages in work");
         for index in 0..delivery.len() {
-            count(&self.server.counters.refused_messages);
             if let Some(letter) = delivery.get(index) {
-                delivery.from().back.answer(letter.ticket, Err(&error));
+                refuse(&self.server, delivery.from(), letter.ticket);
             }
         }
     }
+}
+
+/// Answers a message that has no room: it has certainly not run.
+#[cold]
+fn refuse(server: &Server, from: &Source, ticket: u64) {
+    count(&server.counters.refused_messages);
+    let error = Error::new(codes::UNAVAILABLE, "the server has too many messages in work");
+    from.back.answer(ticket, Err(&error));
 }

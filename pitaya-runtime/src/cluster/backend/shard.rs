@@ -1,6 +1,7 @@
 //! Some of the sessions of other servers: their messages, and the turns that are pending.
 
 use super::changes::Changes;
+use super::load::Over;
 use super::outlets::Outlets;
 use super::turn::{Begun, Ended, Pending, Workplace, begin};
 use crate::cluster::now;
@@ -14,7 +15,7 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -76,11 +77,10 @@ impl Shard {
     }
 
     /// Starts the task, which ends with the app.
-    pub(super) fn start(self: &Arc<Self>, server: &Arc<Server>, load: &Arc<AtomicUsize>) {
+    pub(super) fn start(self: &Arc<Self>, server: &Arc<Server>) {
         let mut work = Work {
             shard: self.clone(),
             server: server.clone(),
-            load: load.clone(),
             arrived: VecDeque::new(),
             waiting: FxHashMap::default(),
             pending: FuturesUnordered::new(),
@@ -89,7 +89,7 @@ impl Shard {
             workplace: Workplace::default(),
             outlets: Outlets::default(),
             begun: 0,
-            done: 0,
+            done: Vec::new(),
             slow: false,
             now: now(),
             token: None,
@@ -113,7 +113,6 @@ impl Shard {
 struct Work {
     shard: Arc<Shard>,
     server: Arc<Server>,
-    load: Arc<AtomicUsize>,
     arrived: VecDeque<Batch>,
     /// What waits behind the pending turn of its session.
     waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
@@ -123,9 +122,9 @@ struct Work {
     ended: Option<(Key, Ended)>,
     workplace: Workplace,
     outlets: Outlets,
-    /// How many messages began in this poll, how many are over, and the time, a few messages ago at most.
+    /// How many messages began in this poll, those that are over, and the time, a few messages ago at most.
     begun: usize,
-    done: usize,
+    done: Vec<Over>,
     now: std::time::Instant,
     /// Whether the last of them took long.
     slow: bool,
@@ -141,12 +140,14 @@ impl Work {
         let rest = self.work(cx);
         self.server.counters.received.fetch_add(std::mem::take(&mut self.begun) as u64, Relaxed);
         self.outlets.flush();
-        self.load.fetch_sub(std::mem::take(&mut self.done), Relaxed);
         if self.arrived.is_empty() && self.pending.is_empty() {
             self.token = None;
         }
         while !(self.waiting.is_empty() && self.changes.is_empty()) && self.sweep.poll_tick(cx).is_ready() {
             self.forget_overdue();
+        }
+        if !self.done.is_empty() {
+            self.server.forwarded.leave(self.done.drain(..));
         }
         if rest { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -173,7 +174,7 @@ impl Work {
                 }
             }
             if let Some((key, ended)) = self.ended.take() {
-                self.done += 1;
+                self.over(key, ended.weight);
                 self.next(cx, key, ended);
             }
         }
@@ -229,13 +230,18 @@ impl Work {
     fn forget_overdue(&mut self) {
         let now = now();
         self.changes.forget(now);
-        for behind in self.waiting.values_mut() {
-            let before = behind.len();
-            behind.retain(|message| message.letter.deadline > now);
-            let forgotten = before - behind.len();
-            self.load.fetch_sub(forgotten, Relaxed);
-            self.server.counters.overdue_messages.fetch_add(forgotten as u64, Relaxed);
+        let done = &mut self.done;
+        let before = done.len();
+        for ((frontend, session), behind) in &mut self.waiting {
+            behind.retain(|message| {
+                let overdue = message.letter.deadline <= now;
+                if overdue {
+                    done.push(Over { frontend: *frontend, session: *session, weight: message.letter.weight });
+                }
+                !overdue
+            });
         }
+        self.server.counters.overdue_messages.fetch_add((done.len() - before) as u64, Relaxed);
     }
 
     /// Begins a turn; what it became when it is over already.
@@ -267,7 +273,7 @@ impl Work {
         self.begun += 1;
         match begin(&self.server, &mut self.workplace, cx, from, letter, self.now) {
             Begun::Over(ended) => {
-                self.done += 1;
+                self.over(key, letter.weight);
                 self.outlets.touch(&from.back);
                 self.remember(key, &ended);
                 Some(ended)
@@ -290,6 +296,11 @@ impl Work {
             ended.concurrent = !waits;
             (key, ended)
         }));
+    }
+
+    /// A message of this session holds nothing any more.
+    fn over(&mut self, (frontend, session): Key, weight: usize) {
+        self.done.push(Over { frontend, session, weight });
     }
 
     /// Messages of the session may still be on their way that show it as it was.

@@ -13,7 +13,8 @@ use pitaya_core::context::Origin;
 use pitaya_core::handler::{Kind, Step};
 use pitaya_core::session::SessionData;
 use pitaya_core::turn::{Place, Turn};
-use pitaya_core::{Context, Error, Result, Session};
+use pitaya_core::wire::{InflateError, inflate_within};
+use pitaya_core::{Context, Error, Result, Session, codes};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,12 +25,17 @@ use std::time::Instant;
 /// Reusable places for futures, by route.
 const PLACES: usize = 64;
 
+/// Bytes of the buffer for inflated bodies that a shard keeps between two of them.
+const KEPT_BODY: usize = 64 << 10;
+
 /// Sessions whose last message is kept for the next, at most; two that fall together take each other's place.
 const KEPT: usize = 1024;
 
 /// Where turns of a shard begin: a buffer for answers, memory for futures, and what the last messages were run with.
 pub(super) struct Workplace {
     out: Vec<u8>,
+    /// The body of the message that begins, if it came compressed.
+    inflated: Vec<u8>,
     places: Vec<Place>,
     kept: Vec<Option<Surroundings>>,
 }
@@ -37,7 +43,7 @@ pub(super) struct Workplace {
 impl Default for Workplace {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| Place::default()).collect();
-        Self { out: Vec::new(), places, kept: (0..KEPT).map(|_| None).collect() }
+        Self { out: Vec::new(), inflated: Vec::new(), places, kept: (0..KEPT).map(|_| None).collect() }
     }
 }
 
@@ -105,6 +111,8 @@ pub(super) struct Ended {
     pub(super) change: Option<Change>,
     of: Option<Surroundings>,
     pub(super) concurrent: bool,
+    /// Bytes its message held.
+    pub(super) weight: usize,
 }
 
 impl Ended {
@@ -113,7 +121,7 @@ impl Ended {
             let uid = changed.uid.map(|uid| Bytes::copy_from_slice(uid.as_bytes()));
             Change { uid, data: changed.pushed.map(|data| (data, Bytes::copy_from_slice(letter.data))) }
         });
-        Self { change, of: Some(of), concurrent }
+        Self { change, of: Some(of), concurrent, weight: letter.weight }
     }
 
     /// Where its message came from.
@@ -140,8 +148,43 @@ pub(super) struct Pending {
     concurrent: bool,
 }
 
-/// Runs a message as far as it goes now.
+/// Runs a message as far as it goes now. One that came compressed is inflated here, where its turn is: while it waited it
+/// took no more room than its client sent.
 pub(super) fn begin(
+    server: &Arc<Server>,
+    workplace: &mut Workplace,
+    cx: &mut task::Context<'_>,
+    from: &Arc<Source>,
+    letter: &Letter<&[u8]>,
+    now: Instant,
+) -> Begun {
+    if !letter.deflated {
+        return begin_plain(server, workplace, cx, from, letter, now);
+    }
+    let mut body = std::mem::take(&mut workplace.inflated);
+    body.clear();
+    let settings = &server.settings;
+    let begun = match inflate_within(letter.body, settings.inflate, settings.inflate_ratio, &mut body) {
+        Ok(()) => {
+            let mut plain = *letter;
+            (plain.body, plain.deflated) = (&body, false);
+            begin_plain(server, workplace, cx, from, &plain, now)
+        }
+        Err(error) => {
+            if matches!(error, InflateError::TooLong { .. } | InflateError::Ratio { .. }) {
+                count(&server.counters.refused_inflates);
+            }
+            answer(server, from, letter, Err(&Error::bad_request(error.to_string())), &[]);
+            Begun::Over(Ended::default())
+        }
+    };
+    body.clear();
+    body.shrink_to(KEPT_BODY);
+    workplace.inflated = body;
+    begun
+}
+
+fn begin_plain(
     server: &Arc<Server>,
     workplace: &mut Workplace,
     cx: &mut task::Context<'_>,
@@ -194,7 +237,10 @@ pub(super) fn begin(
             let concurrent = entry.route().concurrent;
             let Some(turn) = place.take() else { return Begun::Over(Ended::default()) };
             let turn = trace::turn(span, turn);
-            let message = IncomingMessage::copy(from, letter);
+            // The turn has read the rest of it.
+            let mut rest = *letter;
+            (rest.uid, rest.route, rest.body) = (&[], &[], &[]);
+            let message = IncomingMessage::copy(from, &rest);
             return Begun::Pending(Box::new(Pending { turn, of, message, route, since: now, concurrent }));
         }
         Ok(Poll::Ready(outcome)) => outcome,
@@ -217,6 +263,7 @@ impl Pending {
     /// Goes on to the end, which `pitaya.limits.handler.hard` may set.
     pub(super) async fn finish(mut self: Box<Self>, server: &Arc<Server>) -> Ended {
         let started = now();
+        let _pending = server.forwarded.routes().enter(self.route);
         let mut out = Vec::new();
         let name = server.names.get(self.route as usize).map(|name| &**name);
         let turn = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.turn.poll(cx, &mut out))) {
@@ -256,6 +303,10 @@ fn prepare(
     let entry = entry.ok_or_else(|| Error::handler_not_found(&String::from_utf8_lossy(letter.route)))?;
     if !letter.notify && entry.route().kind == Kind::Notify {
         return Err(Error::bad_request("tried to request a notify route"));
+    }
+    if !server.forwarded.may_begin(route) {
+        count(&server.counters.refused_messages);
+        return Err(Error::new(codes::UNAVAILABLE, "the server has too many messages of this route in work"));
     }
     let mut of = workplace.surroundings(server, from, letter)?;
     of.context.enter(route, letter.id);

@@ -154,6 +154,6 @@ fn letter<'a>(forwarded: &Forwarded<'a>, deadline: Instant) -> Letter<&'a [u8]> 
     let mut letter = Letter::new(forwarded.session, deadline, forwarded.number.0);
     (letter.uid, letter.data) = (forwarded.uid, forwarded.data);
     (letter.id, letter.notify) = (forwarded.id, forwarded.notify);
-    (letter.route, letter.body) = (forwarded.route, forwarded.body);
+    (letter.route, letter.body, letter.deflated) = (forwarded.route, forwarded.body, forwarded.deflated);
     letter
 }

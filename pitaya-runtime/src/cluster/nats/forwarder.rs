@@ -80,8 +80,8 @@ impl Path {
 }
 
 fn outgoing<'a>(session: &'a [u8], own: &'a Own, of: &Forward<'a>) -> Outgoing<'a> {
-    let Forward { id, notify, route, body, .. } = *of;
-    Outgoing { session, sender: &own.sender, id, notify, route, body, own: &[] }
+    let Forward { id, notify, route, body, deflated, .. } = *of;
+    Outgoing { session, sender: &own.sender, id, notify, route, body, deflated, own: &[] }
 }
 
 impl Forwarder for Path {

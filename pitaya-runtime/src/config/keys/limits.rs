@@ -35,6 +35,7 @@ section! {
         /// beyond ends as with `pitaya.limits.messages`.
         #[go = "unlimited."]
         routes: BTreeMap<String, Rate> = BTreeMap::new(),
+        forwarding: ForwardingLimits,
         handshake: HandshakeLimits,
         packet: PacketLimits,
         inflate: InflateLimits,
@@ -42,6 +43,20 @@ section! {
         accept: AcceptLimits,
         handler: HandlerLimits,
         shutdown: ShutdownLimits,
+    }
+}
+
+section! {
+    /// `pitaya.limits.forwarding`: clients' messages on their way to other servers, by their length.
+    "pitaya.limits.forwarding" ForwardingLimits {
+        /// Bytes that forwarded messages may hold here while they wait or run; `0` stands for an eighth of the memory this
+        /// process may use (its control group's limit, or the machine's). What comes beyond is refused with PIT-503. The
+        /// fuller it is, the less one session, route or frontend may add.
+        #[go = "counts messages only."]
+        bytes: ByteSize = ByteSize::new(0),
+        /// A frontend forwards a body longer than this only when nothing else of its session is in flight.
+        #[go = "forwards one message of a session at a time."]
+        large: ByteSize = ByteSize::kib(16),
     }
 }
 
