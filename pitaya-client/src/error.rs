@@ -26,7 +26,7 @@ pub enum ConnectError {
     /// No TCP connection: the name is unknown, or nobody listens.
     #[error("cannot connect: {0}")]
     Io(#[source] io::Error),
-    /// TLS cannot be set up, or the server's certificate is not trusted.
+    /// TLS cannot be set up (a [`TlsSetupError`](crate::TlsSetupError)), or the server's certificate is not trusted.
     #[error("TLS: {0}")]
     Tls(#[source] BoxError),
     /// The server refuses to speak WebSocket.

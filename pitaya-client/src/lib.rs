@@ -61,6 +61,7 @@ pub use self::{
     push::{Push, PushStream},
     reconnect::Reconnect,
     state::{ConnectionState, StateChanges},
+    tls::TlsSetupError,
 };
 pub use pitaya_core::{
     Error,

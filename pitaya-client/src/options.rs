@@ -1,5 +1,6 @@
 //! What can be chosen before connecting.
 
+use std::fmt;
 use std::time::Duration;
 
 use pitaya_core::wire::handshake::HandshakeSys;
@@ -26,7 +27,7 @@ use crate::tls::TlsOptions;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct ConnectOptions {
     pub(crate) data: HandshakeData,
@@ -37,6 +38,22 @@ pub struct ConnectOptions {
     pub(crate) compress: bool,
     pub(crate) push_capacity: usize,
     pub(crate) reconnect: Option<Reconnect>,
+}
+
+/// Without what is secret: of the handshake's entries, such as a login token, only the names; of keys nothing.
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("sys", &self.data.sys)
+            .field("user", &self.data.user.keys().collect::<Vec<_>>())
+            .field("request_timeout", &self.request_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("tls", &self.tls)
+            .field("max_packet", &self.max_packet)
+            .field("compress", &self.compress)
+            .field("push_capacity", &self.push_capacity)
+            .finish()
+    }
 }
 
 impl Default for ConnectOptions {

@@ -1,18 +1,20 @@
 //! TLS: whom to trust.
 
+use std::fmt;
 use std::sync::Arc;
 
+use pitaya_core::text::{KeyError, PemError, key_error, pem};
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::error::{BoxError, ConnectError};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TlsOptions {
     /// PEM files, each of one or several certificates.
     pub(crate) roots: Vec<Vec<u8>>,
@@ -20,6 +22,53 @@ pub(crate) struct TlsOptions {
     pub(crate) own: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) accept_invalid: bool,
     pub(crate) server_name: Option<String>,
+}
+
+/// Says what was given, and nothing of it.
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("root_certificates", &self.roots.len())
+            .field("client_certificate", &self.own.is_some())
+            .field("accept_invalid", &self.accept_invalid)
+            .field("server_name", &self.server_name)
+            .finish()
+    }
+}
+
+/// Why TLS cannot be set up with what [`ConnectOptions`](crate::ConnectOptions) were given. Nothing of a key is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsSetupError {
+    /// A root certificate that is not PEM.
+    #[error("root certificate {nth}: {cause}")]
+    Root {
+        /// Which one, from 1 on.
+        nth: usize,
+        /// What is wrong.
+        cause: PemError,
+    },
+    /// A root certificate that is PEM and no certificate of an authority.
+    #[error("root certificate {nth}: it is no certificate that can be trusted")]
+    Untrustable {
+        /// Which one, from 1 on.
+        nth: usize,
+    },
+    /// TLS without a root certificate.
+    #[error("no certificate is trusted: name one with ConnectOptions::root_certificate")]
+    NoRoot,
+    /// The client's own certificate is not PEM.
+    #[error("the client's certificate: {0}")]
+    Certificate(PemError),
+    /// The client's private key is not PEM.
+    #[error("the client's private key: {0}")]
+    Key(PemError),
+    /// The client's private key is of a kind that is not supported.
+    #[error("the client's private key: {0}")]
+    KeyKind(KeyError),
+    /// The client's private key is not that of its certificate.
+    #[error("the client's certificate and its private key do not go together")]
+    Mismatch,
 }
 
 impl TlsOptions {
@@ -41,25 +90,27 @@ impl TlsOptions {
             return self.identified(builder.dangerous().with_custom_certificate_verifier(verifier));
         }
         let mut roots = RootCertStore::empty();
-        for pem in &self.roots {
-            let before = roots.len();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                roots.add(certificate?)?;
-            }
-            if roots.len() == before {
-                return Err("a root certificate was given that holds no PEM certificate".into());
+        for (root, nth) in self.roots.iter().zip(1..) {
+            for certificate in pem::certificates(root).map_err(|cause| TlsSetupError::Root { nth, cause })? {
+                roots.add(certificate).map_err(|_| TlsSetupError::Untrustable { nth })?;
             }
         }
         if roots.is_empty() {
-            return Err("no certificate is trusted: name one with ConnectOptions::root_certificate".into());
+            return Err(TlsSetupError::NoRoot.into());
         }
         self.identified(builder.with_root_certificates(roots))
     }
 
     fn identified(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, BoxError> {
         let Some((chain, key)) = &self.own else { return Ok(builder.with_no_client_auth()) };
-        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>()?;
-        Ok(builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key)?)?)
+        let chain = pem::certificates(chain).map_err(TlsSetupError::Certificate)?;
+        let key = pem::private_key(key).map_err(TlsSetupError::Key)?;
+        // The library's own errors are not shown: they are free to quote the key.
+        ring::default_provider()
+            .key_provider
+            .load_private_key(key.clone_key())
+            .map_err(|_| TlsSetupError::KeyKind(key_error(&key)))?;
+        Ok(builder.with_client_auth_cert(chain, key).map_err(|_| TlsSetupError::Mismatch)?)
     }
 }
 

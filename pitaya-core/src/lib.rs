@@ -31,6 +31,7 @@ pub mod rpc;
 mod same;
 pub mod schema;
 pub mod session;
+pub mod text;
 pub mod turn;
 pub mod wire;
 

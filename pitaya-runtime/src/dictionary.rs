@@ -1,6 +1,7 @@
 //! Which codes the routes of an app have.
 
 use crate::builder::Problem;
+use crate::files::read_text;
 use pitaya_core::registry::Registry;
 use pitaya_core::wire::{CodeError, Coded, Dictionary, DictionaryError, RoutesLock, UPDATE_VARIABLE, pinned_twice};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ fn is_update() -> bool {
 fn locked(path: &Path, server_type: &str, routes: &[Coded], update: bool) -> Result<Dictionary, Vec<Problem>> {
     let name = path.display().to_string();
     let file = |cause: io::Error| vec![Problem::LockFile { path: name.clone(), cause }];
-    let text = match fs::read_to_string(path) {
+    let text = match read_text(path) {
         Err(e) if update && e.kind() == io::ErrorKind::NotFound => None,
         text => Some(text.map_err(file)?),
     };

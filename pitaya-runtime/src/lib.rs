@@ -44,6 +44,7 @@ mod connection;
 mod counters;
 mod dictionary;
 pub mod docs;
+mod files;
 pub mod groups;
 mod handshake;
 pub mod health;

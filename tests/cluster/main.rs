@@ -15,6 +15,7 @@ mod lone;
 mod order;
 mod restart;
 mod rpc;
+mod secrets;
 mod stop;
 mod users;
 mod world;

@@ -1,14 +1,12 @@
 //! Files that are wrong are told at the start, each by its name and cause.
 
 use crate::support::{Files, Room, dial, start};
-use parking_lot::Mutex;
 use pitaya_runtime::Problem;
 use pitaya_runtime::accept::TlsError;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::capture::Capture;
 use pitaya_tests::certificates::{Authority, Pair};
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Certificate, key and authorities; what the error is, a part of its text, and the file in it.
 type Case = (PathBuf, PathBuf, Option<PathBuf>, fn(&TlsError) -> bool, &'static str, &'static str);
@@ -134,28 +132,9 @@ async fn the_config_names_the_files() {
 async fn an_expired_certificate_is_a_warning() {
     let folder = tempfile::tempdir().expect("a directory");
     let (certificate, key) = Pair::expired().write(folder.path());
-    let log = Log::default();
-    let written = log.0.clone();
-    let _capture = tracing::subscriber::set_default(
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(written.clone())).finish(),
-    );
+    let (log, _capture) = Capture::start(tracing::Level::INFO);
     let app = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0").tls(certificate, key)).handlers(Room).build();
     app.expect("it starts all the same");
-    let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
+    let text = log.text();
     assert!(text.contains("WARN") && text.contains("server.crt has expired"), "{text}");
-}
-
-/// What was logged.
-#[derive(Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -8,5 +8,6 @@ mod clients;
 mod example;
 mod protocols;
 mod reload;
+mod secrets;
 mod support;
 mod tools;

@@ -1,12 +1,12 @@
 //! The log: what it says, how often, and what it never says.
 
-use crate::capture::Capture;
 use crate::world::{connect, eventually};
 use pitaya_core::wire::PacketKind;
 use pitaya_runtime::cluster::EtcdDiscovery;
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::config::Config;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::capture::Capture;
 use pitaya_tests::client::Client;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};

@@ -3,7 +3,6 @@
 // `pub` in a component says "a route", and its owned argument is the payload. Tests need no manual.
 #![allow(unreachable_pub, missing_docs, clippy::needless_pass_by_value)]
 
-mod capture;
 mod example;
 mod game;
 mod go;

@@ -1,11 +1,11 @@
 //! What a handler does within its span: spans of its own, and lines in the log.
 
-use crate::capture::Capture;
 use crate::sink::Collector;
 use crate::world::connect;
 use opentelemetry::trace::TracerProvider;
 use pitaya_runtime::config::Tracing;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::capture::Capture;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tracing::Instrument;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};

@@ -1,24 +1,21 @@
 //! From sources to settings: which name is meant, which source wins, is the value fit?
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, ffi::OsStr, path::Path};
 
-use config::{FileFormat, Format, ValueKind};
-use pitaya_core::wire::UPDATE_VARIABLE;
+use pitaya_core::text::HIDDEN;
 use serde_json::{Map, Value};
 
 use super::{
-    Config, ConfigErrors, ConfigProblem, Loaded, Origin, Warning,
+    Config, ConfigErrors, ConfigProblem, Loaded, Origin, Warning, document, environment,
     keys::{
         Key, Section,
         legacy::{ALIASES, RETIRED},
     },
     nearest::nearest,
-    problem::{guess, shown},
+    problem::guess,
+    shown::{has_hidden_login, shown},
     validate,
 };
-
-/// Variables that look like settings and are none: an order for this run, and where the tests find Go Pitaya.
-const NO_SETTINGS: [&str; 2] = [UPDATE_VARIABLE, "PITAYA_GO_DIR"];
 
 /// What a name stands for.
 #[derive(Clone, Copy)]
@@ -47,6 +44,8 @@ pub(super) struct Loading {
     config: Config,
     names: BTreeMap<&'static str, Name>,
     found: BTreeMap<&'static str, Found>,
+    /// Variables that Kubernetes has set for its Services.
+    service_links: Vec<String>,
     warnings: Vec<Warning>,
     problems: Vec<ConfigProblem>,
 }
@@ -60,13 +59,14 @@ impl Loading {
         });
         names.extend(ALIASES.iter().map(|alias| (alias.name, Name::Alias(alias.key))));
         names.extend(RETIRED.iter().map(|retired| (retired.name, Name::Retired(retired.instead))));
-        Self { config, names, found: BTreeMap::new(), warnings: Vec::new(), problems: Vec::new() }
+        let (found, service_links) = (BTreeMap::new(), Vec::new());
+        Self { config, names, found, service_links, warnings: Vec::new(), problems: Vec::new() }
     }
 
     /// Takes what stands below `pitaya` in a file.
     pub(super) fn file(&mut self, path: &Path) {
         let origin = Origin::File(path.to_owned());
-        match read(path) {
+        match document::read(path) {
             Ok(table) => {
                 let ours = table.into_iter().filter(|(name, _)| {
                     let first = name.split('.').next().unwrap_or_default();
@@ -97,19 +97,27 @@ impl Loading {
     }
 
     /// Takes a variable of the environment.
-    pub(super) fn variable(&mut self, variable: &str, value: &str) {
-        if !variable.starts_with("PITAYA_") || NO_SETTINGS.contains(&variable) || value.is_empty() {
+    pub(super) fn variable(&mut self, variable: &str, value: &OsStr) {
+        if !environment::may_be_setting(variable) || value.is_empty() {
             return;
         }
         // Exact, since no key contains an underscore.
         let name = variable.to_lowercase().replace('_', ".");
         let origin = Origin::Variable(variable.to_owned());
-        match self.names.get(name.as_str()).copied() {
-            Some(meant) => self.set(&name, meant, value.into(), origin),
+        let meant = self.names.get(name.as_str()).copied();
+        if environment::is_service_link(variable, &value.to_string_lossy(), meant.is_some()) {
+            return self.service_links.push(variable.to_owned());
+        }
+        let Some(meant) = meant else {
+            let near = self.nearest(&name).map(|(near, _)| super::reference::variable(near));
+            let text = format!("no key has this variable; it is not looked at{}", guess(&near));
+            return self.warnings.push(Warning { key: variable.to_owned(), origin: Origin::Code, text });
+        };
+        match value.to_str() {
+            Some(value) => self.set(&name, meant, value.into(), origin),
             None => {
-                let near = nearest(&name, self.keys()).map(super::reference::variable);
-                let text = format!("no key has this variable; it is not looked at{}", guess(&near));
-                self.warnings.push(Warning { key: variable.to_owned(), origin: Origin::Code, text });
+                let (key, why) = (name, "the value of the variable is not UTF-8".to_owned());
+                self.problems.push(ConfigProblem::Value { key, value: HIDDEN.to_owned(), origin, why });
             }
         }
     }
@@ -133,7 +141,7 @@ impl Loading {
             Some(other) if other.rank == found.rank => {
                 let why = "set twice here, by two names or spellings; leave one".to_owned();
                 // Not shown: it may be a password.
-                let value = "..".to_owned();
+                let value = HIDDEN.to_owned();
                 self.problems.push(ConfigProblem::Value { key: key.to_owned(), value, origin: found.origin, why });
             }
             Some(other) if other.rank > found.rank => {}
@@ -148,26 +156,33 @@ impl Loading {
         let below = format!("{name}.");
         let inside: Vec<&str> = self.keys().filter_map(|key| key.strip_prefix(&below)).collect();
         if inside.is_empty() {
-            let nearest = nearest(&name, self.keys()).map(str::to_owned);
-            self.problems.push(ConfigProblem::Unknown { key: name, origin: origin.clone(), nearest });
+            let (nearest, note) = self.nearest(&name).map(|(near, note)| (near.to_owned(), note)).unzip();
+            let (origin, note) = (origin.clone(), note.flatten());
+            self.problems.push(ConfigProblem::Unknown { key: name, origin, nearest, note });
         } else if !value.is_null() {
             let mut parts: Vec<&str> = inside.iter().filter_map(|key| key.split('.').next()).collect();
             parts.dedup();
             let why = format!("this is a section; below it stand {}", parts.join(", "));
-            self.problems.push(ConfigProblem::Value { key: name, value: shown(value), origin: origin.clone(), why });
+            let value = if self.has_secret(&below) { HIDDEN.to_owned() } else { shown(value) };
+            self.problems.push(ConfigProblem::Value { key: name, value, origin: origin.clone(), why });
         }
     }
 
     /// Reads the values that won, and checks what came out.
     pub(super) fn finish(self) -> Result<Loaded, ConfigErrors> {
-        let Self { mut config, mut found, warnings, mut problems, .. } = self;
+        let Self { mut config, mut found, service_links, mut warnings, mut problems, .. } = self;
+        warnings.extend(service_link_warning(&service_links));
         let mut origins = BTreeMap::new();
         let mut unread = false;
         config.walk(&mut |key: &Key, setting| {
             let Some(Found { value, origin, .. }) = found.remove(key.name) else { return };
-            if let Err(why) = setting.read(&value) {
+            let read = match key.redacted && has_hidden_login(&value) {
+                true => Err("the login of this address was left out when it was written; put it in again".to_owned()),
+                false => setting.read(&value),
+            };
+            if let Err(why) = read {
                 unread = true;
-                let value = if setting.secret() { "..".to_owned() } else { shown(&value) };
+                let value = if setting.secret() { HIDDEN.to_owned() } else { shown(&value) };
                 problems.push(ConfigProblem::Value { key: key.name.to_owned(), value, origin, why });
             } else {
                 origins.insert(key.name, origin);
@@ -192,37 +207,36 @@ impl Loading {
     fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.names.iter().filter_map(|(name, meant)| matches!(meant, Name::Key(_)).then_some(*name))
     }
-}
 
-fn read(path: &Path) -> Result<Map<String, Value>, String> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let format = match extension.to_ascii_lowercase().as_str() {
-        "toml" => FileFormat::Toml,
-        "yaml" | "yml" => FileFormat::Yaml,
-        "json" => FileFormat::Json,
-        _ => return Err("the name must end with .toml, .yaml, .yml or .json".to_owned()),
-    };
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let table = format.parse(None, &text).map_err(|error| error.to_string())?;
-    Ok(table.into_iter().map(|(name, value)| (name, plain(value.kind))).collect())
-}
-
-/// The parser's value as JSON, the one form that settings are read from.
-fn plain(kind: ValueKind) -> Value {
-    match kind {
-        ValueKind::Nil => Value::Null,
-        ValueKind::Boolean(value) => value.into(),
-        ValueKind::I64(value) => value.into(),
-        ValueKind::U64(value) => value.into(),
-        // What JSON cannot hold goes on as a text: its key will refuse it and show it.
-        ValueKind::I128(value) => value.to_string().into(),
-        ValueKind::U128(value) => value.to_string().into(),
-        ValueKind::Float(value) if !value.is_finite() => value.to_string().into(),
-        ValueKind::Float(value) => value.into(),
-        ValueKind::String(value) => value.into(),
-        ValueKind::Array(items) => items.into_iter().map(|item| plain(item.kind)).collect(),
-        ValueKind::Table(table) => {
-            table.into_iter().map(|(name, value)| (name, plain(value.kind))).collect::<Map<_, _>>().into()
-        }
+    /// Whether a key below this section must not be shown: a value that was given to the section may be meant for it.
+    fn has_secret(&mut self, below: &str) -> bool {
+        let mut found = false;
+        self.config.walk(&mut |key, setting| found |= setting.secret() && key.name.starts_with(below));
+        found
     }
+
+    /// The key that was probably meant by a name, an old name of it included; or a key of Go's that has no effect here,
+    /// with what does its work.
+    fn nearest(&self, name: &str) -> Option<(&'static str, Option<&'static str>)> {
+        let near = nearest(name, self.names.keys().copied())?;
+        Some(match self.names[near] {
+            Name::Key(key) | Name::Alias(key) => (key, None),
+            Name::Retired(instead) => (near, Some(instead)),
+        })
+    }
+}
+
+/// One line about all variables that Kubernetes has set.
+fn service_link_warning(variables: &[String]) -> Option<Warning> {
+    let (first, others) = variables.split_first()?;
+    let like_it = match others.len() {
+        0 => String::new(),
+        1 => ", and one more like it,".to_owned(),
+        count => format!(", and {count} more like it,"),
+    };
+    let text = format!(
+        "set by Kubernetes for a Service{like_it} and not looked at; `enableServiceLinks: false` in the Pod's spec \
+         keeps such variables away"
+    );
+    Some(Warning { key: first.clone(), origin: Origin::Code, text })
 }

@@ -26,6 +26,12 @@
 //! * **Precedence:** what the program sets, then the environment, the file, the default.
 //! * **Names** do not depend on case. In a file, sections may be nested or written with dots. A variable is the key in
 //!   upper case with `_` for each dot. An empty variable counts as not set, as in Go, and so does a `null` in a file.
+//! * **A file** is UTF-8, with or without a byte order mark. In YAML `<<` merges mappings. A name that stands twice in
+//!   one table is refused, in each format.
+//! * **Kubernetes** sets variables for each Service of a namespace. Those that begin with `PITAYA_` are recognised by
+//!   their form and not looked at; `enableServiceLinks: false` in the Pod's spec keeps them away.
+//! * **Passwords are not shown**, nor the logins in addresses: not by `Debug`, not in errors, and not when a [`Config`] is
+//!   serialized.
 //! * **A mistake is not passed over.** A key below `pitaya` that does not exist is refused, with the nearest name; an unknown
 //!   `PITAYA_..` variable is a warning, because it may be meant for something else. Other top-level sections of a file
 //!   belong to the application and are not looked at. All problems are reported at once.
@@ -34,23 +40,26 @@
 //!
 //! All keys are listed in `docs/config.md`, which [`reference()`] writes.
 
+mod document;
+mod environment;
+mod json;
 mod keys;
 mod load;
 mod nearest;
 mod network;
 mod problem;
 mod rate;
-pub(crate) mod redact;
 mod reference;
 mod serde_tree;
 mod setting;
+mod shown;
 mod size;
 #[cfg(test)]
 mod tests;
 mod unbuilt;
 mod validate;
 
-use std::{env, path::Path};
+use std::{env, ffi::OsString, path::Path};
 
 pub use keys::*;
 pub use network::{Network, NetworkError};
@@ -90,7 +99,7 @@ impl Config {
     ///
     /// Every problem of both sources, not only the first.
     pub fn load(path: impl AsRef<Path>) -> Result<Loaded, ConfigErrors> {
-        Self::from_sources(Some(path.as_ref()), environment())
+        Self::read(Some(path.as_ref()), env::vars_os())
     }
 
     /// Reads the environment of the process alone.
@@ -99,7 +108,7 @@ impl Config {
     ///
     /// Every problem, not only the first.
     pub fn load_env() -> Result<Loaded, ConfigErrors> {
-        Self::from_sources(None, environment())
+        Self::read(None, env::vars_os())
     }
 
     /// Reads a file, if there is one, and the given variables. What does not begin with `PITAYA_` is not looked at.
@@ -111,12 +120,22 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, ConfigErrors> {
+        Self::read(file, environment.into_iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, ConfigErrors> {
         let mut loading = load::Loading::new(Self::default());
         if let Some(path) = file {
             loading.file(path);
         }
         for (name, value) in environment {
-            loading.variable(&name, &value);
+            // A name that is not Unicode is no key's.
+            if let Some(name) = name.to_str() {
+                loading.variable(name, &value);
+            }
         }
         loading.finish()
     }
@@ -127,9 +146,4 @@ impl Config {
     pub fn validate(&self) -> Vec<ConfigProblem> {
         validate::all(self)
     }
-}
-
-/// A value that is not Unicode is still seen, and then refused by its key; other variables are not our business.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
 }

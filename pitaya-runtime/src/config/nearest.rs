@@ -8,7 +8,9 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
     if name.len() > LONGEST {
         return None;
     }
-    let allowed = (name.len() / 5).max(2);
+    // All names begin with `pitaya.`.
+    let own = name.split_once('.').map_or(name, |(_, own)| own);
+    let allowed = (own.len() / 5).max(1);
     candidates
         .map(|candidate| (slips(name.as_bytes(), candidate.as_bytes()), candidate))
         .filter(|(slips, _)| *slips <= allowed)
@@ -53,6 +55,7 @@ mod tests {
         let keys = ["pitaya.heartbeat.interval", "pitaya.session.unique"];
         assert_eq!(nearest("pitaya.hartbeat.intreval", keys.into_iter()), Some(keys[0]));
         assert_eq!(nearest("pitaya.something.else", keys.into_iter()), None);
+        assert_eq!(nearest("pitaya.home", ["pitaya.game"].into_iter()), None);
         assert_eq!(nearest(&"x".repeat(100_000), keys.into_iter()), None);
     }
 }

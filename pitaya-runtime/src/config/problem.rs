@@ -2,7 +2,6 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::redact::redact;
 use crate::readable::debug_as_display;
 
 /// Where a value was set.
@@ -40,7 +39,7 @@ pub enum ConfigProblem {
         why: String,
     },
     /// A key that does not exist.
-    #[error("unknown key `{key}`{origin}{}", guess(nearest))]
+    #[error("unknown key `{key}`{origin}{}{}", guess(nearest), about(note))]
     Unknown {
         /// The key as it was written, in lower case.
         key: String,
@@ -48,6 +47,8 @@ pub enum ConfigProblem {
         origin: Origin,
         /// The key that was probably meant.
         nearest: Option<String>,
+        /// What to know of that key: a name of Go's that has no effect here.
+        note: Option<&'static str>,
     },
     /// A value that the key does not take.
     #[error("{key} = {value}{origin}: {why}")]
@@ -66,6 +67,10 @@ pub enum ConfigProblem {
 /// The end of a sentence about an unknown name.
 pub(super) fn guess(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+fn about(note: &Option<&'static str>) -> String {
+    note.map(|note| format!(" It has no effect here: {note}")).unwrap_or_default()
 }
 
 /// Everything that is wrong with a configuration, found in one go.
@@ -100,15 +105,5 @@ pub struct Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}: {}", self.key, self.origin, self.text)
-    }
-}
-
-/// A value for a message: as JSON, without the passwords of addresses, and not without end.
-pub(super) fn shown(value: &serde_json::Value) -> String {
-    const LONGEST: usize = 80;
-    let text = redact(&value.to_string());
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
     }
 }

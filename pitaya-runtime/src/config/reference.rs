@@ -22,6 +22,15 @@ Settings come from the program, the environment, a file (TOML, YAML or JSON) and
 that says something holds. In a file the keys stand below `pitaya`, nested or with dots, in any case; other sections are
 the application's own. An unknown key below `pitaya` is refused; an unknown `PITAYA_` variable is a warning.
 
+Files are UTF-8, with or without a byte order mark. In YAML `<<` merges mappings. A name that stands twice in one table is
+refused.
+
+Kubernetes sets variables such as `PITAYA_PORT` for each Service of a namespace. Those that begin with `PITAYA_` are
+recognised by their form and ignored with a warning; `enableServiceLinks: false` in the Pod's spec keeps them away.
+
+Passwords are never shown, nor the logins in addresses: not by `Debug`, not in errors and logs, and not when a `Config` is
+serialized.
+
 | Type | Written as |
 |---|---|
 | bool | `true`, `false`; also `1`, `0`, `t`, `f` |

@@ -121,12 +121,39 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     let ratio = &config.tracing.ratio;
     check.hold((0.0..=1.0).contains(ratio), "pitaya.tracing.ratio", ratio, "must be from 0 to 1");
 
+    let endpoint = &config.tracing.endpoint;
+    check.hold(
+        endpoint.is_empty() || is_collector(endpoint),
+        "pitaya.tracing.endpoint",
+        endpoint,
+        "the collector's address is wanted; write for example http://collector:4317. TLS is not spoken to a collector",
+    );
+
+    let tls = &config.acceptor.tls;
+    for (key, value) in [
+        ("pitaya.acceptor.tls.certificate", &tls.certificate),
+        ("pitaya.acceptor.tls.key", &tls.key),
+        ("pitaya.acceptor.tls.client.authorities", &tls.client.authorities),
+    ] {
+        let is_path = !value.contains("-----BEGIN");
+        check.hold(is_path, key, value, "the path of a file is wanted, and this is what should be in it");
+    }
+
     let custom = &config.metrics.custom;
     check.metrics("pitaya.metrics.custom.summaries", &custom.summaries, true, false);
     check.metrics("pitaya.metrics.custom.histograms", &custom.histograms, false, true);
     check.metrics("pitaya.metrics.custom.gauges", &custom.gauges, false, false);
     check.metrics("pitaya.metrics.custom.counters", &custom.counters, false, false);
     check.0
+}
+
+/// Whether this is `http://host`, with or without a port and a path.
+fn is_collector(endpoint: &str) -> bool {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
+    scheme.eq_ignore_ascii_case("http") && !host.is_empty() && !host.contains(char::is_whitespace)
 }
 
 /// Values that contradict each other.
@@ -179,7 +206,7 @@ struct Check(Vec<ConfigProblem>);
 impl Check {
     fn hold(&mut self, holds: bool, key: &str, setting: &dyn Setting, why: impl Into<String>) {
         if !holds {
-            let value = super::problem::shown(&setting.value());
+            let value = super::shown::shown(&setting.value());
             self.0.push(ConfigProblem::Value { key: key.to_owned(), value, origin: Origin::Code, why: why.into() });
         }
     }

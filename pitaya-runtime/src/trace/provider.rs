@@ -1,10 +1,10 @@
 //! Where spans go: a provider made of `pitaya.tracing`.
 
 use crate::config::Tracing;
-use crate::config::redact::redact;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use pitaya_core::text::redact;
 
 /// Why spans cannot be exported.
 #[derive(thiserror::Error)]

@@ -1,11 +1,12 @@
 //! What can be wrong with the files of a TLS acceptor.
 
 use crate::readable::debug_as_display;
+use pitaya_core::text::{PemError, redact};
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Why certificates cannot be used: each cause by itself, with the file.
+/// Why certificates cannot be used: each cause by itself, with the file. Nothing of a file's content is in it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -18,7 +19,7 @@ pub enum TlsError {
         key: &'static str,
     },
     /// It is not there, or this process may not read it.
-    #[error("the {what} file {} cannot be read: {cause}", path.display())]
+    #[error("the {what} file {} cannot be read: {cause}", shown(path))]
     Unreadable {
         /// Which file.
         what: What,
@@ -28,25 +29,27 @@ pub enum TlsError {
         cause: io::Error,
     },
     /// What is in it is not PEM.
-    #[error("the {what} file {} is not PEM: {cause}", path.display())]
+    #[error("the {what} file {} is not PEM: {cause}", shown(path))]
     NotPem {
         /// Which file.
         what: What,
         /// The file.
         path: PathBuf,
-        /// What the reader found.
-        cause: String,
+        /// What is wrong with it.
+        cause: PemError,
     },
     /// It holds nothing of what it should.
-    #[error("the {what} file {} has no {} in it", path.display(), what.content())]
+    #[error("the {what} file {} {cause}", shown(path))]
     Empty {
         /// Which file.
         what: What,
         /// The file.
         path: PathBuf,
+        /// What is there in its place.
+        cause: PemError,
     },
     /// What is in it cannot be used: a kind of key that is not known, a certificate that is not one.
-    #[error("the {what} file {} cannot be used: {cause}", path.display())]
+    #[error("the {what} file {} cannot be used: {cause}", shown(path))]
     Unusable {
         /// Which file.
         what: What,
@@ -59,7 +62,8 @@ pub enum TlsError {
     #[error(
         "the certificate {} and the key {} do not go together: the key is another certificate's, or the first \
          certificate in the file is not the server's own",
-        certificates.display(), key.display()
+        shown(certificates),
+        shown(key)
     )]
     Mismatch {
         /// The certificate file.
@@ -82,13 +86,9 @@ pub enum What {
     Authorities,
 }
 
-impl What {
-    fn content(self) -> &'static str {
-        match self {
-            Self::Key => "private key",
-            Self::Certificate | Self::Authorities => "certificate",
-        }
-    }
+/// The path of a file, or nothing of what was given in place of one: the text of a key, for instance.
+fn shown(path: &Path) -> String {
+    redact(&path.display().to_string())
 }
 
 impl fmt::Display for What {

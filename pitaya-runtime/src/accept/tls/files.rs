@@ -7,9 +7,9 @@ use crate::config::TlsVersion;
 use arc_swap::ArcSwap;
 use chrono::Utc;
 use parking_lot::Mutex;
+use pitaya_core::text::{PemError, key_error, pem};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -98,8 +98,10 @@ impl Plan {
 
     fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         let chain = certificates(What::Certificate, &self.certificates)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| wrong(What::Key, &self.key, e))?;
-        let key = provider.key_provider.load_private_key(key).map_err(|e| unusable(What::Key, &self.key, &e))?;
+        let key = pem::private_key(&read(What::Key, &self.key)?).map_err(|e| wrong(What::Key, &self.key, e))?;
+        // The library's own error is not shown: it is free to quote the key.
+        let signing = provider.key_provider.load_private_key(key.clone_key());
+        let key = signing.map_err(|_| unusable(What::Key, &self.key, &key_error(&key)))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             // A kind of key that cannot be compared is for clients to judge.
@@ -138,21 +140,23 @@ fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
 
 /// All certificates of a file, at least one.
 fn certificates(what: What, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all = CertificateDer::pem_file_iter(path).map_err(|e| wrong(what, path, e))?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(what, path, e))?;
-    if all.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(all) }
+    pem::certificates(&read(what, path)?).map_err(|e| wrong(what, path, e))
+}
+
+fn read(what: What, path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|cause| TlsError::Unreadable { what, path: path.to_owned(), cause })
 }
 
 fn unusable(what: What, path: &Path, cause: &dyn Display) -> TlsError {
     TlsError::Unusable { what, path: path.to_owned(), cause: cause.to_string() }
 }
 
-fn wrong(what: What, path: &Path, error: pem::Error) -> TlsError {
+fn wrong(what: What, path: &Path, cause: PemError) -> TlsError {
     let path = path.to_owned();
-    match error {
-        pem::Error::Io(cause) => TlsError::Unreadable { what, path, cause },
-        pem::Error::NoItemsFound => TlsError::Empty { what, path },
-        other => TlsError::NotPem { what, path, cause: other.to_string() },
+    match cause {
+        PemError::Missing { .. } => TlsError::Empty { what, path, cause },
+        PemError::Encrypted { .. } => TlsError::Unusable { what, path, cause: cause.to_string() },
+        cause => TlsError::NotPem { what, path, cause },
     }
 }
 

@@ -180,6 +180,6 @@ async fn refuse<S: AsyncWrite + Unpin>(mut stream: FirstByte<S>) -> io::Error {
 
 impl<A: std::fmt::Debug> std::fmt::Debug for Tls<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("inner", &self.inner).field("pair", &self.pair).finish_non_exhaustive()
+        f.debug_struct("Tls").field("inner", &self.inner).finish_non_exhaustive()
     }
 }

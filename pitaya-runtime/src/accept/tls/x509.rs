@@ -1,8 +1,8 @@
 //! What a certificate says of itself: the few fields that nothing else here tells.
 
 use chrono::NaiveDateTime;
+use pitaya_core::text::der::{Der, Element, SEQUENCE};
 
-const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -32,38 +32,6 @@ impl<'a> Facts<'a> {
         let (not_before, not_after) = (time(&validity.next()?)?, time(&validity.next()?)?);
         let subject = fields.next()?.whole;
         Some(Self { issuer, subject, not_before, not_after })
-    }
-}
-
-/// What is left to read.
-struct Der<'a>(&'a [u8]);
-
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
-    /// With tag and length.
-    whole: &'a [u8],
-}
-
-impl<'a> Der<'a> {
-    fn next(&mut self) -> Option<Element<'a>> {
-        let (&[tag, first], rest) = self.0.split_first_chunk()?;
-        // Below 128 the byte is the length; above, it says how many bytes of length follow.
-        let wide = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
-        let length = match wide {
-            0 if first == 0x80 => return None,
-            0 => usize::from(first),
-            1..=4 => rest.get(..wide)?.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)),
-            _ => return None,
-        };
-        let content = rest.get(wide..)?.get(..length)?;
-        let (whole, left) = self.0.split_at_checked(2 + wide + length)?;
-        self.0 = left;
-        Some(Element { tag, content, whole })
-    }
-
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next().filter(|element| element.tag == tag).map(|element| element.content)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which pages may connect: the `Origin` that a browser names.
 
-use crate::config::redact::redact;
+use pitaya_core::text::redact;
 
 /// Entry of a list for pages of the host that the request names.
 pub(crate) const SAME_HOST: &str = "same-host";

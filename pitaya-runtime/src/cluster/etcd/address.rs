@@ -1,6 +1,6 @@
 //! Where etcd is.
 
-use crate::config::redact::redact;
+use pitaya_core::text::redact;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Endpoint;

@@ -179,7 +179,11 @@ impl Client {
         let token = match answer {
             Ok(answer) => {
                 let token = answer.token.parse::<Token>();
-                Some(token.map_err(|_| Fault::new(Kind::Refused, "etcd gave a token that cannot be sent"))?)
+                let mut token =
+                    token.map_err(|_| Fault::new(Kind::Refused, "etcd gave a token that cannot be sent"))?;
+                // Keeps it out of what HTTP/2 logs of its headers.
+                token.set_sensitive(true);
+                Some(token)
             }
             // Logins are off: then etcd wants no token either.
             Err(fault) if fault.to_string().contains("authentication is not enabled") => None,

@@ -4,6 +4,7 @@
 //! peers have subscribed again. Here a lost connection ends its client, whatever was in flight is told so at once, and a
 //! new client begins with nothing but its subscriptions.
 
+use super::address::Address;
 use super::conductor::Conductor;
 use super::counters::count;
 use super::hub::Hub;
@@ -13,7 +14,7 @@ use super::settings::backoff;
 use super::topics::{self, Order};
 use super::{arrivals::Arrivals, called::Called, incoming, incoming::Takes, singles::Singles, subjects};
 use crate::cluster::chance;
-use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ReconnectToServer, Server, ServerAddr, Subscriber};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ReconnectToServer, Server, Subscriber};
 use pitaya_core::{Error, Result, codes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -28,7 +29,7 @@ const COMMANDS: usize = 256;
 
 pub(super) struct Broker {
     hub: Arc<Hub>,
-    addresses: Vec<ServerAddr>,
+    addresses: Vec<Address>,
     /// Counts connections, and with it the address that is next.
     made: u64,
     ways: Arc<AtomicU64>,
@@ -131,7 +132,7 @@ impl Broker {
             Err(_) => "the subscriptions were not made in time",
         };
         line.signals.down.cancel();
-        let address = address(&self.addresses[self.made as usize % self.addresses.len()]);
+        let address = self.addresses[self.made as usize % self.addresses.len()].shown();
         Err(Problem { address, cause: cause.to_owned(), refused: false })
     }
 
@@ -155,11 +156,11 @@ impl Broker {
         self.made += 1;
         let hub = &self.hub;
         let target = self.addresses[self.made as usize % self.addresses.len()].clone();
-        let problem = |cause: String, refused| Problem { address: address(&target), cause, refused };
+        let problem = |cause: String, refused| Problem { address: target.shown(), cause, refused };
         let Some(own) = hub.own() else { return Err(problem("not started".to_owned(), true)) };
         let signals = Arc::new(Signals::default());
         let options = options(hub, &target, &signals).name(format!("pitaya {} {}", own.info.kind, own.info.id));
-        let client = options.connect(target.clone()).await.map_err(|e| {
+        let client = options.connect(target.server.clone()).await.map_err(|e| {
             use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse};
             let refused = matches!(e.kind(), Authentication | AuthorizationViolation | ServerParse);
             problem(e.to_string(), refused)
@@ -255,21 +256,16 @@ struct Problem {
     refused: bool,
 }
 
-/// An address without what is secret in it.
-fn address(of: &ServerAddr) -> String {
-    format!("{}://{}:{}", of.scheme(), of.host(), of.port())
-}
-
 /// What makes a client end with its connection.
-fn options(hub: &Arc<Hub>, target: &ServerAddr, signals: &Arc<Signals>) -> ConnectOptions {
+fn options(hub: &Arc<Hub>, target: &Address, signals: &Arc<Signals>) -> ConnectOptions {
     let mut auth = Auth::new();
-    match target.password() {
+    match &target.password {
         Some(password) => {
-            auth.username = target.username().map(str::to_owned);
-            auth.password = Some(password.to_owned());
+            auth.username.clone_from(&target.user);
+            auth.password = Some(password.clone());
         }
         // As in Go: a name alone is a token.
-        None => auth.token = target.username().map(str::to_owned),
+        None => auth.token.clone_from(&target.user),
     }
     // The library asks once for each connection it makes. A second one is refused here, and `max_reconnects(1)` ends it
     // then; 0 would mean for ever. The callback below names the only address there is: with it the library ends in

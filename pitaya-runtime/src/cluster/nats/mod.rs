@@ -9,6 +9,7 @@
 //! goes from here to `post`; `called` takes it there, or `singles` one that came alone. `broker` keeps a connection; `line`
 //! is one.
 
+mod address;
 mod arrivals;
 mod broker;
 mod called;

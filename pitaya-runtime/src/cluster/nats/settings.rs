@@ -1,15 +1,15 @@
 //! What the transport reads from the configuration.
 
-use crate::config::redact::redact;
+use super::address::Address;
 use crate::config::{Rpc, UserTopics};
-use async_nats::ServerAddr;
-use pitaya_core::{Error, Result};
+use pitaya_core::Result;
+use pitaya_core::text::redact;
 use std::time::Duration;
 
 /// The smallest and the largest bound of the pause before a lost connection is tried again.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) connect: String,
     pub(super) request_timeout: Duration,
@@ -47,17 +47,8 @@ impl Settings {
     }
 
     /// The addresses of the broker.
-    pub(super) fn addresses(&self) -> Result<Vec<ServerAddr>> {
-        let parse = |text: &str| {
-            let text = text.trim();
-            let wrong = |why: String| Error::internal(format!("pitaya.cluster.rpc.client.nats.connect: {why}"));
-            let address: ServerAddr = text.parse().map_err(|e: std::io::Error| wrong(e.to_string()))?;
-            if address.is_websocket() {
-                return Err(wrong("NATS over WebSocket is not supported; write nats:// or tls://".to_owned()));
-            }
-            Ok(address)
-        };
-        self.connect.split(',').filter(|text| !text.trim().is_empty()).map(parse).collect()
+    pub(super) fn addresses(&self) -> Result<Vec<Address>> {
+        self.connect.split(',').filter(|text| !text.trim().is_empty()).map(Address::parse).collect()
     }
 }
 
@@ -85,8 +76,9 @@ mod tests {
         let mut rpc = Config::default().cluster.rpc;
         rpc.client.nats.connect = "NATS://u:p@a:1, b ,TLS://c:3".to_owned();
         let addresses = Settings::new(&rpc).addresses().expect("three addresses");
-        let read: Vec<_> = addresses.iter().map(|a| (a.scheme(), a.host(), a.port(), a.username())).collect();
-        assert_eq!(read, [("nats", "a", 1, Some("u")), ("nats", "b", 4222, None), ("tls", "c", 3, None)]);
+        let read: Vec<_> = addresses.iter().map(|a| (a.shown(), a.user.as_deref())).collect();
+        let expected = [("nats://a:1", Some("u")), ("nats://b:4222", None), ("tls://c:3", None)];
+        assert_eq!(read, expected.map(|(shown, user)| (shown.to_owned(), user)));
         rpc.client.nats.connect = "ws://a".to_owned();
         assert!(Settings::new(&rpc).addresses().is_err_and(|e| e.message().contains("WebSocket")));
     }

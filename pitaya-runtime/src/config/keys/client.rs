@@ -155,9 +155,11 @@ section! {
     "pitaya.acceptor.tls" AcceptorTls {
         /// The PEM file of the certificate and its chain, for acceptors made with `tls_by_config`.
         #[go = "takes it in the program only."]
+        #[redacted = "PEM"]
         certificate: String = String::new(),
         /// The PEM file of its private key.
         #[go = "takes it in the program only."]
+        #[redacted = "PEM"]
         key: String = String::new(),
         /// The oldest version of TLS that a client may speak: `1.2` or `1.3`.
         #[go = "1.2, without a key."]
@@ -175,6 +177,7 @@ section! {
     "pitaya.acceptor.tls.client" AcceptorTlsClient {
         /// The PEM file of the authorities whose certificates clients may show; empty: clients are not asked for any.
         #[go = "has no such key."]
+        #[redacted = "PEM"]
         authorities: String = String::new(),
         /// Whether a client without a certificate is refused. One that shows a certificate of nobody known always is.
         #[go = "has no such key."]

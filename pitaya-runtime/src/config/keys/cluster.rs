@@ -82,6 +82,7 @@ section! {
     /// `pitaya.cluster.rpc.client.nats`: calls over NATS.
     "pitaya.cluster.rpc.client.nats" NatsClient {
         /// The broker's address; several have commas between. `nats://` or `tls://`, with `user:password@` or `token@`.
+        #[redacted = "logins"]
         connect: String = "nats://localhost:4222".to_owned(),
         /// How long a call may take, unless the call says otherwise.
         requesttimeout: Duration = secs(5),
@@ -116,6 +117,7 @@ section! {
     /// `pitaya.cluster.rpc.server.nats`: answers over NATS.
     "pitaya.cluster.rpc.server.nats" NatsServer {
         /// The broker's address.
+        #[redacted = "logins"]
         connect: String = "nats://localhost:4222".to_owned(),
         /// How long connecting may take.
         #[go = "the manual says 5s."]

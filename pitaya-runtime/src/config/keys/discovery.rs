@@ -16,6 +16,7 @@ section! {
     /// `pitaya.cluster.sd.etcd`: servers find each other in etcd.
     "pitaya.cluster.sd.etcd" EtcdDiscovery {
         /// The members of the etcd cluster, `host:port`.
+        #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
         user: String = String::new(),

@@ -64,6 +64,7 @@ section! {
         /// Whether metrics are sent.
         enabled: bool = false,
         /// Where to, `host:port`.
+        #[redacted = "logins"]
         host: String = "localhost:9125".to_owned(),
         /// Put before every name.
         prefix: String = "pitaya.".to_owned(),

@@ -35,6 +35,8 @@ pub(crate) struct Key {
     pub(crate) meaning: &'static str,
     /// What differs from Go; empty if nothing does.
     pub(crate) go: &'static str,
+    /// Whether something secret may stand in it: a login in an address, a key in place of its path.
+    pub(crate) redacted: bool,
 }
 
 /// A part of the tree. The one way to reach all keys: for loading, for writing and for the reference.
@@ -45,7 +47,8 @@ pub(crate) trait Section {
 
 /// Declares one section: `"path" Name { keys.. sections.. }`.
 ///
-/// A key is `/// meaning`, at most one `#[go = "what differs"]`, and `name: Type = default,`. A section below it is
+/// A key is `/// meaning`, at most one `#[go = "what differs"]`, `#[redacted = "what"]` where something secret may stand in it, and
+/// `name: Type = default,`. A section below it is
 /// `name: Type,`.
 macro_rules! section {
     (
@@ -54,13 +57,14 @@ macro_rules! section {
             $(
                 $(#[doc = $meaning:literal])+
                 $(#[go = $go:literal])?
+                $(#[redacted = $redacted:literal])?
                 $key:ident: $type:ty = $default:expr,
             )*
             $($part:ident: $below:ty,)*
         }
     ) => {
         $(#[doc = $about])+
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Clone, PartialEq)]
         #[non_exhaustive]
         pub struct $section {
             $(
@@ -81,6 +85,16 @@ macro_rules! section {
             }
         }
 
+        /// Without passwords, and without the logins in addresses.
+        impl std::fmt::Debug for $section {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($section))
+                    $(.field(stringify!($key), &$crate::config::shown::Shown(&self.$key)))*
+                    $(.field(stringify!($part), &self.$part))*
+                    .finish()
+            }
+        }
+
         impl $crate::config::keys::Section for $section {
             fn walk(
                 &mut self,
@@ -91,6 +105,7 @@ macro_rules! section {
                         name: concat!($path, ".", stringify!($key)),
                         meaning: concat!($($meaning),+),
                         go: concat!("", $($go)?),
+                        redacted: !concat!("", $($redacted)?).is_empty(),
                     };
                     visit(KEY, &mut self.$key);
                 })*

@@ -23,6 +23,7 @@ section! {
     /// `pitaya.groups.etcd`: groups that all servers see.
     "pitaya.groups.etcd" EtcdGroups {
         /// The members of the etcd cluster, `host:port`.
+        #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
         #[go = "has no login here."]
@@ -65,6 +66,7 @@ section! {
     /// `pitaya.modules.bindingstorage.etcd`: kept in etcd.
     "pitaya.modules.bindingstorage.etcd" EtcdBindings {
         /// The members of the etcd cluster, `host:port`.
+        #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
         #[go = "has no login here."]
@@ -99,6 +101,7 @@ section! {
     "pitaya.worker.redis" Redis {
         /// The server's address, `host:port`.
         #[go = "the manual writes `redis.url`, which does nothing there and is an alias here."]
+        #[redacted = "logins"]
         serverurl: String = "localhost:6379".to_owned(),
         /// Connections that are kept open.
         #[go = "a text."]

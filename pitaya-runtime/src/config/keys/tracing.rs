@@ -10,6 +10,7 @@ section! {
         #[go = "is switched on by a call, `tracing.InitializeOtel`, and set by `OTEL_*` alone."]
         enabled: bool = false,
         /// The collector, as `http://host:port`. Empty: what `OTEL_EXPORTER_OTLP_ENDPOINT` says, or `http://localhost:4317`.
+        #[redacted = "logins"]
         endpoint: String = String::new(),
         /// The share of clients' messages, and of calls that belong to no trace yet, whose traces are recorded, from 0 to 1.
         /// Decided once, where a trace begins. 1 leaves it to `OTEL_TRACES_SAMPLER`, which records all if it is not set.

@@ -166,8 +166,8 @@ fn old_names_are_accepted_with_a_warning_and_yield_to_the_own_name() {
 fn files_that_cannot_be_read_say_why() {
     for (name, text, why) in [
         ("config.ini", "", "the name must end with .toml, .yaml, .yml or .json"),
-        ("config.toml", "pitaya = ", "TOML parse error"),
-        ("config.json", "[1]", "sequence"),
+        ("config.toml", "pitaya = ", "line 1, column 10: "),
+        ("config.json", "[1]", "it must hold an object"),
         ("config.yaml", "pitaya: [", "while parsing"),
     ] {
         let errors = load(name, text, &[("PITAYA_SESSION_UNIQUE", "maybe")]).unwrap_err();
@@ -240,6 +240,135 @@ fn the_tree_can_be_a_field_of_the_applications_own_settings() {
 
     let error = serde_json::from_str::<Config>(r#"{"sesion": {"unique": true}}"#).unwrap_err().to_string();
     assert!(error.contains("did you mean `pitaya.session.unique`?"), "{error}");
+}
+
+/// Of a Service `pitaya`, and of one whose name makes a variable of ours.
+#[test]
+fn variables_of_kubernetes_are_told_by_their_form() {
+    let links = [
+        ("PITAYA_SERVICE_HOST", "10.0.0.11"),
+        ("PITAYA_SERVICE_PORT", "9090"),
+        ("PITAYA_SERVICE_PORT_METRICS", "9090"),
+        ("PITAYA_PORT", "tcp://10.0.0.11:9090"),
+        ("PITAYA_PORT_9090_TCP", "tcp://10.0.0.11:9090"),
+        ("PITAYA_PORT_9090_TCP_PROTO", "tcp"),
+        ("PITAYA_PORT_9090_TCP_PORT", "9090"),
+        ("PITAYA_PORT_9090_TCP_ADDR", "10.0.0.11"),
+        ("PITAYA_METRICS_PROMETHEUS_SERVICE_HOST", "fd00::b"),
+        ("PITAYA_METRICS_PROMETHEUS_SERVICE_PORT", "9090"),
+        ("PITAYA_METRICS_PROMETHEUS_PORT", "tcp://[fd00::b]:9090"),
+        ("PITAYA_METRICS_PROMETHEUS_PORT_53_UDP", "udp://[fd00::b]:53"),
+        ("PITAYA_METRICS_PROMETHEUS_PORT_53_UDP_ADDR", "fd00::b"),
+        ("PITAYA_CLUSTER_RPC_SERVER_GRPC_PORT", "tcp://10.0.0.12:3434"),
+    ];
+    let loaded = load_env(&links).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["PITAYA_SERVICE_HOST: set by Kubernetes for a Service, and 13 more like it, and not looked at; \
+          `enableServiceLinks: false` in the Pod's spec keeps such variables away"]
+    );
+    // What is set on purpose still holds, and a mistake is still one.
+    let port = |value: &str| load_env(&[("PITAYA_METRICS_PROMETHEUS_PORT", value)]);
+    assert_eq!(port("9191").unwrap().config.metrics.prometheus.port, 9191);
+    for mistake in ["tcp://collector:9090", "10.0.0.11:9090", "http://10.0.0.11:9090"] {
+        port(mistake).unwrap_err();
+    }
+    let near = load_env(&[("PITAYA_METRICS_PROMETHEUS_PROT", "tcp://10.0.0.11:9090")]).unwrap();
+    assert!(near.warnings[0].text.contains("did you mean `PITAYA_METRICS_PROMETHEUS_PORT`?"), "{:?}", near.warnings);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf_8_is_refused() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let bytes = |name: &str| (OsString::from(name), OsString::from_vec(b"M\xfcnchen".to_vec()));
+    let errors = Config::read(None, [bytes("PITAYA_METRICS_GAME"), bytes("PATH")].into_iter()).unwrap_err();
+    assert_eq!(
+        messages(&errors),
+        ["pitaya.metrics.game = .. (PITAYA_METRICS_GAME): the value of the variable is not UTF-8"]
+    );
+    // It is no setting, so it is no mistake.
+    assert_eq!(Config::read(None, [bytes("PITAYA_HOME")].into_iter()).unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn the_address_of_a_collector_is_checked() {
+    let endpoint = |value: &str| load_env(&[("PITAYA_TRACING_ENDPOINT", value)]);
+    for good in ["http://collector:4317", "HTTP://10.0.0.1:4317/v1", "http://[::1]:4317", "http://collector"] {
+        endpoint(good).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+    for (wrong, shown) in [
+        ("collector:4317", "collector:4317"),
+        ("ftp://x", "ftp://x"),
+        ("https://user:word@collector:4317", "https://..@collector:4317"),
+        ("http://", "http://"),
+        ("http://:4317", "http://:4317"),
+    ] {
+        let expected = format!(
+            "pitaya.tracing.endpoint = \"{shown}\" (PITAYA_TRACING_ENDPOINT): the collector's address is wanted; write \
+             for example http://collector:4317. TLS is not spoken to a collector"
+        );
+        assert_eq!(messages(&endpoint(wrong).unwrap_err()), [expected]);
+    }
+}
+
+/// Names of all versions of Go's, from 0.1 on, and slips in them.
+#[test]
+fn names_of_older_versions_say_what_became_of_them() {
+    let file = "
+pitaya:
+  game: chess
+  dataCompression: false
+  metrics:
+    periodicMetrics: {period: 20s}
+    constTags: {zone: three}
+  router: {ratelimiting: {limit: 7}}
+  concurrency: {remote: {service: 9}, timer: 3}
+  cluster:
+    sd: {etcd: {heartbeat: {interval: 20s}, syncserversparallelism: 5}}
+    rpc: {server: {grpc: {externalport: 1}, loopbackEnabled: true}, client: {nats: {maxreconnects: 4}}}
+";
+    let loaded = load("config.yaml", file, &[]).unwrap();
+    let config = &loaded.config;
+    assert_eq!(config.metrics.game, "chess");
+    assert!(!config.handler.messages.compression);
+    assert_eq!(config.metrics.period, Duration::from_secs(20));
+    assert_eq!(config.metrics.constlabels["zone"], "three");
+    assert_eq!(config.conn.ratelimiting.limit, 7);
+    assert_eq!(config.cluster.rpc.server.nats.services, 9);
+    assert_eq!(config.cluster.sd.etcd.syncservers.parallelism, 5);
+    assert_eq!(config.cluster.rpc.client.nats.maxreconnectionretries, 4);
+    assert_eq!(loaded.warnings.len(), 12, "{:?}", loaded.warnings);
+    let text = |key: &str| {
+        let warning = loaded.warnings.iter().find(|warning| warning.key == key);
+        &*warning.unwrap_or_else(|| panic!("{key}: {:?}", loaded.warnings)).text
+    };
+    assert_eq!(text("pitaya.metrics.periodicmetrics.period"), "an old name; write `pitaya.metrics.period`");
+    assert!(text("pitaya.cluster.sd.etcd.heartbeat.interval").contains("set `pitaya.cluster.sd.etcd.heartbeat.ttl`"));
+    assert!(text("pitaya.concurrency.timer").starts_with("has no effect here: "));
+
+    let slips = "
+pitaya.metrics.periodicMetric.period: 20s
+pitaya.buff.handler.localprocess: 20
+pitaya.router.ratelimitting.interval: 1s
+";
+    let mut found = messages(&load("config.yaml", slips, &[]).unwrap_err());
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "unknown key `pitaya.buff.handler.localprocess` (config.yaml); did you mean \
+             `pitaya.buffer.handler.localprocess`? It has no effect here: messages wait in their own session, not in a \
+             queue for all; set `pitaya.limits.inflight`",
+            "unknown key `pitaya.metrics.periodicmetric.period` (config.yaml); did you mean `pitaya.metrics.period`?",
+            "unknown key `pitaya.router.ratelimitting.interval` (config.yaml); did you mean \
+             `pitaya.conn.ratelimiting.interval`?",
+        ]
+    );
+    let variable = load_env(&[("PITAYA_METRICS_PERIODICMETRIC_PERIOD", "20s")]).unwrap();
+    assert!(variable.warnings[0].text.contains("did you mean `PITAYA_METRICS_PERIOD`?"), "{:?}", variable.warnings);
 }
 
 #[test]

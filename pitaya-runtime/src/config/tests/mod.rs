@@ -1,7 +1,9 @@
 //! Tests of the configuration as a whole.
 
+mod formats;
 mod keys;
 mod load;
+mod secrets;
 mod values;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};

@@ -1,4 +1,4 @@
-//! What is logged on one thread: apps of tests with one see all their lines here, and no others.
+//! The log of one thread: a test whose apps run on one thread reads all their lines here, and no others.
 
 use parking_lot::Mutex;
 use std::io;
@@ -6,24 +6,36 @@ use std::sync::Arc;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The bytes as a program's default log would write them.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Capture(Arc<Mutex<Vec<u8>>>);
 
 impl Capture {
-    /// Logs from this level on come here until the guard is dropped.
+    /// Takes the lines of the project's own crates from this level on, until the guard is dropped.
+    #[must_use]
     pub fn start(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
+        Self::filtered(&format!("off,pitaya_runtime={level},pitaya_core={level}"))
+    }
+
+    /// Takes the lines that pass a filter, until the guard is dropped.
+    #[must_use]
+    pub fn filtered(filter: &str) -> (Self, tracing::subscriber::DefaultGuard) {
         let capture = Self::default();
-        // Foreign lines are none of ours.
-        let filter = format!("off,pitaya_runtime={level},pitaya_core={level}");
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(capture.clone());
         let guard = tracing::subscriber::set_default(lines.finish());
         (capture, guard)
     }
 
+    /// Everything so far.
+    ///
+    /// # Panics
+    /// When a line is not UTF-8.
+    #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().clone()).expect("lines are UTF-8")
     }
 
+    /// The lines that contain a text.
+    #[must_use]
     pub fn lines(&self, with: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
     }
