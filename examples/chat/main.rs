@@ -40,7 +40,6 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .acceptor(WebSocket::bind(format!("{}:{}", args.host, args.port)).pages(page::pages()))
         .acceptor(Tcp::bind(format!("{}:{}", args.host, args.tcp_port)))
         .handlers(Room::default())
-        .leave_groups_on_close()
         .build()?;
     app.start().await?;
     let stopped = app.stop_on_signal();

@@ -4,7 +4,7 @@ use pitaya_runtime::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const LONGEST_NAME: usize = 24;
+const LONGEST_NAME: usize = 64;
 const LONGEST_ROOM: usize = 32;
 const LONGEST_TEXT: usize = 500;
 
@@ -17,9 +17,18 @@ pub struct Join {
 #[derive(Serialize)]
 pub struct Joined {
     pub room: String,
+    /// Who the newcomer is: the uid that the server chose.
+    pub id: String,
     pub name: String,
-    pub members: Vec<String>,
+    pub members: Vec<Person>,
     pub history: Vec<Line>,
+}
+
+/// Somebody in a room. Two people may have one name; the id tells them apart.
+#[derive(Serialize, Clone)]
+pub struct Person {
+    pub id: String,
+    pub name: String,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +38,8 @@ pub struct Say {
 
 #[derive(Serialize, Clone)]
 pub struct Line {
+    /// The id of who said it.
+    pub from: String,
     pub name: String,
     pub text: String,
     pub at: u64,
@@ -43,8 +54,9 @@ pub struct Message<'a> {
 
 #[derive(Serialize)]
 pub struct Change<'a> {
+    pub id: &'a str,
     pub name: &'a str,
-    pub members: Vec<String>,
+    pub members: Vec<Person>,
 }
 
 #[derive(Serialize)]
@@ -73,12 +85,12 @@ impl Join {
 
 impl Say {
     /// What this person says now, if it can be said.
-    pub fn line(&self, name: String) -> Result<Line> {
+    pub fn line(&self, from: String, name: String) -> Result<Line> {
         let text = self.text.trim();
         if text.is_empty() || text.chars().count() > LONGEST_TEXT {
             return Err(Error::new("CHAT-TEXT", format!("a message has 1 to {LONGEST_TEXT} characters")));
         }
-        Ok(Line { name, text: text.to_owned(), at: now() })
+        Ok(Line { from, name, text: text.to_owned(), at: now() })
     }
 }
 
@@ -91,11 +103,21 @@ impl Rooms {
     }
 }
 
-/// The text without blanks around it, if it can be a name.
+/// The text without blanks around it, if it can be a name: in any script, with something to see in it, and with nothing that
+/// turns the text around it.
 fn clean(text: &str, longest: usize) -> Option<String> {
     let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= longest && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned())
+    let fits = text.chars().count() <= longest && !text.chars().any(is_hidden);
+    // Joiners belong to emoji and to Persian words, and are not a name by themselves.
+    let seen = text.chars().any(|sign| !sign.is_whitespace() && !matches!(sign, '\u{200c}' | '\u{200d}'));
+    (fits && seen).then(|| text.to_owned())
+}
+
+/// Whether a sign is control, of no width, or changes the direction of what follows it.
+fn is_hidden(sign: char) -> bool {
+    let fills = matches!(sign, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{feff}' | '\u{200b}');
+    let turns = matches!(sign, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    sign.is_control() || fills || turns
 }
 
 fn now() -> u64 {

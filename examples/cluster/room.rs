@@ -2,12 +2,13 @@
 //! reach them.
 
 use crate::CONNECTOR;
-use crate::messages::{Change, Join, Joined, Line, Message, Rooms, Say};
+use crate::messages::{Change, Join, Joined, Line, Message, Person, Rooms, Say};
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::session::Push;
 use pitaya_runtime::{PushError, Users};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use uuid::Uuid;
 
 /// How many messages a newcomer is shown.
 const HISTORY: usize = 50;
@@ -26,7 +27,7 @@ struct House {
 
 #[derive(Default)]
 struct State {
-    /// Names, and the uids behind them.
+    /// Names by uid.
     members: BTreeMap<String, String>,
     history: VecDeque<Line>,
 }
@@ -45,9 +46,9 @@ impl Room {
         let uid = match session.uid() {
             Some(uid) => uid.to_string(),
             None => {
-                // Sessions are numbered by their frontend. The uid is bound there, so that everybody can reach it.
-                let frontend = session.frontend().map_or("", |frontend| &frontend.id);
-                let uid = format!("guest-{frontend}-{}", session.id());
+                // Chosen here: were it the client's choice, anybody could take anybody's place. It is bound at the frontend,
+                // so that everybody can reach it.
+                let uid = Uuid::new_v4().to_string();
                 session.bind(&uid).await?;
                 uid
             }
@@ -55,8 +56,8 @@ impl Room {
         let users = app.users(CONNECTOR);
         self.leave_room(&users, &uid).await?;
         let seat = Seat { room, name };
-        let joined = self.with(|house| house.sit(&uid, &seat))?;
-        let change = Change { name: &seat.name, members: joined.members.clone() };
+        let joined = self.with(|house| house.sit(&uid, &seat));
+        let change = Change { id: &uid, name: &seat.name, members: joined.members.clone() };
         let push = users.encode::<(Json,), _>("onJoin", &change)?;
         // The newcomer has the answer; everybody else is told.
         self.tell(&users, &seat.room, push, Some(&uid)).await?;
@@ -85,11 +86,11 @@ impl Room {
     }
 
     async fn say(&self, users: &Users, session: &Session, say: &Say) -> Result<()> {
-        let seat = session.uid().and_then(|uid| self.with(|house| house.seats.get(&*uid).cloned()));
-        let Some(Seat { room, name }) = seat else {
+        let uid = session.uid().unwrap_or_default();
+        let Some(Seat { room, name }) = self.with(|house| house.seats.get(&*uid).cloned()) else {
             return Err(Error::new("CHAT-ROOM", "join a room first"));
         };
-        let line = say.line(name)?;
+        let line = say.line(uid.to_string(), name)?;
         self.with(|house| house.remember(&room, line.clone()));
         let push = users.encode::<(Json,), _>("onMessage", &Message { room: &room, line: &line })?;
         self.tell(users, &room, push, None).await
@@ -98,7 +99,7 @@ impl Room {
     /// Takes a user out of their room, if they are in one.
     async fn leave_room(&self, users: &Users, uid: &str) -> Result<()> {
         let Some((seat, members)) = self.with(|house| house.stand_up(uid)) else { return Ok(()) };
-        let push = users.encode::<(Json,), _>("onLeave", &Change { name: &seat.name, members })?;
+        let push = users.encode::<(Json,), _>("onLeave", &Change { id: uid, name: &seat.name, members })?;
         self.tell(users, &seat.room, push, None).await
     }
 
@@ -112,7 +113,7 @@ impl Room {
             let Err(PushError::Unreached(lost)) = users.push_encoded(&push, &uids).await else { continue };
             for uid in lost {
                 let Some((seat, members)) = self.with(|house| house.stand_up(&uid)) else { continue };
-                let push = users.encode::<(Json,), _>("onLeave", &Change { name: &seat.name, members })?;
+                let push = users.encode::<(Json,), _>("onLeave", &Change { id: &uid, name: &seat.name, members })?;
                 pushes.push((seat.room, push));
             }
         }
@@ -135,24 +136,21 @@ impl Room {
 }
 
 impl House {
-    fn sit(&mut self, uid: &str, seat: &Seat) -> Result<Joined> {
+    fn sit(&mut self, uid: &str, seat: &Seat) -> Joined {
         let Seat { room, name } = seat.clone();
         let state = self.rooms.entry(room.clone()).or_default();
-        if state.members.contains_key(&name) {
-            return Err(Error::new("CHAT-TAKEN", format!("somebody in {room} is called {name} already")));
-        }
-        state.members.insert(name.clone(), uid.to_owned());
+        state.members.insert(uid.to_owned(), name.clone());
         self.seats.insert(uid.to_owned(), seat.clone());
-        let members = state.members.keys().cloned().collect();
-        Ok(Joined { room, name, members, history: state.history.iter().cloned().collect() })
+        let (members, history) = (state.people(), state.history.iter().cloned().collect());
+        Joined { room, id: uid.to_owned(), name, members, history }
     }
 
     /// Where the user sat, and who is left there.
-    fn stand_up(&mut self, uid: &str) -> Option<(Seat, Vec<String>)> {
+    fn stand_up(&mut self, uid: &str) -> Option<(Seat, Vec<Person>)> {
         let seat = self.seats.remove(uid)?;
         let state = self.rooms.get_mut(&seat.room)?;
-        state.members.remove(&seat.name);
-        let left: Vec<_> = state.members.keys().cloned().collect();
+        state.members.remove(uid);
+        let left = state.people();
         if left.is_empty() {
             self.rooms.remove(&seat.room);
         }
@@ -160,7 +158,7 @@ impl House {
     }
 
     fn uids(&self, room: &str) -> Vec<String> {
-        self.rooms.get(room).map(|state| state.members.values().cloned().collect()).unwrap_or_default()
+        self.rooms.get(room).map(|state| state.members.keys().cloned().collect()).unwrap_or_default()
     }
 
     fn remember(&mut self, room: &str, line: Line) {
@@ -169,5 +167,11 @@ impl House {
         if state.history.len() > HISTORY {
             state.history.pop_front();
         }
+    }
+}
+
+impl State {
+    fn people(&self) -> Vec<Person> {
+        self.members.iter().map(|(id, name)| Person { id: id.clone(), name: name.clone() }).collect()
     }
 }

@@ -94,19 +94,48 @@ async function run(browser, proxy) {
     await bob.page.locator("#members").waitFor({ state: "hidden" });
   });
 
-  await check("a taken name: the page says so in words", async () => {
+  await check("two people have one name, and are two people", async () => {
     const other = await person(browser, proxy.url, "Ann", { ...desk, colorScheme: "dark" });
     await shows(status(other), "Connected");
     await join(other, room);
-    await shows(other.page.locator("#join-error"), "already has that name");
-    await picture(other, "6-taken-dark");
-    await join({ ...other, name: "Cleo" }, room);
     await shows(last(other), "twice.");
-    await online(ann, "Ann", "Bob", "Cleo");
+    for (const who of [ann, other, bob]) await online(who, "Ann", "Ann", "Bob");
+    await say(other, "I am the other one");
+    for (const who of [ann, bob]) await shows(last(who), "I am the other one");
+    assert.equal(await last(other).getAttribute("class"), "message mine");
+    assert.equal(await last(ann).getAttribute("class"), "message");
     await picture(other, "7-history-dark");
     await other.page.close();
-    await shows(ann.page.locator("#log .line").last(), "Cleo left");
+    await shows(ann.page.locator("#log .line").last(), "Ann left");
     await online(ann, "Ann", "Bob");
+  });
+
+  await check("a name in any script is a name, and markup in it is text", async () => {
+    const names = [
+      "x", "界", "👩‍👩‍👧‍👦", "🎉".repeat(64), "מיכל", "علی‌رضا", "Zoë d’Arc".padEnd(64, "é"),
+      `<img src=x onerror="document.title='owned'">`, "</bdi><script>alert(1)</script>", "&amp;",
+    ];
+    const other = await person(browser, proxy.url, names[0], desk);
+    await shows(status(other), "Connected");
+    for (const [index, name] of names.entries()) {
+      await join({ ...other, name }, room);
+      await online(ann, "Ann", "Bob", name);
+      await say(other, `Hello number ${index}`);
+      await shows(last(ann), `Hello number ${index}`);
+      await shows(last(ann).locator(".who"), name);
+      await shows(ann.page.locator("#log .line").last(), "joined");
+      await other.page.getByRole("button", { name: "Leave" }).click();
+      await online(ann, "Ann", "Bob");
+      for (const who of [ann, other]) {
+        assert.equal(await who.page.locator("main img, main script").count(), 0, name);
+        assert.match(await who.page.title(), /Pitaya chat/, name);
+      }
+    }
+    for (const name of ["🎉".repeat(65), "a\u202eb", "\u200d", "\u2066"]) {
+      await join({ ...other, name }, room);
+      await shows(other.page.locator("#join-error"), "1 to 64 characters");
+    }
+    await other.page.close();
   });
 
   await check("the server goes: the page says that it reconnects, and keeps what was being written", async () => {
@@ -126,12 +155,12 @@ async function run(browser, proxy) {
     await proxy.start();
     for (const who of [ann, bob]) {
       await status(who).filter({ hasText: "Connected" }).waitFor({ timeout: BACK_AGAIN });
-      // For the server they are still there, so their names are taken: by themselves.
-      await shows(who.page.locator("#chat-error"), "old connection");
-    }
-    proxy.release();
-    for (const who of [ann, bob]) {
       await who.page.locator("#log .line", { hasText: "You are back." }).waitFor({ timeout: BACK_AGAIN });
+    }
+    // For the server the old connections are still there, until it notices.
+    proxy.release();
+    for (const [who, left] of [[ann, "Bob left"], [bob, "Ann left"]]) {
+      await shows(who.page.locator("#log .line").last(), left);
     }
     outage.expected = false;
     await online(ann, "Ann", "Bob");

@@ -48,12 +48,16 @@ await inBrowser(out, async (browser) => {
     await picture(bob, "cluster-2-there");
   });
 
-  await check("a name is taken on both", async () => {
+  await check("two people have one name on two frontends", async () => {
     const other = await person(browser, there, "Ann", desk);
     await shows(status(other), "Connected");
     await join(other, room);
-    await shows(other.page.locator("#join-error"), "already has that name");
+    for (const who of [ann, bob, other]) await online(who, "Ann", "Ann", "Bob");
+    await say(other, "I am the other one");
+    await shows(last(ann), "I am the other one");
+    assert.equal(await last(ann).getAttribute("class"), "message");
     await other.page.close();
+    await online(ann, "Ann", "Bob");
   });
 
   await check("one closes the page, the other frontend hears of it", async () => {

@@ -110,7 +110,7 @@ test("the server's handshake", () => {
   const [{ type, body }] = decodePackets(packet);
   assert.equal(type, Packet.HANDSHAKE);
   assert.equal(isZlib(body), false);
-  assert.deepEqual(decodeHandshake(body), { code: 200, heartbeat: 30, serializer: "json", codes: new Map(), routes: new Map() });
+  assert.deepEqual(decodeHandshake(body), { code: 200, message: "", heartbeat: 30, serializer: "json", codes: new Map(), routes: new Map() });
 });
 
 test("the server's handshake with a dictionary, compressed without a flag", async () => {
@@ -128,7 +128,7 @@ test("the server's handshake with a dictionary, compressed without a flag", asyn
 
 test("a handshake may lack what it may lack", () => {
   assert.deepEqual(decodeHandshake(utf8('{"code":400,"sys":null}')), {
-    code: 400, heartbeat: 0, serializer: "json", codes: new Map(), routes: new Map(),
+    code: 400, message: "", heartbeat: 0, serializer: "json", codes: new Map(), routes: new Map(),
   });
   for (const broken of ["", "null", "{}", "[", '{"code":"200"}']) assert.throws(() => decodeHandshake(utf8(broken)), WireError);
 });

@@ -3,7 +3,7 @@
 impl Room {
     /// Joins the room.
     pub(crate) async fn join(&self, session: &Session, msg: Join) -> Result<String> {
-        session.bind(&msg.name).await?;
+        session.data().set("name", &msg.name)?;
         Ok(msg.name)
     }
     /// No answer: a notify.

@@ -7,13 +7,12 @@ import { Log, colour, element, face } from "./log.js";
 const $ = (id) => document.getElementById(id);
 const MAX_TEXT = 500;
 const ROOMS_EVERY = 5_000; // ms between two looks at the list of rooms, while the lobby is shown
-const TAKEN_RETRIES = 40; // after a reconnect the server may still hold our name for the line that was lost
-const TAKEN_AFTER = 1_500; // ms between two of them
 
 const client = new PitayaClient({ url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/` });
 const log = new Log($("log"), $("to-end"));
 
 let me = null; // {name, room} once we are in a room, until we leave it
+let ids = new Set(); // who we are to the server, and were on connections before: a name may be somebody else's too
 let seated = false; // the server knows us in that room: false while we come back after a lost line
 let countdown = 0;
 let unseen = 0; // messages that came while the page was in the background
@@ -59,16 +58,11 @@ function showCountdown(until) {
 
 async function arrive() {
   if (!me) return showRooms();
-  for (let tries = 0; me; tries++) {
-    try {
-      return enter(await client.request("chat.room.join", me), { again: true });
-    } catch (error) {
-      if (error.code?.startsWith("CLIENT-")) return; // the line went again; the next one calls us again
-      if (error.code !== "CHAT-TAKEN" || tries === TAKEN_RETRIES) return toLobby(inWords(error));
-      $("chat-error").textContent = "Waiting for the server to notice that your old connection is gone…";
-      await new Promise((resolve) => setTimeout(resolve, TAKEN_AFTER));
-      if (client.state.is !== "open") return;
-    }
+  try {
+    enter(await client.request("chat.room.join", me), { again: true });
+  } catch (error) {
+    if (error.code?.startsWith("CLIENT-")) return; // the line went again; the next one calls us again
+    toLobby(inWords(error));
   }
 }
 
@@ -93,7 +87,7 @@ $("join").addEventListener("submit", async (event) => {
     remember("name", joined.name);
     enter(joined, { again: false });
   } catch (error) {
-    const field = error.code === "CHAT-NAME" || error.code === "CHAT-TAKEN" ? $("name") : null;
+    const field = error.code === "CHAT-NAME" ? $("name") : null;
     refuse(field, inWords(error));
   } finally {
     $("enter").disabled = client.state.is !== "open";
@@ -154,11 +148,12 @@ function toLobby(reason = "") {
 
 // --------------------------------------------------------------------------------------------------------------- room
 
-function enter({ room, name, members, history }, { again }) {
+function enter({ room, id, name, members, history }, { again }) {
   me = { name, room };
+  ids.add(id);
   sit(true);
   if (!again) log.clear();
-  log.history(history, name);
+  log.history(history, ids);
   log.line(again ? "You are back." : "You joined. Say hello!");
   showMembers(members);
   $("chat-error").textContent = "";
@@ -176,32 +171,34 @@ function enter({ room, name, members, history }, { again }) {
 
 client.on("onMessage", (message) => {
   if (!me || (message.room ?? me.room) !== me.room) return;
-  const mine = message.name === me.name;
+  const mine = ids.has(message.from);
   log.message(message, mine);
   if (document.hidden && !mine) unseen += 1;
   showTitle();
 });
 
-client.on("onJoin", ({ name, members }) => {
+client.on("onJoin", ({ id, name, members }) => {
   if (!me) return;
   showMembers(members);
-  if (name !== me.name) log.line(element("bdi", "", name), " joined");
+  if (!ids.has(id)) log.line(element("bdi", "", name), " joined");
 });
 
-client.on("onLeave", ({ name, members }) => {
+client.on("onLeave", ({ id, name, members }) => {
   if (!me) return;
   showMembers(members);
-  if (name !== me.name) log.line(element("bdi", "", name), " left");
+  if (!ids.has(id)) log.line(element("bdi", "", name), " left");
 });
 
 client.on("onError", (error) => {
   if (me) $("chat-error").textContent = inWords(error);
 });
 
-function showMembers(names) {
-  const others = names.filter((name) => name !== me.name).sort((a, b) => a.localeCompare(b));
-  const items = [me.name, ...others].map((name) => {
-    const label = element("span", "", "", element("bdi", "", name), name === me.name ? " (you)" : "");
+function showMembers(members) {
+  // Our place on a lost connection stays until the server notices: nobody else, and nobody twice.
+  const others = members.filter(({ id }) => !ids.has(id)).map(({ name }) => name);
+  const names = [me.name, ...others.sort((a, b) => a.localeCompare(b))];
+  const items = names.map((name, place) => {
+    const label = element("span", "", "", element("bdi", "", name), place === 0 ? " (you)" : "");
     return element("li", "", "", face(name), label);
   });
   $("member-list").replaceChildren(...items);
@@ -278,8 +275,7 @@ function fit() {
 function inWords(error) {
   if (!(error instanceof PitayaError) && !error?.code) return "Something went wrong on this page. Please reload it.";
   const known = {
-    "CHAT-TAKEN": "Someone in this room already has that name. Please pick another.",
-    "CHAT-NAME": error.message || error.msg || "This name cannot be used. A name has 1 to 24 characters.",
+    "CHAT-NAME": error.message || error.msg || "This name cannot be used. A name has 1 to 64 characters.",
     "PIT-503": "The server is busy. Please try again in a moment.",
     "PIT-408": "The server took too long. Please try again.",
   }[error.code];

@@ -59,19 +59,19 @@ export class Log {
   }
 
   /** What was said before one came, or while the line was gone. */
-  history(messages, me) {
+  history(messages, mine) {
     this.#box.ariaBusy = "true"; // nobody wants a screen reader to read it all
     for (const message of messages) {
-      if (!this.#seen.has(keyOf(message))) this.message(message, message.name === me);
+      if (!this.#seen.has(keyOf(message))) this.message(message, mine.has(message.from));
     }
     this.follow();
     this.#box.ariaBusy = "false";
   }
 
-  message({ name, text, at }, mine) {
+  message({ from, name, text, at }, mine) {
     const date = new Date(at);
     this.#newDay(date);
-    const follows = this.#last?.name === name && at - this.#last.at < GROUP_FOR;
+    const follows = this.#last?.from === from && at - this.#last.at < GROUP_FOR;
 
     const time = element("time", "", clock.format(date));
     time.dateTime = date.toISOString();
@@ -84,9 +84,9 @@ export class Log {
     entry.classList.toggle("mine", mine);
     entry.classList.toggle("follows", follows);
 
-    this.#seen.add(keyOf({ name, text, at }));
+    this.#seen.add(keyOf({ from, text, at }));
     this.#add(entry, mine);
-    this.#last = { name, at };
+    this.#last = { from, at };
   }
 
   /** Something that happened: someone came, someone went. */
@@ -131,4 +131,4 @@ export class Log {
   }
 }
 
-const keyOf = ({ name, text, at }) => JSON.stringify([at, name, text]);
+const keyOf = ({ from, text, at }) => JSON.stringify([at, from, text]);
