@@ -60,6 +60,15 @@ pub enum GroupError {
     /// The session is in as many groups as `pitaya.groups.persession` allows; the number.
     #[error("the session is in {0} groups already (`pitaya.groups.persession`)")]
     TooManyGroups(usize),
+    /// The store keeps as many groups as it may; the number.
+    #[error("there are {0} groups already (`pitaya.groups.memory.total`)")]
+    StoreFull(usize),
+    /// The group has as many members as it may; the number.
+    #[error("the group has {0} members already (`pitaya.groups.memory.pergroup`)")]
+    GroupFull(usize),
+    /// The uid is in as many groups as one may be, by sessions and by its user; the number.
+    #[error("the uid is in {0} groups already (`pitaya.groups.memory.peruid`)")]
+    UidFull(usize),
     /// [`MAX_HOLDERS`] sessions hold this membership already.
     #[error("{MAX_HOLDERS} sessions of this uid are in the group already")]
     TooManySessions,
@@ -125,7 +134,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, GroupError>>;
 /// * A membership is held by the user, from `add_member` on, by sessions, from `join` on, or by both. It ends when nobody
 ///   holds it any more, or with `remove_member`, `remove_all`, `remove_everywhere` and `delete`, whoever holds it.
 /// * A transient group is gone with its last member, however that leaves.
-/// * Neither the number of groups nor that of members is limited here: who lets clients make them sets the limit.
+/// * A store may bound the number of groups, of members of a group and of groups of a uid, each with an error of its own.
 ///
 /// Go: `pkg/groups/group_service.go`; `exists`, `list` and `remove_everywhere` are ours.
 pub trait GroupStore: Send + Sync {

@@ -57,7 +57,7 @@ impl Store {
     pub(super) fn open(self, config: &Config, users_leave: bool) -> Result<Kept, String> {
         match self {
             Self::Memory => {
-                let store = MemoryGroups::new();
+                let store = MemoryGroups::with_limits(&config.groups.memory);
                 let sweeper = store.sweeper(config.groups.memory.tickduration);
                 Ok((Arc::new(store), Box::pin(sweeper)))
             }

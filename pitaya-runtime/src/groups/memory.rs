@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::config;
 use parking_lot::RwLock;
 use pitaya_core::cluster::groups::{Answer, GroupError, GroupStore, Holder, IfMissing, UserMembership, check_uid};
-use tables::{Life, Tables};
+use tables::{Life, Limits, Tables};
 use tokio::time::sleep;
 
 /// Groups in the memory of one server. A cheap handle: clones share the groups. Other stores made with `new` share
@@ -35,10 +36,17 @@ use tokio::time::sleep;
 pub struct MemoryGroups(Arc<RwLock<Tables>>);
 
 impl MemoryGroups {
-    /// A store without groups.
+    /// A store without groups, with the limits that `pitaya.groups.memory` has by default.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(RwLock::new(Tables::new())))
+        Self::with_limits(&config::MemoryGroups::default())
+    }
+
+    /// A store without groups, with the limits `total`, `pergroup` and `peruid`. Beyond them a group is refused with
+    /// [`GroupError::StoreFull`], and a member with [`GroupError::GroupFull`] or [`GroupError::UidFull`].
+    #[must_use]
+    pub fn with_limits(config: &config::MemoryGroups) -> Self {
+        Self(Arc::new(RwLock::new(Tables::new(Limits::new(config)))))
     }
 
     /// Gives back the memory of the groups whose time is over and tells how many these were.

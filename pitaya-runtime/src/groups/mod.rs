@@ -74,7 +74,8 @@ impl Groups {
     /// Makes a group.
     ///
     /// # Errors
-    /// [`GroupError::AlreadyExists`], [`GroupError::InvalidName`].
+    /// [`GroupError::AlreadyExists`], [`GroupError::InvalidName`]; in memory [`GroupError::StoreFull`] beyond
+    /// `pitaya.groups.memory.total`.
     pub async fn create(&self, group: &str) -> Answer<()> {
         self.store.create(group).await
     }
@@ -175,7 +176,8 @@ impl Groups {
     /// [`leave_groups_on_close`](crate::Builder::leave_groups_on_close), until its last session ends.
     ///
     /// # Errors
-    /// [`GroupError::NotFound`], [`GroupError::MemberAlreadyExists`], [`GroupError::EmptyUid`].
+    /// [`GroupError::NotFound`], [`GroupError::MemberAlreadyExists`], [`GroupError::EmptyUid`]; in memory
+    /// [`GroupError::GroupFull`] and [`GroupError::UidFull`] beyond `pitaya.groups.memory.pergroup` and `.peruid`.
     pub async fn add_member(&self, group: &str, uid: &str) -> Answer<()> {
         self.store.add_member(group, uid).await
     }

@@ -43,6 +43,16 @@ section! {
 section! {
     /// `pitaya.groups.memory`: groups of one process.
     "pitaya.groups.memory" MemoryGroups {
+        /// Groups at the same time; one takes about 400 bytes and its name. Another one is refused. Those whose time is up count
+        /// until the next search. `0`: no limit.
+        #[go = "has no limit."]
+        total: usize = 1_000_000,
+        /// Members of one group. Another one is refused. `0`: no limit.
+        #[go = "has no limit."]
+        pergroup: usize = 1_000_000,
+        /// Groups that one uid may be in, by its sessions and by `add_member`. Another one is refused. `0`: no limit.
+        #[go = "has no limit."]
+        peruid: usize = 1_000,
         /// Time between two searches for groups whose time is up.
         tickduration: Duration = secs(30),
     }

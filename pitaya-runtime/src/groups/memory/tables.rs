@@ -1,5 +1,6 @@
 //! The groups of one store, their members, and who holds each membership.
 
+use crate::config;
 use crate::groups::holders::Holders;
 use pitaya_core::cluster::groups::{GroupError, Holder, IfMissing, MEMORY_TTL_NOT_FOUND, UserMembership, check_name};
 use std::collections::hash_map::Entry;
@@ -17,8 +18,27 @@ pub(super) struct Tables {
     pub(super) by_uid: HashMap<Arc<str>, HashSet<Arc<str>>>,
     /// How many sessions of each start of a frontend hold a membership.
     pub(super) frontends: HashMap<(Arc<str>, u64), usize>,
+    limits: Limits,
     /// The version of the membership that a user got last.
     version: i64,
+}
+
+/// Upper bounds of the tables.
+pub(super) struct Limits {
+    groups: usize,
+    members_of_group: usize,
+    groups_of_uid: usize,
+}
+
+impl Limits {
+    pub(super) fn new(config: &config::MemoryGroups) -> Self {
+        let limit = |configured| if configured == 0 { usize::MAX } else { configured };
+        Self {
+            groups: limit(config.total),
+            members_of_group: limit(config.pergroup),
+            groups_of_uid: limit(config.peruid),
+        }
+    }
 }
 
 pub(super) struct Group {
@@ -56,12 +76,13 @@ impl Life {
 }
 
 impl Tables {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             identity: format!("memory:{}", uuid::Uuid::new_v4()).into(),
             groups: HashMap::new(),
             by_uid: HashMap::new(),
             frontends: HashMap::new(),
+            limits,
             version: 0,
         }
     }
@@ -71,6 +92,9 @@ impl Tables {
         self.bury(name);
         if self.groups.contains_key(name) {
             return Err(GroupError::AlreadyExists);
+        }
+        if self.groups.len() >= self.limits.groups {
+            return Err(GroupError::StoreFull(self.limits.groups));
         }
         let name: Arc<str> = name.into();
         self.groups.insert(name.clone(), Group { name, members: HashMap::new(), life });
@@ -108,10 +132,18 @@ impl Tables {
     /// The membership of a uid, made if there is none.
     fn membership(&mut self, name: &str, uid: &str) -> Result<&mut Membership, GroupError> {
         // The text of a uid is kept once for all groups it is in.
-        let known = self.by_uid.get_key_value(uid).map(|(known, _)| known.clone());
+        let (known, count) = match self.by_uid.get_key_value(uid) {
+            Some((known, groups)) => (Some(known.clone()), groups.len()),
+            None => (None, 0),
+        };
         let group = self.groups.get_mut(name).filter(|group| !group.life.is_over()).ok_or(GroupError::NotFound)?;
+        let (members, limits) = (group.members.len(), &self.limits);
         match group.members.entry(known.unwrap_or_else(|| uid.into())) {
             Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(_) if members >= limits.members_of_group => {
+                Err(GroupError::GroupFull(limits.members_of_group))
+            }
+            Entry::Vacant(_) if count >= limits.groups_of_uid => Err(GroupError::UidFull(limits.groups_of_uid)),
             Entry::Vacant(place) => {
                 self.by_uid.entry(place.key().clone()).or_default().insert(group.name.clone());
                 Ok(place.insert(Membership::default()))
@@ -142,7 +174,14 @@ impl Tables {
         if if_missing == IfMissing::Create && self.group(name).is_err() {
             self.make(name, Life::Transient)?;
         }
-        let holders = &mut self.membership(name, uid)?.holders;
+        let holders = match self.membership(name, uid) {
+            Ok(membership) => &mut membership.holders,
+            Err(error) => {
+                // Made for a member that it does not get.
+                self.end_transient(name);
+                return Err(error);
+            }
+        };
         let is_new = holders.is_empty();
         if holders.join(holder)? {
             *self.frontends.entry((holder.frontend.clone(), holder.epoch)).or_default() += 1;

@@ -102,3 +102,38 @@ async fn an_operation_happens_when_it_is_awaited() {
     drop(store.create("g"));
     assert!(!store.exists("g").await.unwrap());
 }
+
+#[tokio::test]
+async fn groups_members_and_memberships_have_limits() {
+    let config = config::MemoryGroups { total: 2, pergroup: 2, peruid: 1, ..config::MemoryGroups::default() };
+    let store = MemoryGroups::with_limits(&config);
+    let holder = Holder { frontend: "f".into(), epoch: 1, session: 1 };
+    store.create("a").await.unwrap();
+    store.add_member("a", "zoe").await.unwrap();
+    store.add_member("a", "max").await.unwrap();
+    assert_eq!(store.add_member("a", "ann").await, Err(GroupError::GroupFull(2)));
+    assert_eq!(store.join("a", "ann", &holder, IfMissing::Fail).await, Err(GroupError::GroupFull(2)));
+    // Who is a member is one, however full it is.
+    assert_eq!(store.join("a", "zoe", &holder, IfMissing::Fail).await, Ok(false));
+    assert_eq!(store.add_member("a", "max").await, Err(GroupError::MemberAlreadyExists));
+
+    // A group that was made for a member goes when that one is refused.
+    assert_eq!(store.join("b", "zoe", &holder, IfMissing::Create).await, Err(GroupError::UidFull(1)));
+    assert_eq!(held(&store), (1, 2));
+    store.create("b").await.unwrap();
+    assert_eq!(store.add_member("b", "zoe").await, Err(GroupError::UidFull(1)));
+    assert_eq!(store.create("c").await, Err(GroupError::StoreFull(2)));
+    assert_eq!(store.create("b").await, Err(GroupError::AlreadyExists));
+    assert_eq!(store.join("c", "ann", &holder, IfMissing::Create).await, Err(GroupError::StoreFull(2)));
+
+    // What is given back can be had again.
+    store.remove_member("a", "zoe").await.unwrap();
+    store.add_member("b", "zoe").await.unwrap();
+    store.delete("a").await.unwrap();
+    store.create("c").await.unwrap();
+
+    let none = config::MemoryGroups { total: 0, pergroup: 0, peruid: 0, ..config };
+    let store = MemoryGroups::with_limits(&none);
+    store.create("a").await.unwrap();
+    store.add_member("a", "zoe").await.unwrap();
+}
