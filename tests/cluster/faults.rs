@@ -7,6 +7,8 @@ use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{Callee, Delivery, IncomingCall, Reply, ServerInfo, Transport};
 use pitaya_runtime::prelude::*;
 use pitaya_tests::process::Conformance;
+use std::io::Write;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,20 +72,19 @@ async fn etcd_is_away_for_longer_than_any_lease() {
 
 /// A backend in a process of its own.
 fn process(world: &mut World) -> Conformance {
-    launch(world, &["-type", "room", "-frontend=false"])
+    launch(world, &["-type", "room", "-frontend=false"], &[])
 }
 
-/// A server in a process of its own.
-fn launch(world: &mut World, flags: &[&str]) -> Conformance {
+/// A server in a process of its own, with these variables besides.
+fn launch(world: &mut World, flags: &[&str], env: &[(&str, &str)]) -> Conformance {
     let (nats, etcd) = (world.nats().url(), world.etcd().endpoint());
-    Conformance::launch(
-        flags,
-        &[
-            ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &nats),
-            ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &nats),
-            ("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", &etcd),
-        ],
-    )
+    let mut all = vec![
+        ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &*nats),
+        ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &*nats),
+        ("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", &*etcd),
+    ];
+    all.extend(env);
+    Conformance::launch(flags, &all)
 }
 
 /// Failures end within a second; who asks for a route that may run twice sees none.
@@ -163,26 +164,54 @@ async fn a_server_that_was_passed_over_is_used_again_when_it_is_there() {
     transport.stop().await;
 }
 
-/// A frontend's process is stopped and goes on: its clients are answered again at once, each request once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_frontend_that_stood_still_is_whole_again_within_two_seconds() {
+/// A frontend that stands still for a while, as its clock does where the file of its variables says so.
+async fn a_frontend_stands_still(still: Duration, env: &[(&str, &str)], on_wake: impl FnOnce()) {
     let mut world = World::brokers();
     let back = world.backend("room", "back", |b| b.handlers(Room::default())).await;
-    let front = launch(&mut world, &["-type", "connector", "-addr", "127.0.0.1:0"]);
+    let mut all = vec![("PITAYA_CLUSTER_RPC_CLIENT_NATS_REQUESTTIMEOUT", "1s")];
+    all.extend(env);
+    let front = launch(&mut world, &["-type", "connector", "-addr", "127.0.0.1:0"], &all);
     eventually("it is seen", || !back.servers().of("connector").is_empty()).await;
     let load = Load::start_at(front.address(), 20, Duration::from_millis(5), ECHO).await;
     eventually("it works", || load.answered() > 1_000).await;
     front.signal("STOP");
-    tokio::time::sleep(Duration::from_secs(if long() { 8 } else { 2 })).await;
+    tokio::time::sleep(still).await;
+    on_wake();
     front.signal("CONT");
     let went_on = Instant::now();
-    let took = load.first_success_after(went_on).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // What fails does so within this time, and then for long nothing.
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let resolved = load.stop().await;
     let failed = resolved.iter().filter(|(_, code)| code.is_some()).map(|(at, _)| at.duration_since(went_on));
     let last = failed.max().unwrap_or_default();
-    println!("{:?} after it went on: {took:?} to the first answer, {last:?} to the last failure", resolved.len());
-    assert!(took < Duration::from_secs(2) && last < Duration::from_secs(2), "{took:?}, {last:?}");
     let failed = codes(&resolved);
+    println!("{} requests, {failed:?}, the last {last:?} after it went on", resolved.len());
+    assert!(last < Duration::from_secs(2), "{last:?} after it went on: {failed:?}");
     assert!(failed.keys().all(|code| ["PIT-408", "PIT-503"].contains(code)), "{failed:?}");
+    let answered = resolved.iter().filter(|(at, code)| code.is_none() && at.duration_since(went_on) > last).count();
+    assert!(answered > 1_000, "it is whole again: {answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_frontend_that_was_stopped_is_whole_again_within_two_seconds() {
+    a_frontend_stands_still(Duration::from_secs(if long() { 8 } else { 2 }), &[], || {}).await;
+}
+
+/// The virtual machine of a frontend is saved and goes on: its clock knows nothing of the time between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_frontend_whose_clock_stood_still_is_whole_again_within_two_seconds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (lost, library) = (folder.path().join("lost"), folder.path().join("clock.so"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/clock.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(built.expect("the compiler that Rust links with").success());
+    std::fs::write(&lost, 0_i64.to_ne_bytes()).expect("a file");
+    let env = [("LD_PRELOAD", library.to_str().expect("text")), ("CLOCK_LOST", lost.to_str().expect("text"))];
+    let still = Duration::from_secs(if long() { 8 } else { 2 });
+    let lose = || {
+        // Written in place: the process has mapped it.
+        let mut file = std::fs::File::options().write(true).open(&lost).expect("the file");
+        file.write_all(&(still.as_millis() as i64).to_ne_bytes()).expect("written");
+    };
+    a_frontend_stands_still(still, &env, lose).await;
 }
