@@ -413,6 +413,12 @@ async fn whether_a_server_listens_is_asked_without_being_heard() {
     assert_eq!(front.transport.reaches(&gone).await, Some(false));
     assert_eq!(front.transport.reaches(&go.info).await, None, "all that a Go server hears is a request");
     assert!(room.heard_all() && room.transport.counts().malformed == 0);
+    // So it says that it is there with each answer, and the others need not.
+    for to in [&room.info, &go.info] {
+        let call = OutgoingCall::new("room.a.b", Duration::from_secs(9));
+        front.transport.call(to, call).await.expect("an answer");
+    }
+    assert_eq!(*front.fake.reachable.lock().expect("unpoisoned"), ["go"]);
     broker.kill();
     until("it is known", || !front.transport.is_connected()).await;
     assert_eq!(front.transport.reaches(&room.info).await, None);

@@ -23,6 +23,8 @@ pub(crate) struct Fake {
     on_call: OnCall,
     /// Users whose sessions are here.
     pub(crate) users: Mutex<Vec<String>>,
+    /// Servers that it was told have answered.
+    pub(crate) reachable: Mutex<Vec<String>>,
     told: UnboundedSender<Told>,
 }
 
@@ -65,6 +67,10 @@ impl Callee for Fake {
 
     fn unreachable(&self, server: &str) {
         let _ = self.told.send(Told::Unreachable(server.to_owned()));
+    }
+
+    fn reachable(&self, server: &str) {
+        self.reachable.lock().expect("unpoisoned").push(server.to_owned());
     }
 }
 
@@ -123,7 +129,13 @@ impl Maker {
             info.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
         }
         let (told, hears) = unbounded_channel();
-        let fake = Fake { on_message: self.on_message, on_call: self.on_call, users: Mutex::default(), told };
+        let fake = Fake {
+            on_message: self.on_message,
+            on_call: self.on_call,
+            users: Mutex::default(),
+            reachable: Mutex::default(),
+            told,
+        };
         let node = Node {
             info: Arc::new(info),
             transport: Arc::new(NatsTransport::new(&self.config.cluster.rpc)),

@@ -103,7 +103,7 @@ pub trait Callee: Send + Sync + 'static {
         let _ = server;
     }
 
-    /// This server has answered a call, or a message that was forwarded to it alone.
+    /// This server has answered. Called for servers that cannot be asked ([`Transport::reaches`]).
     fn reachable(&self, server: &str) {
         let _ = server;
     }

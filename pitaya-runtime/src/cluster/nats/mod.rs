@@ -143,8 +143,8 @@ impl Transport for NatsTransport {
     }
 
     fn call(&self, to: &Arc<ServerInfo>, call: OutgoingCall) -> BoxFuture<'_, Result<Bytes>> {
-        let mut waits = match self.send(to, &call) {
-            Ok(Some(waits)) => waits,
+        let (mut waits, alone) = match self.send(to, &call) {
+            Ok(Some(sent)) => sent,
             Ok(None) => return Box::pin(ready(Ok(Bytes::new()))),
             Err(error) => return Box::pin(ready(Err(error))),
         };
@@ -152,7 +152,10 @@ impl Transport for NatsTransport {
         Box::pin(poll_fn(move |cx| {
             waits.poll(cx).map(|answer| match answer {
                 Ok(outcome) => {
-                    self.answered(&to);
+                    // The others are probed.
+                    if alone {
+                        self.answered(&to);
+                    }
                     outcome
                 }
                 Err(failure) => Err(self.failed(failure, &to, timeout, &route)),
@@ -229,8 +232,8 @@ impl Transport for NatsTransport {
 }
 
 impl NatsTransport {
-    /// Sends a call: who waits for its answer, or nobody where none is wanted.
-    fn send(&self, to: &ServerInfo, call: &OutgoingCall) -> Result<Option<Waits>> {
+    /// Sends a call. Returns what waits for its answer, unless none is wanted, and whether it travels alone.
+    fn send(&self, to: &ServerInfo, call: &OutgoingCall) -> Result<Option<(Waits, bool)>> {
         let own = self.hub.own().ok_or_else(unsent)?;
         if call.timeout.is_zero() {
             // Without time left it is not sent: a time-out of zero means none to a Go server.
@@ -245,17 +248,18 @@ impl NatsTransport {
             self.hub.publish(line.subject(to)?, envelope)?;
             return Ok(None);
         }
-        let key = match to.keeps_order() {
-            true => bundled(own, line, to, call)?,
-            false => {
-                let subject = line.subject(to)?;
-                alone(own, call, |lone| line.call_alone(subject, &lone, call.timeout))
-            }
+        let lone = !to.keeps_order();
+        let key = if lone {
+            let subject = line.subject(to)?;
+            alone(own, call, |lone| line.call_alone(subject, &lone, call.timeout))
+        } else {
+            bundled(own, line, to, call)?
         };
-        Ok(Some(Waits::new(&line.calls, key.map_err(|refusal| self.hub.refused(refusal))?)))
+        let waits = Waits::new(&line.calls, key.map_err(|refusal| self.hub.refused(refusal))?);
+        Ok(Some((waits, lone)))
     }
 
-    /// A server has answered, so it need not be passed over: a virtual call and an atomic read.
+    /// A server has answered, so it need not be passed over.
     fn answered(&self, to: &ServerInfo) {
         if let Some(own) = self.hub.own() {
             own.callee.reachable(&to.id);
