@@ -51,6 +51,12 @@ impl Room {
         Ok(Raw::from("after two pushes"))
     }
 
+    /// A typed push with what came, then the answer with the same.
+    pub fn pushmove(&self, session: &Session, step: Move) -> Result<Move> {
+        session.push_as::<(Json, Protobuf), _>("onMove", &step)?;
+        Ok(step)
+    }
+
     /// With a reason, because the oldest clients cannot read a kick without one.
     pub fn kickme(&self, session: &Session) -> Result<Raw> {
         session.kick_with(&serde_json::json!({ "reason": "kickme" }))?;

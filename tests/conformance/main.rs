@@ -9,5 +9,6 @@ mod musts;
 mod reconnect;
 mod replay;
 mod session;
+mod texts;
 mod users;
 mod websocket;

@@ -49,32 +49,58 @@ pub struct StrictJson;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GoJson;
 
-macro_rules! codecs {
-    ($($Codec:ident reads by $read:expr;)+) => { $(
-        impl Codec for $Codec {
-            const NAME: &'static str = "json";
-            const NULL: Option<&'static [u8]> = Some(b"null");
-            const UNIT: &'static [u8] = b"{}";
-        }
-
-        impl SerdeCodec for $Codec {
-            #[inline]
-            fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-                $read(body).map_err(|e: serde_json::Error| Error::bad_request(e.to_string()))
-            }
-
-            #[inline]
-            fn to_vec<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
-                Ok(serde_json::to_writer(out, value)?)
-            }
-        }
-    )+ };
+impl Codec for Json {
+    const NAME: &'static str = "json";
+    const NULL: Option<&'static [u8]> = Some(b"null");
+    const UNIT: &'static [u8] = b"{}";
 }
 
-codecs! {
-    Json reads by read;
-    StrictJson reads by serde_json::from_slice;
-    GoJson reads by read_any_case;
+impl SerdeCodec for Json {
+    #[inline]
+    fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+        read(body).map_err(|e| Error::bad_request(e.to_string()))
+    }
+
+    #[inline]
+    fn to_vec<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+        Ok(serde_json::to_writer(out, value)?)
+    }
+}
+
+impl Codec for StrictJson {
+    const NAME: &'static str = "json";
+    const NULL: Option<&'static [u8]> = Some(b"null");
+    const UNIT: &'static [u8] = b"{}";
+}
+
+impl SerdeCodec for StrictJson {
+    #[inline]
+    fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+        serde_json::from_slice(body).map_err(|e| Error::bad_request(e.to_string()))
+    }
+
+    #[inline]
+    fn to_vec<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+        Ok(serde_json::to_writer(out, value)?)
+    }
+}
+
+impl Codec for GoJson {
+    const NAME: &'static str = "json";
+    const NULL: Option<&'static [u8]> = Some(b"null");
+    const UNIT: &'static [u8] = b"{}";
+}
+
+impl SerdeCodec for GoJson {
+    #[inline]
+    fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+        read_any_case(body).map_err(|e| Error::bad_request(e.to_string()))
+    }
+
+    #[inline]
+    fn to_vec<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+        Ok(serde_json::to_writer(out, value)?)
+    }
 }
 
 /// `{"code":..,"msg":..,"metadata":{..}}`, each key left out when empty, in this order: what Go marshals.

@@ -40,6 +40,31 @@ export async function run(client, checks) {
   process.exit(0);
 }
 
+const EMOJI = { uid: "😂", seq: 1, pos: [], act: "héllo, 你好 👩‍👩‍👧 🂡" };
+
+/**
+ * Characters beyond U+FFFF, both ways, through routes that read and write them: an answer and a push. `pushed` gives the
+ * next push of a route.
+ */
+export const emoji = (ask, pushed) => ({
+  "emoji in a request are read, and come back in the answer": async () => {
+    assert.deepEqual(await ask("connector.room.move", EMOJI), EMOJI);
+  },
+  "emoji come in a push": async () => {
+    const push = pushed("onMove");
+    ask("connector.room.pushmove", EMOJI).catch(() => {}); // a client that takes a chunk for a packet hears no answer
+    assert.deepEqual(await push, EMOJI);
+  },
+});
+
+/** For clients that put packets together: it comes in pieces. */
+export const manyEmoji = (ask) => ({
+  "a text of 10,000 emoji comes back": async () => {
+    const long = { ...EMOJI, act: "😂".repeat(10_000) };
+    assert.deepEqual(await ask("connector.room.move", long), long);
+  },
+});
+
 /** The requests that both clients make in the same way; `ask` is (route, body) to a promise of the answer. */
 export const requests = (ask) => ({
   "a raw request is echoed": async () => {

@@ -15,7 +15,9 @@
 //   * handshake {"sys":{"version":"0.0.1","type":"pomelo-node-tcp-client","pomelo_version":"0.7.x"},"user":..}
 //   * it takes each chunk of the stream for exactly one packet and drops what follows in the same chunk. So one question
 //     at a time here, and of two pushes and an answer that leave in one write it sees the first.
-//   * bytes from 0x80 on throw (node's writeInt8 has a range): ASCII only, and ids below 128.
+//   * bytes from 0x80 on throw, sent and received, because it copies them with node's writeInt8, which has a range. So ASCII
+//     only, and ids below 128; in JSON that leaves it escapes. For the checks with other characters writeInt8 has no range
+//     here: then it writes signs beyond U+FFFF as surrogate halves (CESU-8), and in UTF-8 it cannot read them.
 //   * every body must be JSON; one that is not leaves the client unusable.
 //   * its notify has a zero byte too many in front: on the wire it is a request with id 2. A server answers it as one.
 //   * a kick with a body sends it into an endless loop, so the kick is read beside it here.
@@ -26,7 +28,7 @@ import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import tls from "node:tls";
 
-import { address, requests, run, within } from "./checks.mjs";
+import { address, emoji, requests, run, within } from "./checks.mjs";
 
 process.noDeprecation = true;
 const require = createRequire(import.meta.url);
@@ -71,6 +73,22 @@ if (ca) {
 }
 const ask = (pomelo) => (route, body) => within(`the answer of ${route}`, (done) => pomelo.request(route, body, done));
 
+/** The same checks without the range of writeInt8, which the package does not know of. */
+function unranged(checks) {
+  const { writeInt8 } = Buffer.prototype;
+  const free = (check) => async () => {
+    Buffer.prototype.writeInt8 = function (value, offset) {
+      return this.writeUInt8(value & 0xff, offset);
+    };
+    try {
+      await check();
+    } finally {
+      Buffer.prototype.writeInt8 = writeInt8;
+    }
+  };
+  return Object.fromEntries(Object.entries(checks).map(([what, check]) => [what, free(check)]));
+}
+
 /** A client that shook hands, and what the server said. */
 async function connected() {
   const pomelo = new Pomelo();
@@ -91,6 +109,7 @@ await run("pomelo-node-tcp-client", {
     assert.equal(answer.sys.serializer, "json");
   },
   ...requests(ask(pomelo)),
+  ...unranged(emoji(ask(pomelo), (route) => within(`the push ${route}`, (done) => pomelo.once(route, done)))),
   "its notify, a request on the wire, is answered as one": async () => {
     const { code } = await within("the answer of the notify", (done) => {
       pomelo.on("onTold", () => done({ code: "none: the notify handler ran" }));

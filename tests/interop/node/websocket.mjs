@@ -21,14 +21,14 @@
 //     never reaches the callback; the connection lives on. An empty kick throws as well, and `onKick` is not emitted.
 //   * it ignores the error bit: an error is an answer with `code` and `msg`.
 //   * it beats one interval after it heard a beat, so a server that only answers beats would never hear one.
-//   * signs beyond U+FFFF are encoded as surrogate halves (CESU-8), which is not UTF-8: not sent here to typed routes.
+//   * signs beyond U+FFFF are encoded as surrogate halves (CESU-8), which is not UTF-8; in UTF-8 it cannot read them.
 
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { WebSocket } from "ws";
 
-import { address, requests, run, within } from "./checks.mjs";
+import { address, emoji, manyEmoji, requests, run, within } from "./checks.mjs";
 
 const HEARTBEAT = 3;
 const heard = []; // packet types, in the order they came
@@ -75,7 +75,7 @@ console.log = ((log) => (line) => line.startsWith("connect to ") || log(line))(c
 
 await run("pomelo-jsclient-websocket", {
   "handshake": async () => {
-    await within("the handshake", (done) => pomelo.init({ host, port, user: { name: "ann" } }, done));
+    await within("the handshake", (done) => pomelo.init({ host, port, user: { name: "ann 😂" } }, done));
     assert.deepEqual(said, [1, 2], "a handshake and its acknowledgement");
     assert.deepEqual(heard, [1]);
   },
@@ -83,6 +83,8 @@ await run("pomelo-jsclient-websocket", {
   "text beyond ASCII is echoed": async () => {
     assert.deepEqual(await ask("connector.room.join", { text: "héllo, 你好" }), { text: "héllo, 你好" });
   },
+  ...emoji(ask, push),
+  ...manyEmoji(ask),
   "200 requests at once: each answer finds its callback": async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => ask("connector.room.join", { n })));
     assert.deepEqual(answers.map(({ n }) => n), Array.from({ length: 200 }, (_, n) => n));
