@@ -37,7 +37,7 @@ fn json_that_go_takes_is_taken() {
     for (text, uid) in cases {
         let mut client = open_as(&server, HANDSHAKE);
         let answer = client.request(1, MOVE, &step(text));
-        assert_eq!(answer.json(), json!({ "uid": uid, "seq": 1, "pos": [1.0, 2.0], "act": "x" }));
+        assert_eq!(answer.json(), json!({ "uid": uid, "seq": 1, "pos": [1, 2], "act": "x" }));
         let user = [&b"{\"sys\":{\"type\":\"js-websocket\"},\"user\":{\"uid\":\""[..], text, b"\"}}"].concat();
         assert!(!open_as(&server, &user).request(1, MOVE, &step(b"a")).error);
     }
@@ -51,9 +51,9 @@ fn characters_beyond_the_basic_plane_are_escapes_for_pomelos_clients() {
         open_as(&server, of_type(name).as_bytes()).request(1, route, &step("😂".as_bytes())).text().to_owned()
     };
     for name in ["js-websocket", "js-socket", "pomelo-node-tcp-client"] {
-        assert_eq!(answer(name, MOVE), r#"{"uid":"\ud83d\ude02","seq":1,"pos":[1.0,2.0],"act":"x"}"#);
+        assert_eq!(answer(name, MOVE), r#"{"uid":"\ud83d\ude02","seq":1,"pos":[1,2],"act":"x"}"#);
     }
-    assert_eq!(answer("unity-socket", MOVE), r#"{"uid":"😂","seq":1,"pos":[1.0,2.0],"act":"x"}"#);
+    assert_eq!(answer("unity-socket", MOVE), r#"{"uid":"😂","seq":1,"pos":[1,2],"act":"x"}"#);
     let raw = r#"{"uid":"😂","seq":1,"pos":[1,2],"act":"x"}"#;
     assert_eq!(answer("js-websocket", "connector.room.join"), raw, "raw bytes are not touched");
 }
