@@ -15,7 +15,6 @@ use flags::Flags;
 use pitaya_runtime::config::SerializerType;
 use pitaya_runtime::prelude::*;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     match pitaya_runtime::runtime().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run())) {
@@ -29,9 +28,9 @@ fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let flags = Flags::parse(std::env::args().skip(1))?;
-    let level = if flags.debug { "debug" } else { "warn" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let mut log = Config::default().log;
+    log.level = if flags.debug { "debug" } else { "warn" }.to_owned();
+    pitaya_runtime::logs::init(&log)?;
     if flags.profile == "libpitaya" {
         return libpitaya::run(&flags).await;
     }

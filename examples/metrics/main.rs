@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use pitaya_runtime::prelude::*;
 use std::any::Any;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 const USAGE: &str = "usage: metrics [--port PORT] [--metrics-port PORT] [--bots COUNT]   (port 0 takes a free one)";
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/metrics/config.toml");
@@ -71,10 +70,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let args = Args::parse(std::env::args().skip(1))?;
     let mut config = Config::load(CONFIG)?.config;
+    pitaya_runtime::logs::init(&config.log)?;
     if let Some(port) = args.metrics_port {
         config.metrics.prometheus.port = port;
     }

@@ -12,7 +12,6 @@ mod certificate;
 use args::Args;
 use pitaya_runtime::prelude::*;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,8 +40,8 @@ impl Room {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = Config::load_env()?.config;
+    pitaya_runtime::logs::init(&config.log)?;
     let args = Args::parse(std::env::args().skip(1))?;
     // Made for the time it runs, if none was given.
     let (files, _made) = certificate::given_or_made(args.files)?;
@@ -55,7 +54,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let app = Builder::new("game")
-        .config(Config::load_env()?.config)
+        .config(config)
         .acceptor(tls(args.port))
         .acceptor(WebSocket::over(tls(args.web_port)).pages([Page::new("/", "<h1>This page came over TLS</h1>")]))
         .handlers(Room)

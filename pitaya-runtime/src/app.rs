@@ -1,5 +1,6 @@
 //! A running app, and the handle to it.
 
+mod busy;
 mod health;
 mod push;
 mod reload;
@@ -7,6 +8,7 @@ mod start;
 mod start_error;
 mod stop;
 
+pub(crate) use busy::CutOff;
 pub(crate) use health::Admin;
 pub use start_error::StartError;
 

@@ -22,7 +22,9 @@ pub enum LogError {
 
 debug_as_display!(LogError);
 
-/// What `RUST_LOG` lets through, or without it `pitaya.log.level`. A part of `RUST_LOG` that cannot be read is left out.
+/// What `RUST_LOG` lets through, or without it `pitaya.log.level`. A part of `RUST_LOG` that cannot be read is left out. The
+/// levels `debug` and `trace` of the key are those of the program and the framework: the crates below, such as `h2`, stay at
+/// `info` unless they are named.
 ///
 /// # Errors
 /// When `pitaya.log.level` is no list of levels.
@@ -39,8 +41,38 @@ debug_as_display!(LogError);
 pub fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(said) if !said.trim().is_empty() => Ok(EnvFilter::new(said)),
-        _ => Ok(log.level.parse()?),
+        _ => Ok(directives(&log.level).parse()?),
     }
+}
+
+/// Crates below this one whose lines and spans at `debug` are about themselves, not about the game.
+const DEPENDENCIES: [&str; 14] = [
+    "async_nats",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "opentelemetry",
+    "opentelemetry-otlp",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "rustls",
+    "tokio_rustls",
+    "tokio_util",
+    "tonic",
+    "tower",
+];
+
+/// The level as a list: `debug` and `trace` without a name mean the program and the framework. Whoever wants to see what is
+/// below names it, `debug,h2=debug`.
+fn directives(level: &str) -> String {
+    let everything = |part: &str| ["debug", "trace"].iter().any(|all| part.trim().eq_ignore_ascii_case(all));
+    if !level.split(',').any(everything) {
+        return level.to_owned();
+    }
+    // What is named later holds.
+    let quiet = DEPENDENCIES.map(|name| format!("{name}=info"));
+    format!("{},{level}", quiet.join(","))
 }
 
 /// Writes the log to standard error from now on: for the `main` of a program, once. Colours are for terminals.
@@ -51,4 +83,23 @@ pub fn init(log: &Log) -> Result<(), LogError> {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_ansi(colours);
     lines.with_writer(std::io::stderr).try_init().map_err(|_| LogError::Again)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_that_of_the_program_and_the_framework() {
+        for level in ["info", "warn,pitaya_runtime=debug", "off", "h2=trace"] {
+            assert_eq!(directives(level), level);
+        }
+        for level in ["debug", "TRACE", "debug,my_game=trace", "warn, debug"] {
+            let all = directives(level);
+            assert!(all.contains("h2=info,") && all.ends_with(level), "{all}");
+            assert!(all.parse::<EnvFilter>().is_ok());
+        }
+        let shown = directives("debug,h2=debug").parse::<EnvFilter>().expect("a filter").to_string();
+        assert!(shown.contains("h2=debug") && !shown.contains("h2=info"), "{shown}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::accept::Reloads;
 use crate::agent::Agent;
+use crate::app::CutOff;
 use crate::cluster::{Cluster, Load, RouteLoad};
 use crate::counters::{Counters, count};
 use crate::groups::memberships::Memberships;
@@ -92,6 +93,8 @@ pub(crate) struct Server {
     pub(crate) stopping: CancellationToken,
     /// The time to stop in order is over.
     pub(crate) aborting: CancellationToken,
+    /// Calls that were ended when that time was over.
+    pub(crate) cut_off: CutOff,
 }
 
 impl Server {

@@ -6,6 +6,7 @@ mod libpitaya;
 mod lifecycle;
 mod malformed;
 mod musts;
+mod quiet;
 mod reconnect;
 mod replay;
 mod session;

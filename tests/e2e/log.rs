@@ -1,6 +1,8 @@
 //! What happened, in order.
 
+use std::io;
 use std::sync::{Arc, Mutex};
+use tracing::subscriber::DefaultGuard;
 
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
@@ -16,5 +18,28 @@ impl Log {
 
     pub fn len(&self) -> usize {
         self.0.lock().expect("not poisoned").len()
+    }
+}
+
+/// Lines that the framework logs on this thread, from `warn` on, until the guard is dropped. For tests on one thread.
+pub fn captured() -> (Log, DefaultGuard) {
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+    let subscriber = subscriber.with_writer(move || Line(lines.clone())).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+/// One write is one line.
+struct Line(Log);
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(String::from_utf8_lossy(bytes).trim_end());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

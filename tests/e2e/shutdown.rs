@@ -1,6 +1,6 @@
 //! How an app stops.
 
-use crate::log::Log;
+use crate::log::{Log, captured};
 use crate::raw::{RawClient, answer, request};
 use crate::support::{SOON, connect, eventually, serve};
 use pitaya_runtime::StartError;
@@ -336,4 +336,25 @@ async fn nothing_keeps_an_app_that_has_stopped() {
         drop(app);
         eventually(method, || weak[0].strong_count() == 0 && held.strong_count() == 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_shutdown_names_what_it_did_not_wait_for() {
+    let (log, _guard) = captured();
+    let (app, room) = room(Duration::from_millis(100)).await;
+    app.timers().named("hang").every(Duration::from_millis(1), || async { pending().await }).expect("a timer");
+    app.timers().named("quick").every(Duration::from_millis(1), || async {}).expect("a timer");
+    let mut clients = Vec::new();
+    for method in ["stuck", "stuck", "stuck_aside"] {
+        let mut client = RawClient::open(&app).await;
+        client.send(&request(1, &format!("game.room.{method}"), "")).await;
+        clients.push(client);
+    }
+    eventually("they are stuck", || room.running() == 3).await;
+    timeout(SOON, app.shutdown()).await.expect("the time is over");
+    let lines = log.all();
+    let line =
+        lines.iter().find(|line| line.contains("still busy after 100ms: ")).unwrap_or_else(|| panic!("{lines:?}"));
+    let (_, named) = line.split_once("still busy after 100ms: ").expect("found");
+    assert_eq!(named, "timers hang; handlers game.room.stuck (x2), game.room.stuck_aside; 3 sessions");
 }

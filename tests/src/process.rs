@@ -16,7 +16,9 @@ const READY: &str = "all modules started! listening on ";
 pub struct Conformance {
     child: Child,
     addresses: Vec<SocketAddr>,
-    /// Lines of standard error behind the ready line.
+    /// Lines of standard error before the ready line.
+    before: Vec<String>,
+    /// Those behind it.
     log: Receiver<String>,
 }
 
@@ -69,8 +71,8 @@ impl Conformance {
         thread::spawn(move || {
             BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
         });
-        let mut server = Self { child, addresses: Vec::new(), log };
-        server.addresses = server.ready(flags);
+        let mut server = Self { child, addresses: Vec::new(), before: Vec::new(), log };
+        (server.addresses, server.before) = server.ready(flags);
         server
     }
 
@@ -94,6 +96,12 @@ impl Conformance {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Lines that it wrote before it was ready.
+    #[must_use]
+    pub fn logged_before_ready(&self) -> &[String] {
+        &self.before
     }
 
     /// What it has logged and nobody has looked at.
@@ -157,18 +165,15 @@ impl Conformance {
         }
     }
 
-    fn ready(&self, flags: &[&str]) -> Vec<SocketAddr> {
+    fn ready(&self, flags: &[&str]) -> (Vec<SocketAddr>, Vec<String>) {
         let end = Instant::now() + PATIENCE;
         let mut printed = Vec::new();
         loop {
             match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => match line.split_once(READY) {
                     Some((_, addresses)) => {
-                        return addresses
-                            .split(", ")
-                            .filter(|text| !text.is_empty())
-                            .map(|text| parse(text, &line))
-                            .collect();
+                        let addresses = addresses.split(", ").filter(|text| !text.is_empty());
+                        return (addresses.map(|text| parse(text, &line)).collect(), printed);
                     }
                     None => printed.push(line),
                 },

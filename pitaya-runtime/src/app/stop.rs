@@ -1,5 +1,6 @@
 //! How an app comes to its end: asked by a signal or from code, drained or not, always in the same order.
 
+use super::busy::Busy;
 use super::{App, Inner, StartError};
 use crate::shutdown::{Signal, Signals};
 use pitaya_core::registry::Moment;
@@ -219,14 +220,16 @@ impl App {
             server.tasks.wait().await;
         };
         if timeout(limit, busy).await.is_err() {
+            let busy = Busy::of(self);
             timers.abort();
-            tracing::warn!("still busy after {limit:?}: {} sessions are cut off", server.sessions.count());
             server.aborting.cancel();
             for session in server.sessions.all() {
                 // A second reason is not taken; the connection wakes and sees that time is up.
                 session.close_for(CloseReason::Shutdown);
             }
             let _ = timeout(Duration::from_secs(1), server.tasks.wait()).await;
+            // What was cut off has said so by now.
+            tracing::warn!("still busy after {limit:?}: {}", busy.report(&server.cut_off, server.tasks.len()));
             bounded("taking no more calls", limit, transport.stop_taking()).await;
         }
     }

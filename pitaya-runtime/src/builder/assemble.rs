@@ -181,6 +181,7 @@ impl Builder {
             accepting: stopping.child_token(),
             stopping,
             aborting: CancellationToken::new(),
+            cut_off: Default::default(),
         };
         let mut admin = Admin::from(&self.config);
         if metrics.is_served() {

@@ -33,7 +33,7 @@ where
         let route = self.server.registry.entry(call.head.route).map(|entry| entry.route());
         let cancel = route.is_some_and(|route| route.cancel);
         let session = self.session.clone();
-        self.spawn(async move {
+        self.spawn(call.head.route, async move {
             // Also when the task is dropped: a session must not wait for what is gone.
             let _count = InFlight(&agent);
             let mut work = pin!(finish_elsewhere(&agent, call, true));
@@ -63,14 +63,17 @@ where
             return;
         }
         let agent = self.agent.clone();
-        self.spawn(async move { finish_elsewhere(&agent, call, false).await });
+        self.spawn(call.head.route, async move { finish_elsewhere(&agent, call, false).await });
     }
 
     /// Runs until the time that a stop of the server gives is over: the components' `shutdown` is the last thing to run.
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let aborting = self.server.aborting.clone();
+    fn spawn(&self, route: u32, work: impl Future<Output = ()> + Send + 'static) {
+        let server = self.server.clone();
         self.server.tasks.spawn(async move {
-            let _ = aborting.run_until_cancelled(work).await;
+            let cut_off = server.aborting.run_until_cancelled(work).await.is_none();
+            if cut_off && let Some(route) = server.names.get(route as usize) {
+                server.cut_off.note(route.clone());
+            }
         });
     }
 }

@@ -23,11 +23,14 @@ mod tests;
 mod timer;
 mod zone;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -78,7 +81,22 @@ struct Shared {
     /// Cancelled: what still runs is dropped.
     abort: CancellationToken,
     tasks: TaskTracker,
+    /// Timers whose tasks have not ended, by a number of each.
+    alive: Mutex<BTreeMap<u64, Timer>>,
+    made: AtomicU64,
     clock: Clock,
+}
+
+/// Takes a timer off the list when its task ends.
+struct Alive {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.shared.alive.lock().remove(&self.number);
+    }
 }
 
 /// The wall clock.
@@ -99,6 +117,8 @@ impl Timers {
             stop: token.child_token(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            alive: Mutex::default(),
+            made: AtomicU64::new(0),
             clock: Arc::new(clock),
         };
         Self { name: None, zone: Zone::Utc, shared: Arc::new(shared) }
@@ -238,6 +258,11 @@ impl Timers {
         self.shared.abort.cancel();
     }
 
+    /// Names of the timers that are not over. Once they are stopped, those whose runs are in progress.
+    pub(crate) fn running(&self) -> Vec<String> {
+        self.shared.alive.lock().values().map(Timer::name).collect()
+    }
+
     /// Makes the timer and its task. `task` says what the task does with its job.
     #[track_caller]
     fn start<R, T>(&self, run: R, task: impl FnOnce(Job<R>) -> T) -> Result<Timer, TimerError>
@@ -248,7 +273,15 @@ impl Timers {
         let name = self.name.clone().map_or(Name::Line(Location::caller()), Name::Given);
         let timer = Timer::new(name, self.shared.stop.child_token());
         let job = Job::new(timer.clone(), self.shared.abort.clone(), run);
-        self.shared.tasks.spawn_on(task(job), &runtime);
+        let number = self.shared.made.fetch_add(1, Relaxed);
+        self.shared.alive.lock().insert(number, timer.clone());
+        let alive = Alive { shared: self.shared.clone(), number };
+        let task = task(job);
+        let task = async move {
+            let _alive = alive;
+            task.await;
+        };
+        self.shared.tasks.spawn_on(task, &runtime);
         Ok(timer)
     }
 }

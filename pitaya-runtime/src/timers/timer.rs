@@ -54,6 +54,10 @@ impl Timer {
         self.0.panics.load(Ordering::Relaxed)
     }
 
+    pub(super) fn name(&self) -> String {
+        self.0.name.to_string()
+    }
+
     pub(super) fn token(&self) -> &CancellationToken {
         &self.0.stop
     }
