@@ -374,7 +374,13 @@ impl Builder {
         self
     }
 
-    /// Takes a uid out of all groups when its session closes.
+    /// Lets users leave the groups that [`add_member`](crate::Groups::add_member) put them in when their last session ends.
+    /// A user who is at another frontend that has the same groups stays, and so does one who is added again meanwhile.
+    /// Nothing of this is needed for [`join`](crate::Groups::join): sessions leave in any case.
+    ///
+    /// With [`etcd_groups`](Self::etcd_groups) it belongs on every server that adds members, because these list what a user
+    /// holds. The end of a session then costs two transactions and one call to each other frontend, however many members
+    /// there are: `docs/groups.md`.
     pub fn leave_groups_on_close(mut self) -> Self {
         self.leave_groups = true;
         self

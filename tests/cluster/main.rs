@@ -12,6 +12,7 @@ mod listening;
 mod load;
 mod logins;
 mod lone;
+mod membership;
 mod order;
 mod restart;
 mod rpc;

@@ -1,6 +1,8 @@
 //! Servers that reach each other in one way or another.
 
 use pitaya_client::Client;
+use pitaya_runtime::cluster::{EtcdGroups, GroupStore};
+use pitaya_runtime::groups::memory::MemoryGroups;
 use pitaya_runtime::prelude::*;
 use pitaya_tests::etcd::Etcd;
 use pitaya_tests::nats::NatsServer as Nats;
@@ -17,6 +19,7 @@ pub fn long() -> bool {
 /// A way that servers reach each other, and what it needs.
 pub struct World {
     way: Way,
+    groups: MemoryGroups,
 }
 
 enum Way {
@@ -28,11 +31,12 @@ enum Way {
 
 impl World {
     pub fn local() -> Self {
-        Self { way: Way::Local(LocalCluster::default()) }
+        Self { way: Way::Local(LocalCluster::default()), groups: MemoryGroups::new() }
     }
 
     pub fn brokers() -> Self {
-        Self { way: Way::Brokers { nats: Nats::start(&[]), etcd: Etcd::start() } }
+        let way = Way::Brokers { nats: Nats::start(&[]), etcd: Etcd::start() };
+        Self { way, groups: MemoryGroups::new() }
     }
 
     /// A builder for one more server of this world.
@@ -49,6 +53,26 @@ impl World {
                     config.groups.etcd.endpoints = vec![etcd.endpoint()];
                 })
                 .clustered(),
+        }
+    }
+
+    /// The same groups for all servers that are built with this.
+    pub fn shared_groups(&self, builder: Builder) -> Builder {
+        match &self.way {
+            Way::Local(_) => builder.groups(self.groups.clone()),
+            Way::Brokers { .. } => builder.etcd_groups(),
+        }
+    }
+
+    /// The groups of those servers.
+    pub fn store(&self) -> Box<dyn GroupStore> {
+        match &self.way {
+            Way::Local(_) => Box::new(self.groups.clone()),
+            Way::Brokers { etcd, .. } => {
+                let mut config = Config::default();
+                config.groups.etcd.endpoints = vec![etcd.endpoint()];
+                Box::new(EtcdGroups::new(&config.groups.etcd).expect("a valid address"))
+            }
         }
     }
 

@@ -121,6 +121,52 @@ async fn a_uid_leaves_hundreds_of_groups_among_thousands_of_keys() {
     assert_eq!(groups.members("g7").await, Ok(vec!["stays".into()]));
 }
 
+/// What the end of a session costs where 64,000 others are members: its own groups, and not what there is. The figures of
+/// `docs/groups.md`.
+#[tokio::test]
+async fn the_end_of_a_session_costs_what_it_joined() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd).indexed_by_user();
+    let key = |n: usize| (format!("pitaya/groups/g{}/uids/u{n}", n % 640), String::new());
+    let members = if std::env::var_os("TESTS_LONG").is_some() { 64_000 } else { 6_400 };
+    put_all(&etcd, &(0..640).map(|n| (format!("pitaya/groups/g{n}"), String::new())).collect::<Vec<_>>());
+    put_all(&etcd, &(0..members).map(key).collect::<Vec<_>>());
+    let holder = Holder { frontend: "front".into(), epoch: 1, session: 1 };
+    let mine: Vec<Arc<str>> = vec!["g1".into(), "g2".into(), "g3".into()];
+    let (mut join, mut session, mut user, mut listing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let now = std::time::Instant::now();
+        for group in &mine {
+            groups.join(group, "ann", &holder, IfMissing::Fail).await.expect("joined");
+        }
+        join.push(now.elapsed() / 3);
+        let now = std::time::Instant::now();
+        assert_eq!(groups.leave(&mine, "ann", &holder).await.expect("etcd answers").len(), 3);
+        session.push(now.elapsed());
+        for group in &mine {
+            groups.add_member(group, "ann").await.expect("added");
+        }
+        let now = std::time::Instant::now();
+        let held = groups.user_memberships("ann").await.expect("etcd answers");
+        assert_eq!(groups.release_user("ann", &held).await.expect("etcd answers").len(), 3);
+        user.push(now.elapsed());
+        for group in &mine {
+            groups.add_member(group, "ann").await.expect("added");
+        }
+        let now = std::time::Instant::now();
+        assert_eq!(groups.remove_everywhere("ann").await.expect("etcd answers").len(), 3);
+        listing.push(now.elapsed());
+    }
+    let [join, session, user, listing] = [join, session, user, listing].map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    println!(
+        "{members} members, a uid in 3 groups, medians: a join {join:?}; a session's end {session:?}, a user's {user:?}; by listing all keys {listing:?}"
+    );
+    assert!(session < listing / 10 && user < listing / 10, "it goes with what there is");
+}
+
 #[tokio::test]
 async fn nobody_there_is_told() {
     let mut config = Config::default();

@@ -24,5 +24,5 @@ pub use groups::{GroupError, GroupStore, Holder};
 pub use login::{Login, LoginOrder};
 pub use received::{Caller, ReceivedCall};
 pub use router::{Message, Router};
-pub use server::ServerInfo;
+pub use server::{EPOCH, ServerInfo};
 pub use transport::{Callee, IncomingCall, OutgoingCall, Reply, Transport};

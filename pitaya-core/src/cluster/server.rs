@@ -12,9 +12,14 @@ pub const LANE_VERSION: &str = "1";
 /// Metadata key that lists the [extensions](EXTENSIONS) a server understands, separated by commas. Absent from servers
 /// that were built before there were extensions. A Go server carries it along and takes no notice.
 pub const SPEAKS: &str = "pitaya.speaks";
+/// Metadata key of the start of a server, in hex: another one each time it starts. What belongs to its sessions can be told
+/// from what belonged to those of the server with the same id before. Ours, as [`LANE`].
+pub const EPOCH: &str = "pitaya.epoch";
+/// The extension of servers that know which groups their sessions have joined, here and at other servers.
+pub const SESSION_GROUPS: &str = "session-groups";
 /// Extensions of the protocol between our own servers that this code understands. Each is a field or a remote that a peer
 /// may be sent only if its record [lists](ServerInfo::speaks) the name; `docs/lane.md` has the table.
-pub const EXTENSIONS: &[&str] = &[LOGINS, DEFLATED_BODY];
+pub const EXTENSIONS: &[&str] = &[LOGINS, DEFLATED_BODY, SESSION_GROUPS];
 /// Extension: logins of other frontends are acknowledged, and told again with `sys.logins`.
 pub const LOGINS: &str = "logins";
 /// Extension: a body may travel as the client compressed it, marked by field 1007 of its `Request`.

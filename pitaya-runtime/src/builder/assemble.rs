@@ -20,7 +20,7 @@ use crate::timers::Timers;
 use crate::trace::Tracer;
 use crate::users::Users;
 use parking_lot::Mutex;
-use pitaya_core::cluster::ServerInfo;
+use pitaya_core::cluster::{EPOCH, ServerInfo};
 use pitaya_core::codec::serializer;
 use pitaya_core::registry::Registry;
 use pitaya_core::route::is_legal_part;
@@ -121,6 +121,8 @@ impl Builder {
         own.hostname = hostname();
         own.metadata = self.metadata;
         own.announce();
+        let epoch = Memberships::new_epoch();
+        own.metadata.insert(EPOCH.to_owned(), format!("{epoch:x}"));
         let metrics = Metrics::new(&kind, &self.config.metrics, self.recorders, &transport.counters());
         let meter = metrics.meter(&registry);
         let cluster = Arc::new(Cluster {
@@ -142,9 +144,12 @@ impl Builder {
             cluster: cluster.clone(),
             config: self.config.groups.clone(),
             users_leave: self.leave_groups,
+            epoch,
+            ttl: self.config.cluster.sd.etcd.heartbeat.ttl,
             tasks: tasks.clone(),
             stopping: stopping.clone(),
         }));
+        let sweep = memberships.clone().sweep();
         let groups = Groups::new(store, memberships.clone(), users.clone());
         let forwarded = Amount { messages: settings.forwarded, bytes: settings.forwarded_bytes };
         let routes = registry.entries().len();
@@ -194,7 +199,9 @@ impl Builder {
             admin,
             metrics,
             state: self.state,
-            sweeper,
+            sweeper: Box::pin(async move {
+                tokio::join!(sweeper, sweep);
+            }),
             warnings,
         };
         let rpc = match &server.meter {

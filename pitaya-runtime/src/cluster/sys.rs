@@ -1,6 +1,7 @@
 //! The framework's own remotes: what a backend does to a session that this server holds (`pkg/service/remote/sys.go`),
 //! and one message for many users, which is ours.
 
+use crate::groups::memberships::Question;
 use crate::server::Server;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -21,6 +22,15 @@ pub(crate) const KICK: &str = "sys.kick";
 pub(crate) const TO_USERS: &str = "sys.tousers";
 /// Acknowledges logins, and tells those that another frontend may have missed. Ours.
 pub(crate) const LOGINS: &str = "sys.logins";
+
+/// Records a group that a session has joined at another server. Ours, as the three that follow.
+pub(crate) const JOIN_GROUP: &str = "sys.joingroup";
+/// Forgets it again.
+pub(crate) const LEAVE_GROUP: &str = "sys.leavegroup";
+/// Takes an ended session out of groups.
+pub(crate) const SESSION_ENDED: &str = "sys.sessionended";
+/// Tells whether a user has a session here.
+pub(crate) const WHERE_IS: &str = "sys.whereis";
 
 /// What [`TO_USERS`] carries.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -51,6 +61,7 @@ pub(crate) enum Operation {
     Kick,
     ToUsers,
     Logins,
+    Groups(Question),
 }
 
 /// The operation of this name, whoever asks: the names are reserved.
@@ -61,6 +72,10 @@ pub(crate) fn find(route: &str) -> Option<Operation> {
         KICK => Operation::Kick,
         TO_USERS => Operation::ToUsers,
         LOGINS => Operation::Logins,
+        JOIN_GROUP => Operation::Groups(Question::Joins),
+        LEAVE_GROUP => Operation::Groups(Question::Leaves),
+        SESSION_ENDED => Operation::Groups(Question::Ended),
+        WHERE_IS => Operation::Groups(Question::WhereIs),
         _ => return None,
     })
 }
@@ -74,6 +89,7 @@ impl Operation {
 
     async fn run(self, server: &Server, call: &IncomingCall) -> Result<Bytes> {
         match self {
+            Self::Groups(question) => server.memberships.answer(&question, &call.body).await,
             Self::Bind => {
                 let named: Named = read(&call.body)?;
                 session(server, named.id)?.bind(&named.uid).await?;

@@ -6,17 +6,24 @@
 //! enough (`sweep`).
 
 mod departure;
+mod messages;
 mod records;
+mod remote;
+mod sweep;
 mod turns;
+
+pub(crate) use remote::Question;
 
 use crate::cluster::Cluster;
 use crate::quota::Quota;
 use crate::sessions::Sessions;
 use departure::Departures;
 use pitaya_core::Session;
+use pitaya_core::cluster::EPOCH;
 use pitaya_core::cluster::groups::{GroupError, GroupStore, Holder, IfMissing};
 use records::{Record, Records, Writer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use turns::Turns;
@@ -32,6 +39,8 @@ pub(crate) struct Memberships {
     most: usize,
     /// Whether users leave their groups with their last session.
     users_leave: bool,
+    /// How long a frontend may be missing in discovery before its sessions are taken for ended.
+    ttl: Duration,
     records: Records,
     turns: Turns,
     departures: Departures,
@@ -47,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) config: crate::config::Groups,
     pub(crate) users_leave: bool,
+    pub(crate) epoch: u64,
+    pub(crate) ttl: Duration,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
 }
@@ -54,14 +65,19 @@ pub(crate) struct Parts {
 type Outcome<T> = Result<T, GroupError>;
 
 impl Memberships {
+    /// An epoch for one start of a server. 53 bits: readers of JSON keep it exact.
+    pub(crate) fn new_epoch() -> u64 {
+        uuid::Uuid::new_v4().as_u64_pair().0 >> 11
+    }
+
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, sessions, cluster, config, users_leave, tasks, stopping } = parts;
+        let Parts { store, sessions, cluster, config, users_leave, epoch, ttl, tasks, stopping } = parts;
         Self {
             store,
             sessions,
             cluster,
-            // 53 bits: readers of JSON keep it exact.
-            epoch: uuid::Uuid::new_v4().as_u64_pair().0 >> 11,
+            epoch,
+            ttl,
             most: config.persession,
             users_leave,
             records: Records::default(),
@@ -89,23 +105,30 @@ impl Memberships {
         session: &Session,
         if_missing: IfMissing,
     ) -> Outcome<bool> {
-        let _turn = self.turns.of(&self.cluster.own.id, session.id()).await;
-        if self.sessions.get(session.id()).is_none_or(|known| known != *session) {
-            return Err(GroupError::SessionEnded);
-        }
-        let record = Record { group: group.clone(), uid: uid.clone(), writer: Writer::Own };
-        self.records.add(session, record, self.most)?;
-        let joined = self.store.join(&group, &uid, &self.holder(session.id()), if_missing).await;
-        match joined {
-            // Its end has the record, and takes the membership out when this turn is over.
-            Ok(_) if session.is_closed() => Err(GroupError::SessionEnded),
-            // It may have been written.
-            Ok(_) | Err(GroupError::Unavailable(_)) => joined,
-            Err(_) => {
-                self.records.remove(session.id(), &group, None);
-                joined
+        let id = session.id();
+        let Some(frontend) = session.frontend() else {
+            let _turn = self.turns.of(&self.cluster.own.id, id).await;
+            if self.sessions.get(id).is_none_or(|known| known != *session) {
+                return Err(GroupError::SessionEnded);
             }
+            let record = Record { group: group.clone(), uid: uid.clone(), writer: Writer::Own };
+            self.records.add(session, record, self.most)?;
+            let joined = self.store.join(&group, &uid, &self.holder(id), if_missing).await;
+            if is_refused(&joined) {
+                self.records.remove(id, &group, None);
+            }
+            // Its end has the record, and takes the membership out when this turn is over.
+            return if session.is_closed() { Err(GroupError::SessionEnded) } else { joined };
+        };
+        let _turn = self.turns.of(&frontend.id, id).await;
+        let epoch = self.record_at(frontend, id, &uid, &group).await?;
+        let holder = Holder { frontend: frontend.id.clone(), epoch, session: id };
+        let joined = self.store.join(&group, &uid, &holder, if_missing).await;
+        if is_refused(&joined) {
+            // A record too many does no harm.
+            let _ = self.forget_at(frontend, id, &uid, &group).await;
         }
+        joined
     }
 
     /// Takes a session from the holders of a membership. Whether its uid has left the group by that.
@@ -117,13 +140,34 @@ impl Memberships {
     }
 
     async fn leave_now(&self, group: Arc<str>, uid: &str, session: &Session) -> Outcome<bool> {
-        let _turn = self.turns.of(&self.cluster.own.id, session.id()).await;
-        let left = self.store.leave(std::slice::from_ref(&group), uid, &self.holder(session.id())).await?;
-        self.records.remove(session.id(), &group, None);
+        let (id, groups) = (session.id(), std::slice::from_ref(&group));
+        let Some(frontend) = session.frontend() else {
+            let _turn = self.turns.of(&self.cluster.own.id, id).await;
+            let left = self.store.leave(groups, uid, &self.holder(id)).await?;
+            self.records.remove(id, &group, None);
+            return Ok(!left.is_empty());
+        };
+        let server = self.reporting(frontend)?;
+        let _turn = self.turns.of(&frontend.id, id).await;
+        // The store first: should this end half-way, the frontend has its record still.
+        let known = server.metadata.get(EPOCH).and_then(|epoch| u64::from_str_radix(epoch, 16).ok());
+        let holder = Holder { frontend: frontend.id.clone(), epoch: known.unwrap_or_default(), session: id };
+        let mut left = self.store.leave(groups, uid, &holder).await?;
+        if let Some(epoch) = self.forget_at(frontend, id, uid, &group).await?
+            && epoch != holder.epoch
+        {
+            // Discovery is late: the frontend has started again under its id.
+            left = self.store.leave(groups, uid, &Holder { epoch, ..holder }).await?;
+        }
         Ok(!left.is_empty())
     }
 
     fn holder(&self, session: i64) -> Holder {
         Holder { frontend: self.cluster.own.id.clone(), epoch: self.epoch, session }
     }
+}
+
+/// Whether a join has certainly not been written.
+fn is_refused(joined: &Outcome<bool>) -> bool {
+    matches!(joined, Err(error) if !matches!(error, GroupError::Unavailable(_)))
 }

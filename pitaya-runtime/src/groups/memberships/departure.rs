@@ -1,11 +1,10 @@
 //! The end of a session, as its groups see it.
 
 use super::Memberships;
-use super::records::Record;
+use super::records::{Record, Writer};
 use crate::cluster::chance;
 use pitaya_core::Session;
 use pitaya_core::cluster::GroupError;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -94,21 +93,28 @@ impl Memberships {
     /// What has been done is not done again.
     async fn try_to_depart(&self, departure: &mut Departure) -> Result<(), GroupError> {
         let holder = self.holder(departure.session);
-        let mut by_uid: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
-        for record in &departure.records {
-            by_uid.entry(record.uid.clone()).or_default().push(record.group.clone());
-        }
-        for (uid, groups) in by_uid {
-            let turn = self.turns.of(&holder.frontend, holder.session).await;
-            self.store.leave(&groups, &uid, &holder).await?;
-            drop(turn);
-            departure.records.retain(|record| record.uid != uid);
+        let mut failed = None;
+        for some in by_writer(std::mem::take(&mut departure.records)) {
+            let groups: Vec<_> = some.iter().map(|record| record.group.clone()).collect();
+            let Some(Record { uid, writer, .. }) = some.first() else { continue };
+            let left = match writer {
+                Writer::Own => {
+                    // Behind a join that is on its way to the store.
+                    let _turn = self.turns.of(&holder.frontend, holder.session).await;
+                    self.store.leave(&groups, uid, &holder).await.map(drop)
+                }
+                Writer::Other { server, store } => self.end_at(server, store.as_deref(), &holder, uid, &groups).await,
+            };
+            if let Err(error) = left {
+                failed = Some(error);
+                departure.records.extend(some);
+            }
         }
         if let Some(uid) = &departure.user {
             self.user_left(uid).await?;
             departure.user = None;
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Ends the memberships that a user holds, unless it is back in another session.
@@ -118,12 +124,31 @@ impl Memberships {
         }
         match self.store.user_memberships(uid).await {
             Ok(memberships) if memberships.is_empty() => Ok(()),
-            Ok(memberships) if self.sessions.by_uid(uid).is_none() => {
-                self.store.release_user(uid, &memberships).await.map(drop)
-            }
-            Ok(_) => Ok(()),
+            // Looked at before the question: what is added after it stays, whatever the answer was.
+            Ok(_) if self.is_back(uid).await? => Ok(()),
+            Ok(memberships) => self.store.release_user(uid, &memberships).await.map(drop),
+            Err(GroupError::Unsupported) if self.is_back(uid).await? => Ok(()),
             Err(GroupError::Unsupported) => self.store.remove_everywhere(uid).await.map(drop),
             Err(error) => Err(error),
         }
     }
+
+    async fn is_back(&self, uid: &str) -> Result<bool, GroupError> {
+        Ok(self.is_elsewhere(uid).await? || self.sessions.by_uid(uid).is_some())
+    }
+}
+
+/// The records of one writer and one uid each.
+fn by_writer(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut all: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        let same = |some: &&mut Vec<Record>| {
+            some.first().is_some_and(|first| first.uid == record.uid && first.writer.id() == record.writer.id())
+        };
+        match all.iter_mut().find(same) {
+            Some(some) => some.push(record),
+            None => all.push(vec![record]),
+        }
+    }
+    all
 }

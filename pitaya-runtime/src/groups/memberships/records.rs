@@ -20,7 +20,6 @@ pub(crate) struct Record {
 pub(crate) enum Writer {
     /// This one.
     Own,
-    #[allow(dead_code)]
     Other {
         server: Peer,
         /// Identity of its store, when other servers may have the same one.
@@ -29,7 +28,8 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    fn id(&self) -> Option<&str> {
+    /// Id of the other server.
+    pub(super) fn id(&self) -> Option<&str> {
         match self {
             Self::Own => None,
             Self::Other { server, .. } => Some(&server.id),
