@@ -15,6 +15,11 @@ pub struct Logs;
 #[doc = include_str!("../../docs/cluster.md")]
 pub struct Clusters;
 
+/// And those of the page on groups.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/groups.md")]
+pub struct Groups;
+
 /// And those of what stands before the handlers.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/edge.md")]
