@@ -349,6 +349,8 @@ impl Drop for Unbind<'_> {
         if let Some(session) = self.session {
             self.agent.server.sessions.undo(session, self.uid);
             self.agent.server.logins.forget(session.id());
+            // What it has joined under this uid, in a callback that ran before the refusal.
+            self.agent.server.memberships.ended(session, false);
             self.agent.ignore();
         }
     }

@@ -19,6 +19,7 @@ pub fn long() -> bool {
 /// A way that servers reach each other, and what it needs.
 pub struct World {
     way: Way,
+    #[allow(dead_code, reason = "tests of other topics have this world, too, and no groups in it")]
     groups: MemoryGroups,
 }
 
@@ -57,6 +58,7 @@ impl World {
     }
 
     /// The same groups for all servers that are built with this.
+    #[allow(dead_code, reason = "tests of other topics have this world, too, and no groups in it")]
     pub fn shared_groups(&self, builder: Builder) -> Builder {
         match &self.way {
             Way::Local(_) => builder.groups(self.groups.clone()),
@@ -65,6 +67,7 @@ impl World {
     }
 
     /// The groups of those servers.
+    #[allow(dead_code, reason = "tests of other topics have this world, too, and no groups in it")]
     pub fn store(&self) -> Box<dyn GroupStore> {
         match &self.way {
             Way::Local(_) => Box::new(self.groups.clone()),

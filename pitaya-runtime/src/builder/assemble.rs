@@ -89,6 +89,8 @@ impl Builder {
         #[cfg(not(feature = "otel"))]
         let tracer = Tracer::configured(&self.config, &own);
         problems.extend(tracer.as_ref().err().cloned().map(Problem::Config));
+        // The servers of one process are no word about other processes that may have the same etcd.
+        let sweeps = !(matches!(self.mode, None | Some(Mode::Local(_))) && self.store.is_etcd());
         let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
         let kept = self.store.open(&self.config, self.leave_groups);
         problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
@@ -146,6 +148,7 @@ impl Builder {
             users_leave: self.leave_groups,
             epoch,
             ttl: self.config.cluster.sd.etcd.heartbeat.ttl,
+            sweeps,
             tasks: tasks.clone(),
             stopping: stopping.clone(),
         }));

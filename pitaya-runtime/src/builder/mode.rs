@@ -52,6 +52,14 @@ pub(super) enum Store {
 type Kept = (Arc<dyn GroupStore>, BoxFuture<'static, ()>);
 
 impl Store {
+    pub(super) fn is_etcd(&self) -> bool {
+        match self {
+            #[cfg(feature = "etcd")]
+            Self::Etcd => true,
+            _ => false,
+        }
+    }
+
     /// `users_leave`: what users hold is looked up when their sessions end.
     #[cfg_attr(not(feature = "etcd"), expect(unused_variables, reason = "memory has an index in any case"))]
     pub(super) fn open(self, config: &Config, users_leave: bool) -> Result<Kept, String> {

@@ -41,6 +41,7 @@ pub(crate) struct Memberships {
     users_leave: bool,
     /// How long a frontend may be missing in discovery before its sessions are taken for ended.
     ttl: Duration,
+    sweeps: bool,
     records: Records,
     turns: Turns,
     departures: Departures,
@@ -58,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) users_leave: bool,
     pub(crate) epoch: u64,
     pub(crate) ttl: Duration,
+    /// Whether discovery knows all frontends whose sessions may be in the store.
+    pub(crate) sweeps: bool,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
 }
@@ -71,13 +74,14 @@ impl Memberships {
     }
 
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, sessions, cluster, config, users_leave, epoch, ttl, tasks, stopping } = parts;
+        let Parts { store, sessions, cluster, config, users_leave, epoch, ttl, sweeps, tasks, stopping } = parts;
         Self {
             store,
             sessions,
             cluster,
             epoch,
             ttl,
+            sweeps,
             most: config.persession,
             users_leave,
             records: Records::default(),

@@ -30,6 +30,9 @@ pub(super) struct Changed {
     /// The session is in so many groups, and in no more; 0 when there is room.
     #[prost(uint64, tag = "3")]
     pub(super) most: u64,
+    /// The session is there, and has no uid yet.
+    #[prost(bool, tag = "4")]
+    pub(super) unbound: bool,
 }
 
 /// Asks the server that wrote memberships to take out a session that has ended.

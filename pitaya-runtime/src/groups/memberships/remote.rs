@@ -28,10 +28,11 @@ impl Memberships {
     /// Has the frontend of a session record a join. Gives the epoch of the frontend.
     pub(super) async fn record_at(&self, frontend: &Peer, session: i64, uid: &str, group: &str) -> Outcome<u64> {
         let changed = self.change_at(frontend, sys::JOIN_GROUP, session, uid, group).await?;
-        match (changed.ended, changed.most) {
-            (true, _) => Err(GroupError::SessionEnded),
-            (false, 0) => Ok(changed.epoch),
-            (false, most) => Err(GroupError::TooManyGroups(usize::try_from(most).unwrap_or(usize::MAX))),
+        match changed {
+            Changed { ended: true, .. } => Err(GroupError::SessionEnded),
+            Changed { unbound: true, .. } => Err(GroupError::NotBound),
+            Changed { most: 0, epoch, .. } => Ok(epoch),
+            Changed { most, .. } => Err(GroupError::TooManyGroups(usize::try_from(most).unwrap_or(usize::MAX))),
         }
     }
 
@@ -147,7 +148,7 @@ impl Memberships {
                 let Change { session, group, server, .. } = read(body)?;
                 self.records.remove(session, &group, Some(&server));
                 let ended = self.sessions.get(session).is_none();
-                Ok(Changed { epoch: self.epoch, ended, most: 0 }.encode_to_vec().into())
+                Ok(Changed { epoch: self.epoch, ended, ..Changed::default() }.encode_to_vec().into())
             }
             Question::Ended => {
                 let Ended { frontend, epoch, session, uid, groups } = read(body)?;
@@ -168,9 +169,14 @@ impl Memberships {
 
     fn joined_elsewhere(&self, change: Change) -> Changed {
         let Change { session, uid, group, server, kind, store } = change;
-        let mut changed = Changed { epoch: self.epoch, ended: false, most: 0 };
-        let session = self.sessions.get(session).filter(|session| session.uid().as_deref() == Some(&uid));
-        let Some(session) = session else { return Changed { ended: true, ..changed } };
+        let mut changed = Changed { epoch: self.epoch, ..Changed::default() };
+        let Some(session) = self.sessions.get(session) else { return Changed { ended: true, ..changed } };
+        match session.uid() {
+            None => return Changed { unbound: true, ..changed },
+            // A number that had another owner before this frontend started again.
+            Some(known) if *known != *uid => return Changed { ended: true, ..changed },
+            Some(_) => {}
+        }
         let server = Peer { id: server.into(), kind: kind.into() };
         let store = (!store.is_empty()).then(|| store.into());
         let record = Record { group: group.into(), uid: uid.into(), writer: Writer::Other { server, store } };

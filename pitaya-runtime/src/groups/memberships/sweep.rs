@@ -15,6 +15,9 @@ impl Memberships {
     /// Looks twice in each time to live which frontends hold memberships in the store, and forgets those that were not in
     /// discovery for that time. Every server does so: what one has forgotten, the others do not find any more.
     pub(crate) async fn sweep(self: Arc<Self>) {
+        if !self.sweeps {
+            return;
+        }
         let mut missing: HashMap<(Arc<str>, u64), Instant> = HashMap::new();
         loop {
             // Servers do not look in step.
