@@ -17,6 +17,7 @@ mod order;
 mod restart;
 mod rpc;
 mod secrets;
+mod secured;
 mod stop;
 mod users;
 mod world;

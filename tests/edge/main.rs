@@ -6,6 +6,7 @@
 mod certificates;
 mod clients;
 mod example;
+mod names;
 mod protocols;
 mod reload;
 mod secrets;

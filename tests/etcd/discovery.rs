@@ -272,7 +272,7 @@ async fn nobody_there_is_told_in_words() {
 
     config.cluster.sd.etcd.endpoints = vec!["no address".to_owned()];
     let error = EtcdDiscovery::new(&config.cluster.sd.etcd).expect_err("no address").to_string();
-    assert!(error.starts_with("`no address` is not an address of etcd: "), "{error}");
+    assert!(error.starts_with("the address `no address` of etcd cannot be used: "), "{error}");
 }
 
 /// A discovery is made where there is no runtime yet: apps are built before they are run.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -14,6 +15,10 @@ const START: Duration = Duration::from_secs(20);
 pub struct Etcd {
     client: u16,
     peer: u16,
+    /// Where it says over plain HTTP whether it is well.
+    health: u16,
+    /// The flags that make clients come by TLS; none where they come without.
+    tls: Vec<String>,
     data: TempDir,
     child: Option<Child>,
 }
@@ -22,13 +27,25 @@ impl Etcd {
     /// Starts one, and waits until it answers.
     #[must_use]
     pub fn start() -> Self {
+        Self::launch(Vec::new())
+    }
+
+    /// Starts one that wants TLS, and of its clients a certificate of these authorities: three PEM files.
+    #[must_use]
+    pub fn start_with_tls(certificate: &Path, key: &Path, authorities: &Path) -> Self {
+        let flag = |name: &str, file: &Path| format!("--{name}={}", file.display());
+        let files = [flag("cert-file", certificate), flag("key-file", key), flag("trusted-ca-file", authorities)];
+        Self::launch(files.into_iter().chain(["--client-cert-auth".to_owned()]).collect())
+    }
+
+    fn launch(tls: Vec<String>) -> Self {
         // In memory where there is such a place: etcd waits for the disk with every change.
         let data = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         // Both at once, or they could be the same.
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let [client, peer] = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let [client, peer, health] = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
         drop(listeners);
-        let mut etcd = Self { client, peer, data, child: None };
+        let mut etcd = Self { client, peer, health, tls, data, child: None };
         etcd.run();
         etcd
     }
@@ -41,12 +58,16 @@ impl Etcd {
 
     /// Runs it, on the same ports and data as before.
     pub fn run(&mut self) {
-        let (client, peer) = (format!("http://127.0.0.1:{}", self.client), format!("http://127.0.0.1:{}", self.peer));
+        let scheme = if self.tls.is_empty() { "http" } else { "https" };
+        let client = format!("{scheme}://127.0.0.1:{}", self.client);
+        let [peer, health] = [self.peer, self.health].map(|port| format!("http://127.0.0.1:{port}"));
         let child = Command::new("etcd")
             .args(["--name", "test", "--log-level", "error", "--data-dir"])
             .arg(self.data.path())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--listen-metrics-urls", &health])
+            .args(&self.tls)
             .args(["--initial-cluster", &format!("test={peer}")])
             // Alone it need not wait for others; and leases may be shorter than two seconds then.
             .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
@@ -69,7 +90,7 @@ impl Etcd {
 
     /// Fetches a page of its HTTP interface.
     fn get(&self, path: &str) -> Option<String> {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.client)).ok()?;
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.health)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
         let mut answer = String::new();

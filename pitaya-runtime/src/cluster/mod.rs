@@ -12,6 +12,8 @@ mod rpc;
 mod serve;
 mod servers;
 pub(crate) mod sys;
+#[cfg_attr(not(all(feature = "etcd", feature = "nats")), allow(dead_code))]
+pub(crate) mod tls;
 mod workplace;
 
 #[cfg(feature = "etcd")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ByteSize, Config, ConfigProblem, CustomMetric, Origin, setting::Setting};
+use crate::cluster::tls::ClientTls;
 
 /// A packet's header holds its length in three bytes.
 const LONGEST_PACKET: ByteSize = ByteSize::new(0xFF_FFFF);
@@ -135,9 +136,19 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
         ("pitaya.acceptor.tls.key", &tls.key),
         ("pitaya.acceptor.tls.client.authorities", &tls.client.authorities),
     ] {
-        let is_path = !value.contains("-----BEGIN");
-        check.hold(is_path, key, value, "the path of a file is wanted, and this is what should be in it");
+        check.path(key, value);
     }
+    for value in tls.further.iter().flat_map(|(certificate, key)| [certificate, key]) {
+        check.path("pitaya.acceptor.tls.further", value);
+    }
+    for tls in client_tls(config) {
+        for (name, value) in [("authorities", &tls.authorities), ("certificate", &tls.certificate), ("key", &tls.key)] {
+            check.path(&format!("{}.{name}", tls.section), value);
+        }
+    }
+    let auth = &config.cluster.rpc.client.nats.auth;
+    check.path("pitaya.cluster.rpc.client.nats.auth.nkey", &auth.nkey);
+    check.path("pitaya.cluster.rpc.client.nats.auth.credentials", &auth.credentials);
 
     let custom = &config.metrics.custom;
     check.metrics("pitaya.metrics.custom.summaries", &custom.summaries, true, false);
@@ -156,9 +167,40 @@ fn is_collector(endpoint: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") && !host.is_empty() && !host.contains(char::is_whitespace)
 }
 
+/// The sections about TLS of the connections that this server makes.
+fn client_tls(config: &Config) -> [ClientTls; 4] {
+    let cluster = &config.cluster;
+    [
+        cluster.rpc.client.nats.tls.files(),
+        cluster.sd.etcd.tls.files(),
+        config.groups.etcd.tls.files(),
+        config.modules.bindingstorage.etcd.tls.files(),
+    ]
+}
+
 /// Values that contradict each other.
 fn together(config: &Config) -> Vec<ConfigProblem> {
     let mut check = Check(Vec::new());
+
+    for tls in client_tls(config) {
+        let both = tls.certificate.is_empty() == tls.key.is_empty();
+        let key = format!("{}.certificate", tls.section);
+        check.hold(both, &key, &tls.certificate, "`certificate` and `key` are needed both or neither");
+    }
+    let auth = &config.cluster.rpc.client.nats.auth;
+    let ways = [&*auth.user, auth.token.expose(), &auth.nkey, &auth.credentials];
+    check.hold(
+        ways.iter().filter(|way| !way.is_empty()).count() <= 1,
+        "pitaya.cluster.rpc.client.nats.auth.user",
+        &auth.user,
+        "one of `user`, `token`, `nkey` and `credentials` is wanted, not several",
+    );
+    check.hold(
+        !auth.user.is_empty() || auth.pass.expose().is_empty(),
+        "pitaya.cluster.rpc.client.nats.auth.user",
+        &auth.user,
+        "`pass` needs a `user`",
+    );
 
     let (handshake, packet) = (&config.limits.handshake, &config.limits.packet);
     check.hold(
@@ -209,6 +251,12 @@ impl Check {
             let value = super::shown::shown(&setting.value());
             self.0.push(ConfigProblem::Value { key: key.to_owned(), value, origin: Origin::Code, why: why.into() });
         }
+    }
+
+    /// The name of a file, and not the text of one: a secret in the variable that should say where it is.
+    fn path(&mut self, key: &str, value: &String) {
+        let is_path = !value.contains("-----BEGIN");
+        self.hold(is_path, key, value, "the path of a file is wanted, and this is what should be in it");
     }
 
     fn metrics(&mut self, key: &str, list: &Vec<CustomMetric>, objectives: bool, buckets: bool) {

@@ -1,6 +1,7 @@
 //! From files to what a TLS acceptor needs, at the start and again when they change.
 
 use super::error::{TlsError, What};
+use super::names::ByName;
 use super::x509::Facts;
 use crate::accept::{BoxError, Reload};
 use crate::config::TlsVersion;
@@ -12,7 +13,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ use std::time::SystemTime;
 /// Which files, and what is asked of clients.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub(super) certificates: PathBuf,
-    pub(super) key: PathBuf,
+    /// Files of certificates with those of their keys, at least one pair. The first is for clients without a name.
+    pub(super) pairs: Vec<(PathBuf, PathBuf)>,
     pub(super) least: TlsVersion,
     pub(super) clients: Option<Clients>,
 }
@@ -79,41 +80,43 @@ impl Plan {
             let file = std::fs::metadata(path).ok()?;
             Some((file.modified().ok()?, file.len()))
         };
-        [&self.certificates, &self.key].into_iter().chain(authorities).map(stamp).collect()
+        self.pairs.iter().flat_map(|(certificate, key)| [certificate, key]).chain(authorities).map(stamp).collect()
     }
 
     fn load(&self) -> Result<ServerConfig, TlsError> {
         // The provider is named: another crate of the program may have turned on a second one.
         let provider = Arc::new(ring::default_provider());
-        let certified = self.certified(&provider)?;
+        let certified = self.pairs.iter().map(|(certificate, key)| certified(&provider, certificate, key));
+        let certified = certified.collect::<Result<Vec<_>, _>>()?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions(self.least))
-            .map_err(|e| unusable(What::Certificate, &self.certificates, &e))?;
+            .map_err(|e| unusable(What::Certificate, &self.pairs[0].0, &e))?;
         let builder = match &self.clients {
             None => builder.with_no_client_auth(),
             Some(clients) => builder.with_client_cert_verifier(clients.verifier(&provider)?),
         };
-        Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
+        Ok(builder.with_cert_resolver(Arc::new(ByName::new(certified))))
     }
+}
 
-    fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-        let chain = certificates(What::Certificate, &self.certificates)?;
-        let key = pem::private_key(&read(What::Key, &self.key)?).map_err(|e| wrong(What::Key, &self.key, e))?;
-        // The library's own error is not shown: it is free to quote the key.
-        let signing = provider.key_provider.load_private_key(key.clone_key());
-        let key = signing.map_err(|_| unusable(What::Key, &self.key, &key_error(&key)))?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            // A kind of key that cannot be compared is for clients to judge.
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                return Err(TlsError::Mismatch { certificates: self.certificates.clone(), key: self.key.clone() });
-            }
-            Err(e) => return Err(unusable(What::Certificate, &self.certificates, &e)),
+/// A certificate and its key.
+fn certified(provider: &CryptoProvider, certificate: &Path, key_file: &Path) -> Result<CertifiedKey, TlsError> {
+    let chain = certificates(What::Certificate, certificate)?;
+    let key = pem::private_key(&read(What::Key, key_file)?).map_err(|e| wrong(What::Key, key_file, e))?;
+    // The library's own error is not shown: it is free to quote the key.
+    let signing = provider.key_provider.load_private_key(key.clone_key());
+    let key = signing.map_err(|_| unusable(What::Key, key_file, &key_error(&key)))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // A kind of key that cannot be compared is for clients to judge.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            return Err(TlsError::Mismatch { certificates: certificate.to_owned(), key: key_file.to_owned() });
         }
-        look(&certified.cert, &self.certificates);
-        Ok(certified)
+        Err(e) => return Err(unusable(What::Certificate, certificate, &e)),
     }
+    look(&certified.cert, certificate);
+    Ok(certified)
 }
 
 impl Clients {

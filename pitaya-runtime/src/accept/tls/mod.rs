@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod first;
+mod names;
 mod x509;
 
 pub use error::TlsError;
@@ -40,6 +41,7 @@ pub struct Tls<A> {
     inner: A,
     /// The certificate and its key, unless the config names them.
     pair: Option<(PathBuf, PathBuf)>,
+    further: Vec<(PathBuf, PathBuf)>,
     least: Option<TlsVersion>,
     clients: Option<Clients>,
     loaded: Option<Arc<Loaded>>,
@@ -47,7 +49,15 @@ pub struct Tls<A> {
 
 impl<A> Tls<A> {
     pub(super) fn new(inner: A, pair: Option<(PathBuf, PathBuf)>) -> Self {
-        Self { inner, pair, least: None, clients: None, loaded: None }
+        Self { inner, pair, further: Vec::new(), least: None, clients: None, loaded: None }
+    }
+
+    /// Has a further certificate, with its key: for another name, or of another kind for the same name. A client gets the
+    /// first certificate that is for the name it asks for (SNI) and of a kind that it can verify.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.further.push((certificate.into(), key.into()));
+        self
     }
 
     /// Refuses clients that speak no version from this one on, whatever `pitaya.acceptor.tls.minversion` says.
@@ -74,20 +84,23 @@ impl<A> Tls<A> {
 
     /// What holds: what was said here, then what the config says.
     fn plan(&self, config: &AcceptorTls) -> Result<Plan, TlsError> {
-        let (certificates, key) = match &self.pair {
-            Some(pair) => pair.clone(),
-            None => (
-                named(&config.certificate, What::Certificate, "pitaya.acceptor.tls.certificate")?,
-                named(&config.key, What::Key, "pitaya.acceptor.tls.key")?,
-            ),
-        };
+        let mut pairs = Vec::new();
+        match &self.pair {
+            Some(pair) => pairs.push(pair.clone()),
+            None => {
+                let certificate = named(&config.certificate, What::Certificate, "pitaya.acceptor.tls.certificate")?;
+                pairs.push((certificate, named(&config.key, What::Key, "pitaya.acceptor.tls.key")?));
+                pairs.extend(config.further.iter().map(|(certificate, key)| (certificate.into(), key.into())));
+            }
+        }
+        pairs.extend(self.further.iter().cloned());
         let configured = || {
             let client = &config.client;
             let authorities = (!client.authorities.is_empty()).then(|| PathBuf::from(&client.authorities))?;
             Some(Clients { authorities, required: client.required })
         };
         let least = self.least.unwrap_or(config.minversion);
-        Ok(Plan { certificates, key, least, clients: self.clients.clone().or_else(configured) })
+        Ok(Plan { pairs, least, clients: self.clients.clone().or_else(configured) })
     }
 }
 

@@ -72,7 +72,7 @@ impl EtcdBindings {
     ) -> Result<Self, AddressError> {
         let login = Login::of(&config.user, &config.pass);
         let shelf = Shelf {
-            client: Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?),
+            client: Arc::new(Client::new(&config.endpoints, login, config.dialtimeout, &config.tls.files())?),
             folder: format!("{}bindings/", config.prefix),
             kind: kind.into(),
             id: id.into(),

@@ -4,6 +4,7 @@ use super::address::{self, AddressError};
 use super::fault::{Fault, Kind};
 use super::login::{Login, Token};
 use super::messages::{AuthenticateRequest, AuthenticateResponse};
+use crate::cluster::tls::ClientTls;
 use futures_util::{StreamExt, future, stream};
 use parking_lot::Mutex;
 use prost::Message;
@@ -48,9 +49,14 @@ impl Member {
 
 impl Client {
     /// A client of the members at these addresses, which may each take `dial` to connect.
-    pub(super) fn new(addresses: &[String], login: Option<Login>, dial: Duration) -> Result<Self, AddressError> {
+    pub(super) fn new(
+        addresses: &[String],
+        login: Option<Login>,
+        dial: Duration,
+        tls: &ClientTls,
+    ) -> Result<Self, AddressError> {
         let member = |address: &String| {
-            let (address, endpoint) = address::parse(address, dial)?;
+            let (address, endpoint) = address::parse(address, dial, tls)?;
             Ok(Member { address, endpoint, channel: Mutex::new(None) })
         };
         let members = addresses.iter().map(member).collect::<Result<Vec<_>, _>>()?;

@@ -66,7 +66,7 @@ impl EtcdDiscovery {
     pub fn new(config: &config::EtcdDiscovery) -> Result<Self, AddressError> {
         let login = Login::of(&config.user, &config.pass);
         Ok(Self {
-            client: Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?),
+            client: Arc::new(Client::new(&config.endpoints, login, config.dialtimeout, &config.tls.files())?),
             records: Arc::new(Records::new(&config.prefix, &config.servertypesblacklist)),
             outage: Arc::new(Outage::new("the servers known so far stay known")),
             own: Arc::default(),

@@ -83,7 +83,7 @@ impl EtcdGroups {
     /// When an address of etcd is none.
     pub fn new(config: &config::EtcdGroups) -> Result<Self, AddressError> {
         let login = Login::of(&config.user, &config.pass);
-        let client = Arc::new(Client::new(&config.endpoints, login, config.dialtimeout)?);
+        let client = Arc::new(Client::new(&config.endpoints, login, config.dialtimeout, &config.tls.files())?);
         let mut endpoints = config.endpoints.clone();
         endpoints.sort();
         let identity = format!("etcd:{}:{}", endpoints.join(","), config.prefix).into();

@@ -14,7 +14,7 @@ use super::settings::backoff;
 use super::topics::{self, Order};
 use super::{arrivals::Arrivals, called::Called, incoming, incoming::Takes, singles::Singles, subjects};
 use crate::cluster::chance;
-use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ReconnectToServer, Server, Subscriber};
+use async_nats::{AuthError, Client, ConnectOptions, Event, ReconnectToServer, Server, Subscriber};
 use pitaya_core::{Error, Result, codes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -159,7 +159,8 @@ impl Broker {
         let problem = |cause: String, refused| Problem { address: target.shown(), cause, refused };
         let Some(own) = hub.own() else { return Err(problem("not started".to_owned(), true)) };
         let signals = Arc::new(Signals::default());
-        let options = options(hub, &target, &signals).name(format!("pitaya {} {}", own.info.kind, own.info.id));
+        let options = options(hub, &target, &signals).map_err(|cause| problem(cause, true))?;
+        let options = options.name(format!("pitaya {} {}", own.info.kind, own.info.id));
         let client = options.connect(target.server.clone()).await.map_err(|e| {
             use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse};
             let refused = matches!(e.kind(), Authentication | AuthorizationViolation | ServerParse);
@@ -257,32 +258,32 @@ struct Problem {
 }
 
 /// What makes a client end with its connection.
-fn options(hub: &Arc<Hub>, target: &Address, signals: &Arc<Signals>) -> ConnectOptions {
-    let mut auth = Auth::new();
-    match &target.password {
-        Some(password) => {
-            auth.username.clone_from(&target.user);
-            auth.password = Some(password.clone());
-        }
-        // As in Go: a name alone is a token.
-        None => auth.token.clone_from(&target.user),
-    }
+///
+/// # Errors
+/// When a file of the login or of TLS cannot be used.
+fn options(hub: &Arc<Hub>, target: &Address, signals: &Arc<Signals>) -> Result<ConnectOptions, String> {
+    let proof = hub.settings.login.proof(target).map_err(|e| e.message().to_owned())?;
+    let tls = hub.settings.tls.rustls().map_err(|e| e.to_string())?;
     // The library asks once for each connection it makes. A second one is refused here, and `max_reconnects(1)` ends it
     // then; 0 would mean for ever. The callback below names the only address there is: with it the library ends in
     // silence, and without it it logs an error that the connection is given up, which is not so.
     let used = Arc::new(AtomicBool::new(false));
-    let options = ConnectOptions::with_auth_callback(move |_| {
+    let options = ConnectOptions::with_auth_callback(move |nonce| {
         let answer = match used.swap(true, Relaxed) {
-            false => Ok(auth.clone()),
+            false => proof.answer(&nonce),
             true => Err(AuthError::new("a lost connection is not made again")),
         };
         std::future::ready(answer)
     });
+    let options = match tls {
+        Some(tls) => options.tls_client_config(tls).require_tls(true),
+        None => options,
+    };
     let (hub, signals) = (hub.clone(), signals.clone());
     let (reported, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let ping = hub.settings.ping;
     let connection_timeout = hub.settings.connect_timeout;
-    options
+    Ok(options
         .max_reconnects(1)
         .reconnect_to_server_callback(|servers, _| {
             let target = |server: Server| ReconnectToServer { addr: server.addr, delay: Some(Duration::ZERO) };
@@ -314,7 +315,7 @@ fn options(hub: &Arc<Hub>, target: &Address, signals: &Arc<Signals>) -> ConnectO
                 Event::Connected | Event::Draining | Event::ClientError(_) => {}
             }
             std::future::ready(())
-        })
+        }))
 }
 
 async fn subscribe(client: &Client, subject: String) -> Result<Subscriber> {

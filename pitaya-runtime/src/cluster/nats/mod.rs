@@ -23,6 +23,7 @@ mod front;
 mod hub;
 mod incoming;
 mod line;
+mod login;
 mod outcome;
 mod post;
 mod seats;

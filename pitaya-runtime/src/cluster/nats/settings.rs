@@ -1,6 +1,8 @@
 //! What the transport reads from the configuration.
 
 use super::address::Address;
+use super::login::Login;
+use crate::cluster::tls::ClientTls;
 use crate::config::{Rpc, UserTopics};
 use pitaya_core::Result;
 use pitaya_core::text::redact;
@@ -21,13 +23,15 @@ pub(super) struct Settings {
     pub(super) jitter: Duration,
     pub(super) buffer: usize,
     pub(super) user_topics: UserTopics,
+    pub(super) login: Login,
+    pub(super) tls: ClientTls,
 }
 
 impl Settings {
     pub(super) fn new(rpc: &Rpc) -> Self {
         let nats = &rpc.client.nats;
         // Schemes have no case.
-        let tls = nats.connect.to_ascii_lowercase().contains("tls://");
+        let tls = nats.connect.to_ascii_lowercase().contains("tls://") || nats.tls.files().is_set();
         Self {
             connect: nats.connect.clone(),
             request_timeout: nats.requesttimeout,
@@ -38,6 +42,8 @@ impl Settings {
             jitter: if tls { nats.reconnectjittertls } else { nats.reconnectjitter },
             buffer: nats.buffer.bytes(),
             user_topics: rpc.server.nats.usertopics,
+            login: Login::new(&nats.auth),
+            tls: nats.tls.files(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The keys that a connected client feels.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{hours, secs, section};
 use crate::config::{ByteSize, Network, TlsVersion};
@@ -161,6 +161,12 @@ section! {
         #[go = "takes it in the program only."]
         #[redacted = "PEM"]
         key: String = String::new(),
+        /// Further certificates, each with its key: a table of PEM files, `other.crt = "other.key"`, in a variable
+        /// `other.crt=other.key,rsa.crt=rsa.key`. A client gets the first that is for the name it asks for and of a kind
+        /// that it can verify, ECDSA or RSA; without a name, the first of a kind that it can verify.
+        #[go = "has one."]
+        #[redacted = "PEM"]
+        further: BTreeMap<String, String> = BTreeMap::new(),
         /// The oldest version of TLS that a client may speak: `1.2` or `1.3`.
         #[go = "1.2, without a key."]
         minversion: TlsVersion = TlsVersion::V1_2,

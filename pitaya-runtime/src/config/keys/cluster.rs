@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Discovery, millis, secs, section};
-use crate::config::{ByteSize, UserTopics};
+use super::{Discovery, client_tls, millis, secs, section};
+use crate::config::{ByteSize, Secret, UserTopics};
 
 section! {
     /// `pitaya.cluster`: how servers find and call each other.
@@ -110,7 +110,38 @@ section! {
         maxpingsoutstanding: u32 = 3,
         /// How much may wait to be sent to other servers. What comes beyond is refused with PIT-503.
         buffer: ByteSize = ByteSize::new(64 << 20),
+        auth: NatsAuth,
+        tls: NatsTls,
     }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.client.nats.auth`: who logs in to the broker, in one of four ways. Without one, what stands in the
+    /// address holds. Files are read with each connection, so that they may be renewed.
+    "pitaya.cluster.rpc.client.nats.auth" NatsAuth {
+        /// The name to log in with.
+        #[go = "has it in the address."]
+        user: String = String::new(),
+        /// The password to log in with.
+        #[go = "has it in the address."]
+        pass: Secret = Secret::default(),
+        /// The token to log in with.
+        #[go = "has it in the address."]
+        token: Secret = Secret::default(),
+        /// The file of the seed (`SU..`) of an nkey to log in with.
+        #[go = "has no such key."]
+        #[redacted = "PEM"]
+        nkey: String = String::new(),
+        /// The credentials file to log in with, as `nsc` writes it: a token (JWT) and a seed.
+        #[go = "has no such key."]
+        #[redacted = "PEM"]
+        credentials: String = String::new(),
+    }
+}
+
+client_tls! {
+    "`pitaya.cluster.rpc.client.nats.tls`: TLS to the broker. It is spoken when the address begins with `tls://`, when a key of this section is set, and when the broker asks for it."
+    "pitaya.cluster.rpc.client.nats.tls" NatsTls
 }
 
 section! {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{millis, secs, section};
+use super::{client_tls, millis, secs, section};
 use crate::config::Secret;
 
 section! {
@@ -15,7 +15,7 @@ section! {
 section! {
     /// `pitaya.cluster.sd.etcd`: servers find each other in etcd.
     "pitaya.cluster.sd.etcd" EtcdDiscovery {
-        /// The members of the etcd cluster, `host:port`.
+        /// The members of the etcd cluster, `host:port` or `https://host:port`.
         #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
@@ -34,7 +34,13 @@ section! {
         revoke: EtcdRevoke,
         grantlease: EtcdLease,
         shutdown: EtcdShutdown,
+        tls: EtcdTls,
     }
+}
+
+client_tls! {
+    "`pitaya.cluster.sd.etcd.tls`: TLS to etcd. It is spoken to `https://host:port`, and to `host:port` when a key of this section is set."
+    "pitaya.cluster.sd.etcd.tls" EtcdTls
 }
 
 section! {

@@ -116,6 +116,46 @@ macro_rules! section {
 }
 use section;
 
+/// Declares the section `tls` of a service that this server connects to: one scheme of keys for all of them.
+macro_rules! client_tls {
+    ($about:literal $path:literal $section:ident) => {
+        $crate::config::keys::section! {
+            #[doc = $about]
+            $path $section {
+                /// The PEM file of the authorities whose certificates the service may show. Empty: those that the machine
+                /// trusts, for NATS; etcd needs the key for `https://`.
+                #[go = "has no such key."]
+                #[redacted = "PEM"]
+                authorities: String = String::new(),
+                /// The PEM file of the certificate that this server shows, with its chain; empty: none.
+                #[go = "has no such key."]
+                #[redacted = "PEM"]
+                certificate: String = String::new(),
+                /// The PEM file of its private key.
+                #[go = "has no such key."]
+                #[redacted = "PEM"]
+                key: String = String::new(),
+                /// The name that the service's certificate must have; empty: the host in the address.
+                #[go = "has no such key."]
+                servername: String = String::new(),
+            }
+        }
+
+        impl $section {
+            pub(crate) fn files(&self) -> $crate::cluster::tls::ClientTls {
+                $crate::cluster::tls::ClientTls {
+                    section: $path,
+                    authorities: self.authorities.clone(),
+                    certificate: self.certificate.clone(),
+                    key: self.key.clone(),
+                    servername: self.servername.clone(),
+                }
+            }
+        }
+    };
+}
+use client_tls;
+
 section! {
     /// Everything that can be set: the tree below `pitaya`, with the names of Go Pitaya.
     ///

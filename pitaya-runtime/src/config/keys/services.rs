@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{hours, secs, section};
+use super::{client_tls, hours, secs, section};
 use crate::config::Secret;
 
 section! {
@@ -22,7 +22,7 @@ section! {
 section! {
     /// `pitaya.groups.etcd`: groups that all servers see.
     "pitaya.groups.etcd" EtcdGroups {
-        /// The members of the etcd cluster, `host:port`.
+        /// The members of the etcd cluster, `host:port` or `https://host:port`.
         #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
@@ -37,7 +37,13 @@ section! {
         dialtimeout: Duration = secs(5),
         /// How long one change may take.
         transactiontimeout: Duration = secs(5),
+        tls: EtcdGroupsTls,
     }
+}
+
+client_tls! {
+    "`pitaya.groups.etcd.tls`: TLS to the etcd of the groups, as `pitaya.cluster.sd.etcd.tls`."
+    "pitaya.groups.etcd.tls" EtcdGroupsTls
 }
 
 section! {
@@ -75,7 +81,7 @@ section! {
 section! {
     /// `pitaya.modules.bindingstorage.etcd`: kept in etcd.
     "pitaya.modules.bindingstorage.etcd" EtcdBindings {
-        /// The members of the etcd cluster, `host:port`.
+        /// The members of the etcd cluster, `host:port` or `https://host:port`.
         #[redacted = "logins"]
         endpoints: Vec<String> = vec!["localhost:2379".to_owned()],
         /// The name to log in with; empty: no login.
@@ -91,7 +97,13 @@ section! {
         /// How long the bindings of a frontend that died are kept: at least a second.
         #[go = "the manual says 1h."]
         leasettl: Duration = hours(5),
+        tls: EtcdBindingsTls,
     }
+}
+
+client_tls! {
+    "`pitaya.modules.bindingstorage.etcd.tls`: TLS to the etcd of the bindings, as `pitaya.cluster.sd.etcd.tls`."
+    "pitaya.modules.bindingstorage.etcd.tls" EtcdBindingsTls
 }
 
 section! {

@@ -46,6 +46,23 @@ fn companion(key: &str) -> Option<(&'static str, Value)> {
     match key {
         "pitaya.acceptor.proxyprotocol" => Some(("pitaya.acceptor.trustedproxies", json!(["10.0.0.0/8"]))),
         "pitaya.limits.accept.burst" => Some(("pitaya.limits.accept.rate", json!(5))),
+        "pitaya.cluster.rpc.client.nats.auth.pass" => Some(("pitaya.cluster.rpc.client.nats.auth.user", json!("u"))),
+        "pitaya.cluster.rpc.client.nats.tls.certificate" => {
+            Some(("pitaya.cluster.rpc.client.nats.tls.key", json!("k")))
+        }
+        "pitaya.cluster.rpc.client.nats.tls.key" => {
+            Some(("pitaya.cluster.rpc.client.nats.tls.certificate", json!("c")))
+        }
+        "pitaya.cluster.sd.etcd.tls.certificate" => Some(("pitaya.cluster.sd.etcd.tls.key", json!("k"))),
+        "pitaya.cluster.sd.etcd.tls.key" => Some(("pitaya.cluster.sd.etcd.tls.certificate", json!("c"))),
+        "pitaya.groups.etcd.tls.certificate" => Some(("pitaya.groups.etcd.tls.key", json!("k"))),
+        "pitaya.groups.etcd.tls.key" => Some(("pitaya.groups.etcd.tls.certificate", json!("c"))),
+        "pitaya.modules.bindingstorage.etcd.tls.certificate" => {
+            Some(("pitaya.modules.bindingstorage.etcd.tls.key", json!("k")))
+        }
+        "pitaya.modules.bindingstorage.etcd.tls.key" => {
+            Some(("pitaya.modules.bindingstorage.etcd.tls.certificate", json!("c")))
+        }
         "pitaya.cluster.sd.etcd.user" => Some(("pitaya.cluster.sd.etcd.pass", json!("p"))),
         "pitaya.cluster.sd.etcd.pass" => Some(("pitaya.cluster.sd.etcd.user", json!("u"))),
         "pitaya.groups.etcd.user" => Some(("pitaya.groups.etcd.pass", json!("p"))),

@@ -49,6 +49,8 @@ fn settings(config: &Config) -> BTreeMap<&'static str, Value> {
         ("pitaya.groups.etcd.pass", &config.groups.etcd.pass),
         ("pitaya.modules.bindingstorage.etcd.pass", &config.modules.bindingstorage.etcd.pass),
         ("pitaya.worker.redis.password", &config.worker.redis.password),
+        ("pitaya.cluster.rpc.client.nats.auth.pass", &config.cluster.rpc.client.nats.auth.pass),
+        ("pitaya.cluster.rpc.client.nats.auth.token", &config.cluster.rpc.client.nats.auth.token),
     ]
     .map(|(key, secret)| (key, Value::from(secret.expose())));
     let mut all = BTreeMap::new();
