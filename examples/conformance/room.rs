@@ -59,7 +59,7 @@ impl Room {
 
     /// With a reason, because the oldest clients cannot read a kick without one.
     pub fn kickme(&self, session: &Session) -> Result<Raw> {
-        session.kick_with(&serde_json::json!({ "reason": "kickme" }))?;
+        session.kick_with(&KickReason::new("KICK-1", "kickme"))?;
         Ok(Raw::from("kicked"))
     }
 

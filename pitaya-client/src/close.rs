@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use pitaya_core::KickReason;
 use pitaya_core::wire::{InflateError, MessageError, MessageKind, PacketError, PacketKind};
 use serde_json::Value;
 
@@ -14,7 +15,8 @@ pub enum CloseReason {
     /// The server sent a kick: it does not want this client back now. Whatever came behind the kick was not read.
     #[error("the server kicked this client{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Kicked {
-        /// The body of the kick: `None` when empty, as Go sends it; a JSON text when it is no JSON.
+        /// The body of the kick: `None` when empty, as Go sends it; a JSON text when it is no JSON. See
+        /// [`kick_reason`](CloseReason::kick_reason) for its parts.
         reason: Option<Value>,
     },
     /// The server ended the stream without a kick.
@@ -80,6 +82,15 @@ pub enum ProtocolError {
 }
 
 impl CloseReason {
+    /// Reason of a kick: code, message and data. `None` when it is no kick, or one without a reason of this form.
+    #[must_use]
+    pub fn kick_reason(&self) -> Option<KickReason> {
+        match self {
+            Self::Kicked { reason } => KickReason::from_json(reason.as_ref()?),
+            _ => None,
+        }
+    }
+
     /// What the body of a kick says.
     pub(crate) fn kicked(body: &[u8]) -> Self {
         let text = || Value::from(String::from_utf8_lossy(body));

@@ -18,6 +18,8 @@ pub mod codes {
     pub const NOT_FOUND: &str = "PIT-404";
     /// No answer in time, or the connection was lost after sending: the request *may have run*.
     pub const TIMEOUT: &str = "PIT-408";
+    /// Code of a kick: another session of the user took the place of this one. Go has no such code.
+    pub const REPLACED: &str = "PIT-409";
     /// Refused because the client sends too much: the request has *certainly not run*. Go has no such code.
     pub const TOO_MANY: &str = "PIT-429";
     /// A push or an answer on a session that is closed. Seen by server code only.

@@ -42,7 +42,7 @@ pub use handler::{Handlers, Route, Service, declared};
 pub use remote::{RemoteContext, Remotes, Rpc};
 #[doc(hidden)]
 pub use same::same;
-pub use session::{CloseReason, Session};
+pub use session::{CloseReason, KickReason, Session};
 
 /// A boxed future that may borrow: what object-safe traits of this crate return.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::Sink;
 use pitaya_core::codec::Serializer;
 use pitaya_core::json::{escape_astral, escape_astral_tail};
-use pitaya_core::session::{BodyForm, ClientCertificate, Link, Push};
+use pitaya_core::session::{BodyForm, ClientCertificate, KickReason, Link, Push};
 use pitaya_core::wire::message::open_response;
 use pitaya_core::wire::{self, HandshakeData, RouteRef, packet};
 use pitaya_core::{BoxFuture, CloseReason, Codec, Error, Json, Result, Session};
@@ -133,8 +133,8 @@ impl Agent {
         self.outbox.append(|out| pitaya_core::session::encode_push(out, route, body, form))
     }
 
-    fn put_kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
-        let kicked = self.outbox.end(CloseReason::Kicked, |out| {
+    fn put_kick(&self, reason: Option<&KickReason>) -> Result<()> {
+        let kicked = self.outbox.end(CloseReason::Kicked(reason.cloned()), |out| {
             let at = out.len();
             write_kick(reason, out);
             self.escape_packet(out, at);
@@ -184,8 +184,8 @@ impl Agent {
 }
 
 /// A reason too long for a packet is left out: the kick counts.
-fn write_kick(reason: Option<&serde_json::Value>, out: &mut Vec<u8>) {
-    if wire::kick(reason, out).is_err() {
+fn write_kick(reason: Option<&KickReason>, out: &mut Vec<u8>) {
+    if wire::kick(reason.map(KickReason::to_json).as_ref(), out).is_err() {
         out.extend_from_slice(&packet::KICK);
     }
 }
@@ -222,8 +222,8 @@ impl Sink for Agent {
         }
     }
 
-    fn kicked(&self) {
-        let _ = self.put_kick(None);
+    fn kicked(&self, reason: Option<&KickReason>) {
+        let _ = self.put_kick(reason);
     }
 }
 
@@ -250,7 +250,7 @@ impl Link for Agent {
         })
     }
 
-    fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()> {
+    fn kick(&self, reason: Option<&KickReason>) -> Result<()> {
         let span = self.server.tracer.tells("kick", "");
         let kicked = self.put_kick(reason);
         trace::end(span, kicked.as_ref().copied());
@@ -265,7 +265,7 @@ impl Link for Agent {
         let replaced = reason == CloseReason::Replaced;
         self.outbox.end(reason, |out| {
             if replaced {
-                write_kick(None, out);
+                write_kick(Some(&KickReason::replaced()), out);
             }
         });
     }

@@ -99,7 +99,7 @@ pub mod prelude {
     pub use crate::metrics::Metrics;
     pub use crate::timers::Timers;
     pub use crate::{
-        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, GoJson, Json, Module, Protobuf,
-        Raw, RemoteContext, Result, Rpc, Session, SessionEvent, StrictJson, handler, remote,
+        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, GoJson, Json, KickReason, Module,
+        Protobuf, Raw, RemoteContext, Result, Rpc, Session, SessionEvent, StrictJson, handler, remote,
     };
 }

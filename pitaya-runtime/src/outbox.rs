@@ -194,7 +194,7 @@ mod tests {
         put(&outbox, 1).unwrap();
         assert_eq!(times(), 2);
         outbox.stop();
-        outbox.end(CloseReason::Kicked, |_| {});
+        outbox.end(CloseReason::Kicked(None), |_| {});
         assert_eq!(times(), 4, "it does not take what waits, and yet hears of its end");
         outbox.wakes(None);
         outbox.wake();
@@ -242,11 +242,11 @@ mod tests {
     fn nothing_follows_the_end() {
         let outbox = Outbox::new(100);
         put(&outbox, 1).unwrap();
-        assert!(outbox.end(CloseReason::Kicked, |out| out.push(5)));
+        assert!(outbox.end(CloseReason::Kicked(None), |out| out.push(5)));
         assert!(!outbox.end(CloseReason::Server, |out| out.push(6)));
         assert!(put(&outbox, 1).is_err());
         let mut out = vec![];
-        assert_eq!(outbox.take(&mut out), Some(CloseReason::Kicked));
+        assert_eq!(outbox.take(&mut out), Some(CloseReason::Kicked(None)));
         assert_eq!(out, [0, 5]);
     }
 
@@ -258,8 +258,8 @@ mod tests {
         let mut out = vec![];
         assert_eq!(outbox.take(&mut out), Some(CloseReason::Shutdown));
         assert_eq!(out.len(), 1);
-        assert!(outbox.end(CloseReason::Kicked, |_| {}));
-        assert_eq!(outbox.ended(), Some(CloseReason::Kicked));
+        assert!(outbox.end(CloseReason::Kicked(None), |_| {}));
+        assert_eq!(outbox.ended(), Some(CloseReason::Kicked(None)));
         assert!(put(&outbox, 1).is_err());
     }
 

@@ -4,12 +4,12 @@ use crate::cluster::sys::{self, Missed, ToUsers};
 use crate::cluster::{Cluster, ServerInfo};
 use crate::push::PushError;
 use crate::sessions::Sessions;
-use bytes::Bytes;
 use futures_util::future::join_all;
+use pitaya_core::cluster::server::KICK_REASON;
 use pitaya_core::codec::{Serializer, Writes};
 use pitaya_core::rpc::{Rpc, RpcCall, Target};
 use pitaya_core::session::Push;
-use pitaya_core::{Json, Session};
+use pitaya_core::{Json, KickReason, Session};
 use prost::Message;
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct Users {
 #[derive(Clone, Copy)]
 enum What<'a> {
     Push(&'a Push),
-    Kick,
+    Kick(Option<&'a KickReason>),
 }
 
 impl Users {
@@ -114,7 +114,15 @@ impl Users {
     /// # Errors
     /// As for [`push_encoded`](Self::push_encoded).
     pub async fn kick(&self, uids: &[impl AsRef<str> + Sync]) -> Result<(), PushError> {
-        self.reach(What::Kick, &as_strs(uids)).await
+        self.reach(What::Kick(None), &as_strs(uids)).await
+    }
+
+    /// Kicks these users with a reason. A frontend that does not understand reasons, as a Go server's, kicks without.
+    ///
+    /// # Errors
+    /// As for [`push_encoded`](Self::push_encoded).
+    pub async fn kick_with(&self, uids: &[impl AsRef<str> + Sync], reason: &KickReason) -> Result<(), PushError> {
+        self.reach(What::Kick(Some(reason)), &as_strs(uids)).await
     }
 
     /// A message for [`push_encoded`](Self::push_encoded).
@@ -215,11 +223,16 @@ impl Users {
     }
 
     async fn tell_some(&self, server: &ServerInfo, what: What<'_>, uids: &[&str]) -> pitaya_core::Result<Missed> {
-        let (route, data, kick) = match what {
-            What::Push(push) => (push.route().to_owned(), push.body().clone(), false),
-            What::Kick => (String::new(), Bytes::new(), true),
+        let uids = uids.iter().map(|uid| (*uid).to_owned()).collect();
+        let message = match what {
+            What::Push(push) => {
+                ToUsers { route: push.route().to_owned(), data: push.body().clone(), uids, ..ToUsers::default() }
+            }
+            What::Kick(reason) => {
+                let reason = reason.filter(|_| server.speaks(KICK_REASON)).map(KickReason::encode);
+                ToUsers { uids, kick: true, reason: reason.unwrap_or_default().into(), ..ToUsers::default() }
+            }
         };
-        let message = ToUsers { route, data, uids: uids.iter().map(|uid| (*uid).to_owned()).collect(), kick };
         let mut call = RpcCall::new(Target::Server(server.id.clone()), sys::TO_USERS);
         call.body = message.encode_to_vec().into();
         let answer = Rpc::shared(self.cluster.clone()).call(call).await?;
@@ -231,14 +244,14 @@ impl What<'_> {
     fn send(self, session: &Session) -> bool {
         match self {
             Self::Push(push) => session.send(push).is_ok(),
-            Self::Kick => session.kick().is_ok(),
+            Self::Kick(reason) => sys::kick(session, reason).is_ok(),
         }
     }
 
     fn publish(self, cluster: &Cluster, kind: &str, uid: &str) -> pitaya_core::Result<()> {
         match self {
             Self::Push(push) => cluster.transport.push(kind, uid, push.route(), push.body()),
-            Self::Kick => cluster.transport.kick(kind, uid),
+            Self::Kick(reason) => cluster.transport.kick(kind, uid, reason),
         }
     }
 }

@@ -352,7 +352,7 @@ async fn a_kick_is_the_last_thing_a_client_gets() {
     let mut rest = vec![];
     within(client.read_to_end(&mut rest)).await.unwrap();
     assert!(rest.ends_with(&[5, 0, 0, 0]), "{rest:?}");
-    assert_eq!(within(heard).await.unwrap(), CloseReason::Kicked);
+    assert_eq!(within(heard).await.unwrap(), CloseReason::Kicked(None));
 }
 
 /// Always has another heartbeat to read, as long as tokio lets it; tells when it is dropped.

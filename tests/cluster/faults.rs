@@ -128,7 +128,7 @@ impl Callee for Deaf {
     fn push(&self, _: &str, _: &str, _: &[u8]) -> bool {
         false
     }
-    fn kick(&self, _: &str) -> bool {
+    fn kick(&self, _: &str, _: Option<&KickReason>) -> bool {
         false
     }
     fn bound_elsewhere(&self, _: &pitaya_core::cluster::Login) {}

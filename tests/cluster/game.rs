@@ -6,6 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+/// Why somebody is kicked.
+pub fn out(message: &str) -> KickReason {
+    let data = KickReason::new("OUT-1", message).with_data(&[1, 2, 3]);
+    data.unwrap_or_else(|e| panic!("{e:?}"))
+}
+
 /// A component on a backend, and on frontends too.
 #[derive(Default)]
 pub struct Room {
@@ -80,6 +86,11 @@ impl Room {
 
     pub fn kick(&self, session: &Session) -> Result<Raw> {
         session.kick()?;
+        Ok(Raw::from("kicked"))
+    }
+
+    pub fn kick_out(&self, session: &Session, why: Raw) -> Result<Raw> {
+        session.kick_with(&out(std::str::from_utf8(&why.0)?))?;
         Ok(Raw::from("kicked"))
     }
 

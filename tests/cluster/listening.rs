@@ -63,7 +63,7 @@ impl Transport for Ear {
     fn push(&self, _: &str, _: &str, _: &str, _: &[u8]) -> Result<()> {
         nobody()
     }
-    fn kick(&self, _: &str, _: &str) -> Result<()> {
+    fn kick(&self, _: &str, _: &str, _: Option<&KickReason>) -> Result<()> {
         nobody()
     }
     fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>> {

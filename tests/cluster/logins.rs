@@ -326,12 +326,13 @@ async fn logins_while_the_broker_is_away_are_told_when_it_is_back() {
         let early = [user(&one, &uid("one")).await, user(&two, &uid("two")).await];
         let late = [user(&two, &uid("one")).await, user(&one, &uid("two")).await];
         world.nats().restart();
-        for old in [before].iter().chain(&early) {
+        for old in std::iter::once(&before).chain(&early) {
             timeout(SOON * 2, old.closed()).await.expect("the older one goes");
         }
-        for new in [after].iter().chain(&late) {
+        for new in std::iter::once(&after).chain(&late) {
             assert!(new.close_reason().is_none(), "the newer one stays");
             ask(new, "again").await.expect_err("it is bound, and answered");
+            assert!(new.close_reason().is_none(), "the newer one stays");
         }
         for what in ["before", "one", "two"] {
             let holders = [&one, &two].map(|app| usize::from(app.sessions().by_uid(&uid(what)).is_some()));

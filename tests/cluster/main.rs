@@ -8,6 +8,7 @@ mod edges;
 mod faults;
 mod forward;
 mod game;
+mod kicks;
 mod listening;
 mod load;
 mod logins;

@@ -144,9 +144,12 @@ async fn a_go_server_finds_the_users_who_came_before_it() {
     }
     assert_eq!(ticks.recv().await.expect("open").json::<u8>().expect("a number"), 2);
     let bob = user(&l.two, "bob").await;
-    bus.publish("pitaya/connector/user/bob/kick", KickMsg { user_id: "bob".to_owned() }.encode_to_vec().into())
-        .await
-        .expect("sent");
+    bus.publish(
+        "pitaya/connector/user/bob/kick",
+        KickMsg { user_id: "bob".to_owned(), ..KickMsg::default() }.encode_to_vec().into(),
+    )
+    .await
+    .expect("sent");
     tokio::time::timeout(SOON, bob.closed()).await.expect("kicked");
 }
 

@@ -81,7 +81,7 @@ fn a_kick_comes_with_its_reason_and_ends_the_connection() {
     assert_eq!(kick[0], PacketKind::Kick as u8);
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&kick[packet::HEADER..]).unwrap(),
-        json!({ "reason": "kickme" })
+        json!({ "code": "KICK-1", "message": "kickme" })
     );
     assert_eq!(client.packet_or_end(), None, "a kick is the last thing a client gets");
 }

@@ -69,7 +69,7 @@ impl Room {
     }
 
     pub fn kick(&self, session: &Session) -> Result<()> {
-        session.kick_with(&serde_json::json!({ "reason": "\u{1f602}" }))
+        session.kick_with(&KickReason::new("X-1", "\u{1f602}"))
     }
 }
 
@@ -239,8 +239,8 @@ async fn errors_broadcasts_kicks_and_handshakes_have_escapes_too() {
     assert_eq!((js.hear().await, other.hear().await), (push("onRaw", SMILE), push("onRaw", SMILE)));
     js.send(&request(3, "game.room.kick", "")).await;
     other.send(&request(3, "game.room.kick", "")).await;
-    assert_eq!(js.rest().await.pop(), Some(Said::Kick(r#"{"reason":"\ud83d\ude02"}"#.to_owned())));
-    assert_eq!(other.rest().await.pop(), Some(Said::Kick(r#"{"reason":"😂"}"#.to_owned())));
+    assert_eq!(js.rest().await.pop(), Some(Said::Kick(r#"{"code":"X-1","message":"\ud83d\ude02"}"#.to_owned())));
+    assert_eq!(other.rest().await.pop(), Some(Said::Kick(r#"{"code":"X-1","message":"😂"}"#.to_owned())));
     for (kind, text) in [("js-websocket", r"closed \ud83d\ude02"), ("socket", "closed 😂")] {
         let mut client = RawClient::silent(&app).await;
         let handshake = format!(r#"{{"sys":{{"type":"{kind}"}},"user":{{"no":1}}}}"#);

@@ -34,7 +34,7 @@ impl Desk {
 
     pub async fn kick_with(&self, session: &Session) -> Result<()> {
         session.push("onEnd", &"soon")?;
-        session.kick_with(&json!({"reason": "banned"}))?;
+        session.kick_with(&KickReason::new("BAN-1", "banned").with_data(&json!({"days": 3}))?)?;
         tokio::task::yield_now().await;
         assert_eq!(session.push("onMore", &1).expect_err("it has ended").code(), "PIT-499");
         assert_eq!(session.kick().expect_err("it has ended").code(), "PIT-499");
@@ -84,7 +84,8 @@ async fn nothing_can_be_sent_to_a_session_that_is_gone() {
 #[tokio::test]
 async fn a_kick_is_the_last_thing_and_the_answer_after_it_is_dropped_and_counted() {
     let app = serve(Builder::new("game").handlers(Desk)).await;
-    for (route, body, number) in [("game.desk.kick", "", 1), ("game.desk.kick_with", r#"{"reason":"banned"}"#, 2)] {
+    let reason = r#"{"code":"BAN-1","data":{"days":3},"message":"banned"}"#;
+    for (route, body, number) in [("game.desk.kick", "", 1), ("game.desk.kick_with", reason, 2)] {
         let mut client = RawClient::open(&app).await;
         assert_eq!(client.ask(1, route, "").await, push("onEnd", r#""soon""#));
         assert_eq!(client.rest().await, [Said::Kick(body.to_owned())]);

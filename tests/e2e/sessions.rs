@@ -3,7 +3,7 @@
 use crate::log::Log;
 use crate::raw::RawClient;
 use crate::support::{SOON, address, connect, eventually, serve};
-use pitaya_client::{Client, CloseReason as ClientClosed};
+use pitaya_client::Client;
 use pitaya_runtime::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -152,7 +152,7 @@ async fn a_newer_session_takes_the_uid_over_and_keeps_it() {
     enter(&old, "ann").await.expect("bound");
     let id = enter(&new, "ann").await.expect("bound");
     let end = timeout(SOON, old.closed()).await.expect("the older one is closed");
-    assert!(matches!(end, ClientClosed::Kicked { reason: None }), "{end}");
+    assert_eq!(end.kick_reason(), Some(KickReason::replaced()), "{end}");
     eventually("the older one is counted", || app.counts().closed("replaced") == 1).await;
     assert_eq!(app.sessions().by_uid("ann").map(|session| session.id()), Some(id));
     assert_eq!((app.sessions().count(), app.sessions().bound()), (1, 1));

@@ -74,9 +74,12 @@ fn hooks_run_in_mount_order_and_back() {
     let event = SessionEvent { session: session.clone(), state };
     assert!(server.registry().hears_sessions());
     wait(server.registry().session(SessionMoment::Bound, &event));
-    session.finish(CloseReason::Kicked);
+    session.finish(CloseReason::Kicked(None));
     wait(server.registry().session(SessionMoment::Closed, &event));
-    assert_eq!(read(), ["first: bound 8", "second: bound 8", "first: closed: Kicked", "second: closed: Kicked"]);
+    assert_eq!(
+        read(),
+        ["first: bound 8", "second: bound 8", "first: closed: Kicked(None)", "second: closed: Kicked(None)"]
+    );
 
     let event = AppEvent { state: Arc::default() };
     for moment in [Moment::BeforeShutdown, Moment::Shutdown] {

@@ -21,7 +21,7 @@ impl Link for Nobody {
     fn send(&self, _: &Push) -> Result<()> {
         Ok(())
     }
-    fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
+    fn kick(&self, _: Option<&pitaya_core::KickReason>) -> Result<()> {
         Ok(())
     }
     fn close(&self, _: CloseReason) {}

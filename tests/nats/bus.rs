@@ -128,7 +128,7 @@ async fn answers_and_what_is_published_are_what_go_sends() {
                 room.transport.push("connector", &push.uid, &push.route, &push.data).expect("sent");
             } else {
                 let kick = KickMsg::decode(&record.payload[..]).expect("a kick");
-                room.transport.kick("connector", &kick.user_id).expect("sent");
+                room.transport.kick("connector", &kick.user_id, None).expect("sent");
             }
             let message = hears.next().await.expect("it is published");
             assert_eq!((&*message.payload, message.reply), (&*record.payload, None), "{case}");
@@ -209,7 +209,7 @@ async fn a_push_to_a_client_of_a_go_frontend_needs_a_uid() {
         let uid = std::str::from_utf8(&message.letter.uid).expect("UTF-8").to_owned();
         let uid = Some(&*uid).filter(|uid| !uid.is_empty());
         let outcome = message.from.back.push(message.letter.ticket, uid, "onX", b"p");
-        let outcome = outcome.and_then(|()| message.from.back.kick(message.letter.ticket, uid));
+        let outcome = outcome.and_then(|()| message.from.back.kick(message.letter.ticket, uid, None));
         message.from.back.answer(message.letter.ticket, outcome.as_ref().map(|()| &b"done"[..]));
     });
     let room = room.start().await;
@@ -224,5 +224,5 @@ async fn a_push_to_a_client_of_a_go_frontend_needs_a_uid() {
     client.forward(&room.info, forward).expect("sent");
     assert_eq!(client.outcome(2).await, Ok(b"done".to_vec()));
     assert_eq!(front.hear().await, Told::Push("zoe".to_owned(), "onX".to_owned(), b"p".to_vec()));
-    assert_eq!(front.hear().await, Told::Kick("zoe".to_owned()));
+    assert_eq!(front.hear().await, Told::Kick("zoe".to_owned(), None));
 }

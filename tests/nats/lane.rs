@@ -2,8 +2,8 @@
 
 use crate::support::{Event, code, server, until};
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
-use pitaya_runtime::Error;
 use pitaya_runtime::cluster::{Forward, IncomingMessage};
+use pitaya_runtime::{Error, KickReason};
 use pitaya_tests::PATIENCE;
 use pitaya_tests::nats::NatsServer;
 use std::collections::HashMap;
@@ -111,9 +111,9 @@ async fn all_of_a_message_arrives_and_all_of_its_outcome() {
     assert_eq!(message.from.metadata["reqTimeout"], "3s");
     let left = message.letter.deadline - Instant::now();
     assert!(left <= Duration::from_secs(3) && left > Duration::from_secs(2), "{left:?}");
-    message.from.back.kick(message.letter.ticket, None).expect("sent");
+    message.from.back.kick(message.letter.ticket, None, Some(&KickReason::new("X-1", "out"))).expect("sent");
     message.from.back.answer(message.letter.ticket, Ok(b""));
-    assert_eq!(client.event().await, Event::Kick);
+    assert_eq!(client.event().await, Event::Kick(Some(KickReason::new("X-1", "out"))));
     assert_eq!(client.event().await, Event::Answer(0, Ok(Vec::new())));
 
     // The data of the session are another's now; and two in flight are answered the other way round.

@@ -236,7 +236,7 @@ async fn a_start_without_a_broker_says_where_and_why() {
                 fn push(&self, _: &str, _: &str, _: &[u8]) -> bool {
                     false
                 }
-                fn kick(&self, _: &str) -> bool {
+                fn kick(&self, _: &str, _: Option<&pitaya_core::KickReason>) -> bool {
                     false
                 }
                 fn bound_elsewhere(&self, _: &Login) {}

@@ -6,7 +6,7 @@ use pitaya_runtime::cluster::{
     Callee, Delivery, Forward, Forwarder, IncomingCall, IncomingMessage, Login, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
-use pitaya_runtime::{Error, Result};
+use pitaya_runtime::{Error, KickReason, Result};
 use pitaya_tests::PATIENCE;
 use pitaya_tests::nats::NatsServer;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub(crate) struct Fake {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Push(String, String, Vec<u8>),
-    Kick(String),
+    Kick(String, Option<KickReason>),
     Bound(String, String),
     Own(Login),
     Unreachable(String),
@@ -52,8 +52,8 @@ impl Callee for Fake {
         self.users.lock().expect("unpoisoned").iter().any(|user| user == uid)
     }
 
-    fn kick(&self, uid: &str) -> bool {
-        let _ = self.told.send(Told::Kick(uid.to_owned()));
+    fn kick(&self, uid: &str, reason: Option<&KickReason>) -> bool {
+        let _ = self.told.send(Told::Kick(uid.to_owned(), reason.cloned()));
         self.users.lock().expect("unpoisoned").iter().any(|user| user == uid)
     }
 
@@ -178,7 +178,7 @@ impl Node {
 pub(crate) enum Event {
     Answer(u64, Result<Vec<u8>>),
     Push(String, Vec<u8>),
-    Kick,
+    Kick(Option<KickReason>),
 }
 
 struct Ear(UnboundedSender<Event>);
@@ -192,8 +192,8 @@ impl Sink for Ear {
         let _ = self.0.send(Event::Push(route.to_owned(), body.to_owned()));
     }
 
-    fn kicked(&self) {
-        let _ = self.0.send(Event::Kick);
+    fn kicked(&self, reason: Option<&KickReason>) {
+        let _ = self.0.send(Event::Kick(reason.cloned()));
     }
 }
 

@@ -98,7 +98,7 @@ impl Sink for Again {
 
     fn pushed(&self, _: &str, _: &[u8]) {}
 
-    fn kicked(&self) {}
+    fn kicked(&self, _: Option<&pitaya_core::KickReason>) {}
 }
 
 async fn lane(broker: &NatsServer, depth: u64) -> f64 {

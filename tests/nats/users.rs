@@ -2,6 +2,7 @@
 
 use crate::support::{Told, code, server, until};
 use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push, Response, Stamp};
+use pitaya_runtime::KickReason;
 use pitaya_runtime::cluster::{Login, Transport};
 use pitaya_tests::nats::NatsServer;
 use prost::Message;
@@ -19,15 +20,16 @@ async fn a_user_is_reached_as_soon_as_it_listens() {
         front.transport.listen(user).await.expect("listening");
         room.transport.push("connector", user, "onX", b"1").expect("sent");
         assert_eq!(front.hear().await, push(user, "1"));
-        room.transport.kick("connector", user).expect("sent");
-        assert_eq!(front.hear().await, Told::Kick(user.to_owned()));
+        let reason = Some(KickReason::new("X-1", "out"));
+        room.transport.kick("connector", user, reason.as_ref()).expect("sent");
+        assert_eq!(front.hear().await, Told::Kick(user.to_owned(), reason));
     }
     // Another type of frontend is another user.
     room.transport.push("other", "zoe", "onX", b"2").expect("sent");
     for uid in ["", "a b", "foo.*.bar", "a\r\nb"] {
         assert_eq!(code(front.transport.listen(uid).await), "PIT-400", "{uid:?}");
         assert_eq!(code(room.transport.push("connector", uid, "onX", b"")), "PIT-400");
-        assert_eq!(code(room.transport.kick("connector", uid)), "PIT-400");
+        assert_eq!(code(room.transport.kick("connector", uid, None)), "PIT-400");
     }
     // Bound twice and ended once, it is still here.
     front.transport.listen("zoe").await.expect("listening");
@@ -63,7 +65,7 @@ async fn who_waits_for_an_answer_gets_one() {
         client.request(subject, payload.into()).await.expect("an answer").payload
     };
     let message = Push { route: "onX".to_owned(), uid: "zoe".to_owned(), data: "1".into() }.encode_to_vec();
-    let kick = KickMsg { user_id: "zoe".to_owned() }.encode_to_vec();
+    let kick = KickMsg { user_id: "zoe".to_owned(), ..KickMsg::default() }.encode_to_vec();
     for here in [false, true] {
         if here {
             front.fake.users.lock().expect("unpoisoned").push("zoe".to_owned());
@@ -75,7 +77,7 @@ async fn who_waits_for_an_answer_gets_one() {
         let answer = KickAnswer::decode(ask("kick", kick.clone()).await).expect("an answer");
         assert_eq!(answer.kicked, here);
         assert_eq!(front.hear().await, push("zoe", "1"));
-        assert_eq!(front.hear().await, Told::Kick("zoe".to_owned()));
+        assert_eq!(front.hear().await, Told::Kick("zoe".to_owned(), None));
     }
     let answer = Response::decode(ask("push", vec![0xff; 9]).await).expect("a response");
     assert_eq!(answer.error.expect("an error").code, "PIT-400");

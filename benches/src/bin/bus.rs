@@ -17,7 +17,7 @@ use pitaya_runtime::cluster::{
     Callee, Delivery, Forward, Forwarder, IncomingCall, Login, NatsTransport, Reply, ServerInfo, Sink, Transport,
 };
 use pitaya_runtime::config::Config;
-use pitaya_runtime::{Error, Result};
+use pitaya_runtime::{Error, KickReason, Result};
 use serde_json::json;
 
 const USAGE: &str = "usage: bus respond --nats URL [--plain]
@@ -179,7 +179,7 @@ impl Sink for Session {
 
     fn pushed(&self, _: &str, _: &[u8]) {}
 
-    fn kicked(&self) {}
+    fn kicked(&self, _: Option<&KickReason>) {}
 }
 
 /// Its own for each request of each session.
@@ -210,7 +210,7 @@ impl Callee for Echo {
         false
     }
 
-    fn kick(&self, _: &str) -> bool {
+    fn kick(&self, _: &str, _: Option<&KickReason>) -> bool {
         false
     }
 

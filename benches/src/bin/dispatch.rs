@@ -16,7 +16,7 @@ use pitaya_runtime::codec::{SerdeCodec, Serializer, serializer};
 use pitaya_runtime::handler::Step;
 use pitaya_runtime::pipeline::Pipeline;
 use pitaya_runtime::registry::{Entry, Registry};
-use pitaya_runtime::session::{Link, Push};
+use pitaya_runtime::session::{KickReason, Link, Push};
 use pitaya_runtime::turn::Place;
 use pitaya_runtime::{BoxFuture, CloseReason, Context, Error, Json, Raw, Result, Session, State, handler};
 use serde::{Deserialize, Serialize};
@@ -266,7 +266,7 @@ impl Link for Nobody {
     fn send(&self, _: &Push) -> Result<()> {
         Ok(())
     }
-    fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
+    fn kick(&self, _: Option<&KickReason>) -> Result<()> {
         Ok(())
     }
     fn close(&self, _: CloseReason) {}

@@ -265,7 +265,7 @@ mod tests {
         fn push(&self, _: u64, _: Option<&str>, _: &str, _: &[u8]) -> Result<()> {
             Ok(())
         }
-        fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
+        fn kick(&self, _: u64, _: Option<&str>, _: Option<&crate::KickReason>) -> Result<()> {
             Ok(())
         }
     }

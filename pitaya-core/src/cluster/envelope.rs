@@ -129,6 +129,9 @@ pub struct KickMsg {
     /// Whom.
     #[prost(string, tag = "1")]
     pub user_id: String,
+    /// Ours: why, a JSON object, or nothing.
+    #[prost(bytes = "bytes", tag = "1008")]
+    pub reason: Bytes,
 }
 
 /// `protos.KickAnswer`
@@ -271,7 +274,9 @@ mod tests {
         let failed = Response::from(Err(&error));
         is(&failed, "122b0a075049542d343034120f726f757465206e6f7420666f756e641a0f0a05726f7574651206726f6f6d2e78");
         assert_eq!(Result::from(failed), Err(error));
-        is(&KickMsg { user_id: "u1".to_owned() }, "0a027531");
+        let kick = KickMsg { user_id: "u1".to_owned(), ..KickMsg::default() };
+        is(&kick, "0a027531");
+        is(&KickMsg { reason: Bytes::from_static(b"{}"), ..kick }, "0a027531823f027b7d");
         is(&KickAnswer { kicked: true }, "0801");
         let push = Push { route: "onMsg".to_owned(), uid: "u1".to_owned(), data: Bytes::from_static(b"hi") };
         is(&push, "0a056f6e4d7367120275311a026869");

@@ -3,6 +3,7 @@
 use super::ServerInfo;
 use crate::error::{Error, Result};
 use crate::rpc::Metadata;
+use crate::session::KickReason;
 use std::sync::Arc;
 
 /// One message of a client, as its frontend forwards it.
@@ -73,7 +74,7 @@ pub trait Sink: Send + Sync + 'static {
     fn pushed(&self, route: &str, body: &[u8]);
 
     /// The server that handles its messages kicks it.
-    fn kicked(&self);
+    fn kicked(&self, reason: Option<&KickReason>);
 }
 
 /// The way from a method back to the client of another server. No method waits.
@@ -103,9 +104,9 @@ pub trait Back: Send + Sync + 'static {
     /// PIT-000 with Go's text when this way needs a uid and there is none; PIT-499 when nobody can be reached.
     fn push(&self, ticket: u64, uid: Option<&str>, route: &str, body: &[u8]) -> Result<()>;
 
-    /// Kicks the session of this message.
+    /// Kicks the session of this message. A reason is only given to a frontend that understands it.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
-    fn kick(&self, ticket: u64, uid: Option<&str>) -> Result<()>;
+    fn kick(&self, ticket: u64, uid: Option<&str>, reason: Option<&KickReason>) -> Result<()>;
 }

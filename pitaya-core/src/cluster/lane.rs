@@ -30,6 +30,8 @@ const NUMBER: u64 = 1000 << 3 | 1;
 const PUSH: u64 = 1001 << 3 | 2;
 /// Field 1002 of a `Response`, varint.
 const KICK: u64 = 1002 << 3;
+/// Field 1008 of a `Response`, bytes: why it is kicked.
+const REASON: u64 = 1008 << 3 | 2;
 /// Field 1003 of a `Request`, bytes: metadata of this message alone.
 const OWN: u64 = 1003 << 3 | 2;
 /// Field 1007 of a `Request`, varint: the body is compressed.

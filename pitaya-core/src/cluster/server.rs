@@ -19,7 +19,9 @@ pub const EPOCH: &str = "pitaya.epoch";
 pub const SESSION_GROUPS: &str = "session-groups";
 /// Extensions of the protocol between our own servers that this code understands. Each is a field or a remote that a peer
 /// may be sent only if its record [lists](ServerInfo::speaks) the name; `docs/lane.md` has the table.
-pub const EXTENSIONS: &[&str] = &[LOGINS, DEFLATED_BODY, SESSION_GROUPS];
+pub const EXTENSIONS: &[&str] = &[KICK_REASON, LOGINS, DEFLATED_BODY, SESSION_GROUPS];
+/// Extension: kicks of a session carry a reason.
+pub const KICK_REASON: &str = "kick-reason";
 /// Extension: logins of other frontends are acknowledged, and told again with `sys.logins`.
 pub const LOGINS: &str = "logins";
 /// Extension: a body may travel as the client compressed it, marked by field 1007 of its `Request`.

@@ -3,6 +3,7 @@
 use super::{Back, BoxFuture, Delivery, Forwarder, Login, ReceivedCall, ServerInfo, Sink};
 use crate::error::Result;
 use crate::rpc::{Metadata, Peer};
+use crate::session::KickReason;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ pub trait Callee: Send + Sync + 'static {
     fn push(&self, uid: &str, route: &str, body: &[u8]) -> bool;
 
     /// Kicks a user whose session is here; false when it is not.
-    fn kick(&self, uid: &str) -> bool;
+    fn kick(&self, uid: &str, reason: Option<&KickReason>) -> bool;
 
     /// The session of a user was bound at another frontend of the same type.
     fn bound_elsewhere(&self, login: &Login);
@@ -162,7 +163,7 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     /// PIT-503 when it could not be sent.
-    fn kick(&self, kind: &str, uid: &str) -> Result<()>;
+    fn kick(&self, kind: &str, uid: &str, reason: Option<&KickReason>) -> Result<()>;
 
     /// Makes this frontend hear what is sent to this user. When it returns, others reach it. Each call that succeeds is
     /// followed by one of [`ignore`](Self::ignore): two sessions of one user may overlap.

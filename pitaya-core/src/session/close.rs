@@ -1,5 +1,6 @@
 //! Why a session ended.
 
+use super::KickReason;
 use std::fmt;
 
 /// Why a session was closed: in callbacks, in the log, and as a counter's label.
@@ -14,8 +15,8 @@ pub enum CloseReason {
     Connection(String),
     /// The app closed the session.
     Server,
-    /// The app kicked it.
-    Kicked,
+    /// The app kicked it, for a reason or without.
+    Kicked(Option<KickReason>),
     /// Another session was bound to its uid.
     Replaced,
     /// Nothing was read from it for more than two heartbeat intervals.
@@ -58,7 +59,7 @@ impl CloseReason {
             Self::Client => 0,
             Self::Connection(_) => 1,
             Self::Server => 2,
-            Self::Kicked => 3,
+            Self::Kicked(_) => 3,
             Self::Replaced => 4,
             Self::Heartbeat => 5,
             Self::HandshakeTimeout => 6,
@@ -87,6 +88,7 @@ impl fmt::Display for CloseReason {
             | Self::Violation(detail) => {
                 write!(f, ": {}", detail.escape_debug())
             }
+            Self::Kicked(Some(reason)) => write!(f, ": {reason}"),
             _ => Ok(()),
         }
     }

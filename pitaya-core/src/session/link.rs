@@ -1,6 +1,6 @@
 //! The way to a client, whoever holds its connection.
 
-use super::{ClientCertificate, CloseReason, Push, Session};
+use super::{ClientCertificate, CloseReason, KickReason, Push, Session};
 use crate::BoxFuture;
 use crate::codec::Serializer;
 use crate::error::Result;
@@ -38,7 +38,7 @@ pub trait Link: Send + Sync + 'static {
     ///
     /// # Errors
     /// PIT-499 when the client is gone.
-    fn kick(&self, reason: Option<&serde_json::Value>) -> Result<()>;
+    fn kick(&self, reason: Option<&KickReason>) -> Result<()>;
 
     /// Closes after what is queued; for `Replaced` the client gets a kick, so that it does not reconnect and fight.
     fn close(&self, reason: CloseReason);

@@ -4,6 +4,7 @@ mod certificate;
 mod close;
 mod closed;
 mod data;
+mod kick;
 mod link;
 mod push;
 pub mod state;
@@ -11,6 +12,7 @@ pub mod state;
 pub use certificate::ClientCertificate;
 pub use close::CloseReason;
 pub use data::SessionData;
+pub use kick::KickReason;
 pub use link::Link;
 pub use push::{BodyForm, Push, encode_push};
 
@@ -231,11 +233,13 @@ impl Session {
         self.0.link.kick(None)
     }
 
-    /// [`kick`](Self::kick) with a reason for clients that read one, such as `json!({"reason": "banned"})`.
+    /// [`kick`](Self::kick) with a reason that the client gets, and that [`close_reason`](Self::close_reason) tells at the
+    /// frontend. From a server that is not the frontend it needs a frontend that understands reasons: a Go server kicks
+    /// without.
     ///
     /// # Errors
     /// PIT-499 when the session is closed.
-    pub fn kick_with(&self, reason: &serde_json::Value) -> Result<()> {
+    pub fn kick_with(&self, reason: &KickReason) -> Result<()> {
         self.0.link.kick(Some(reason))
     }
 

@@ -17,7 +17,7 @@ impl Link for Probe {
     fn send(&self, push: &Push) -> Result<()> {
         self.push(push.route(), push.body())
     }
-    fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
+    fn kick(&self, _: Option<&KickReason>) -> Result<()> {
         Ok(())
     }
     fn close(&self, _: CloseReason) {}
@@ -117,10 +117,10 @@ fn it_closes_once_and_every_callback_runs() {
     session.on_close(count(1));
     session.on_close(|_, _| panic!("in a callback"));
     session.on_close(count(10));
-    assert!(session.finish(CloseReason::Kicked));
+    assert!(session.finish(CloseReason::Kicked(None)));
     assert!(!session.finish(CloseReason::Client));
-    assert_eq!(session.close_reason(), Some(&CloseReason::Kicked));
-    assert_eq!(now(session.closed()), &CloseReason::Kicked);
+    assert_eq!(session.close_reason(), Some(&CloseReason::Kicked(None)));
+    assert_eq!(now(session.closed()), &CloseReason::Kicked(None));
     session.on_close(count(100));
     assert_eq!(ran.load(Relaxed), 111);
     assert_eq!(now(session.bind("late")).unwrap_err().code(), "PIT-499");

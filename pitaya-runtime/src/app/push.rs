@@ -3,7 +3,7 @@
 use super::App;
 use crate::push::PushError;
 use pitaya_core::codec::Writes;
-use pitaya_core::session::Push;
+use pitaya_core::session::{KickReason, Push};
 
 impl App {
     /// Pushes a message in JSON to these users, if they are here: [`push_as`](Self::push_as). [`users`](Self::users)
@@ -46,6 +46,14 @@ impl App {
     /// With the uids that are not here.
     pub fn kick(&self, uids: &[impl AsRef<str>]) -> Result<(), PushError> {
         self.each(uids, |session| session.kick().is_ok())
+    }
+
+    /// Kicks these users with a reason that their clients get.
+    ///
+    /// # Errors
+    /// With the uids that are not here.
+    pub fn kick_with(&self, uids: &[impl AsRef<str>], reason: &KickReason) -> Result<(), PushError> {
+        self.each(uids, |session| session.kick_with(reason).is_ok())
     }
 
     fn each(&self, uids: &[impl AsRef<str>], reached: impl Fn(&pitaya_core::Session) -> bool) -> Result<(), PushError> {

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::now;
 use super::serve::{bare, serve};
-use super::sys;
+use super::sys::{self, kick};
 use super::workplace::{Begun, Workplace};
 use crate::counters::count;
 use crate::server::Server;
@@ -11,7 +11,7 @@ use crate::trace;
 use bytes::Bytes;
 use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Login, ReceivedCall, Reply};
 use pitaya_core::remote::Metadata;
-use pitaya_core::{Error, Result, codes};
+use pitaya_core::{Error, KickReason, Result, codes};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -203,8 +203,8 @@ impl Callee for Calls {
         self.server.sessions.by_uid(uid).is_some_and(|session| session.push_encoded(route, body).is_ok())
     }
 
-    fn kick(&self, uid: &str) -> bool {
-        self.server.sessions.by_uid(uid).is_some_and(|session| session.kick().is_ok())
+    fn kick(&self, uid: &str, reason: Option<&KickReason>) -> bool {
+        self.server.sessions.by_uid(uid).is_some_and(|session| kick(&session, reason).is_ok())
     }
 
     fn bound_elsewhere(&self, login: &Login) {

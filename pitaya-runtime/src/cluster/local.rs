@@ -10,7 +10,7 @@ use pitaya_core::cluster::{
     Registrar, ServerInfo, Sink, Source, Transport,
 };
 use pitaya_core::rpc::{Metadata, Peer};
-use pitaya_core::{BoxFuture, Error, Result, codes};
+use pitaya_core::{BoxFuture, Error, KickReason, Result, codes};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, OnceLock, Weak};
@@ -248,9 +248,9 @@ impl Transport for Seat {
         Ok(())
     }
 
-    fn kick(&self, kind: &str, uid: &str) -> Result<()> {
+    fn kick(&self, kind: &str, uid: &str, reason: Option<&KickReason>) -> Result<()> {
         for (_, callee) in self.members.frontends(kind) {
-            callee.kick(uid);
+            callee.kick(uid, reason);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use pitaya_core::cluster::IncomingCall;
 use pitaya_core::cluster::envelope::{KickAnswer, KickMsg, Response, Session as Named};
 use pitaya_core::session::Push;
-use pitaya_core::{Error, Result, Session, codes};
+use pitaya_core::{Error, KickReason, Result, Session, codes};
 use prost::Message;
 use std::panic::AssertUnwindSafe;
 
@@ -46,6 +46,9 @@ pub(crate) struct ToUsers {
     /// A kick, which has neither route nor body.
     #[prost(bool, tag = "4")]
     pub(crate) kick: bool,
+    /// Why they are kicked, a JSON object, or nothing. Only to servers that list the extension `kick-reason`.
+    #[prost(bytes = "bytes", tag = "1008")]
+    pub(crate) reason: Bytes,
 }
 
 /// Which of them were not here, by their places in the list.
@@ -105,17 +108,19 @@ impl Operation {
                 Ok(acknowledged())
             }
             Self::Kick => {
-                let KickMsg { user_id } = read(&call.body)?;
-                server.sessions.by_uid(&user_id).ok_or_else(not_found)?.kick()?;
+                let KickMsg { user_id, reason } = read(&call.body)?;
+                let session = server.sessions.by_uid(&user_id).ok_or_else(not_found)?;
+                kick(&session, KickReason::decode(&reason).as_ref())?;
                 Ok(KickAnswer { kicked: true }.encode_to_vec().into())
             }
             Self::ToUsers => {
-                let ToUsers { route, data, uids, kick } = read(&call.body)?;
-                let push = if kick { None } else { Some(Push::encoded(&route, data)?) };
+                let ToUsers { route, data, uids, kick: kicks, reason } = read(&call.body)?;
+                let push = if kicks { None } else { Some(Push::encoded(&route, data)?) };
+                let reason = KickReason::decode(&reason);
                 let reached = |uid: &String| {
                     server.sessions.by_uid(uid).is_some_and(|session| match &push {
                         Some(push) => session.send(push).is_ok(),
-                        None => session.kick().is_ok(),
+                        None => kick(&session, reason.as_ref()).is_ok(),
                     })
                 };
                 let missed = (0..).zip(&uids).filter(|(_, uid)| !reached(uid)).map(|(place, _)| place);
@@ -126,6 +131,14 @@ impl Operation {
                 Ok(server.logins.take(&from.id, read(&call.body)?).encode_to_vec().into())
             }
         }
+    }
+}
+
+/// Kicks a session, for a reason or without.
+pub(crate) fn kick(session: &Session, reason: Option<&KickReason>) -> Result<()> {
+    match reason {
+        Some(reason) => session.kick_with(reason),
+        None => session.kick(),
     }
 }
 

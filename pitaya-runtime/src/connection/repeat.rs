@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::{Forward, ServerInfo, Sink};
 use pitaya_core::remote::Metadata;
 use pitaya_core::turn::Turn;
-use pitaya_core::{BoxFuture, Error, Result};
+use pitaya_core::{BoxFuture, Error, KickReason, Result};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::sync::oneshot;
@@ -101,7 +101,7 @@ impl Sink for Once {
         self.agent.pushed(route, body);
     }
 
-    fn kicked(&self) {
-        self.agent.kicked();
+    fn kicked(&self, reason: Option<&KickReason>) {
+        self.agent.kicked(reason);
     }
 }

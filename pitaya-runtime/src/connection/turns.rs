@@ -126,7 +126,7 @@ where
             return Ok(());
         };
         // A kick is the last thing a client gets.
-        if matches!(reason, CloseReason::Kicked | CloseReason::Replaced) {
+        if matches!(reason, CloseReason::Kicked(_) | CloseReason::Replaced) {
             if !answer.is_empty() {
                 count(&self.server.counters.late_answers);
             }

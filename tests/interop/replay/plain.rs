@@ -90,7 +90,7 @@ fn a_user_is_pushed_to_and_kicked_by_others() {
     let told = world.bus.hear(&inbox, "a push with a reply subject").payload;
     assert_eq!(told, Response { data: b"ack"[..].into(), error: None }.encode_to_vec());
     let kicks = format!("pitaya/connector/user/{user}/kick");
-    let inbox = world.bus.ask(&kicks, &KickMsg { user_id: user.to_owned() }.encode_to_vec());
+    let inbox = world.bus.ask(&kicks, &KickMsg { user_id: user.to_owned(), ..KickMsg::default() }.encode_to_vec());
     let told = world.bus.hear(&inbox, "a kick with a reply subject").payload;
     assert_eq!(told, KickAnswer { kicked: true }.encode_to_vec());
     assert_eq!(client.packet()[0], PacketKind::Kick as u8);

@@ -1,7 +1,7 @@
 //! What comes back by the lane: pushes, answers and kicks, each in a `Response`.
 
 use super::fields::{self, Fields, Value, bytes_len, put_bytes, put_number};
-use super::{ENVELOPE, KICK, Malformed, NUMBER, NUMBER_LEN, Number, PUSH, put_fixed};
+use super::{ENVELOPE, KICK, Malformed, NUMBER, NUMBER_LEN, Number, PUSH, REASON, put_fixed};
 use crate::cluster::envelope::ErrorBody;
 use crate::error::Error;
 use crate::wire::varint;
@@ -18,6 +18,8 @@ pub struct LaneAnswer<'a> {
     pub error: Option<&'a [u8]>,
     /// Whether the session is kicked, after all the rest.
     pub kick: bool,
+    /// Why it is kicked, a JSON object, or nothing.
+    pub reason: &'a [u8],
     /// The whole of it, if it holds pushes.
     pushes: Option<&'a [u8]>,
 }
@@ -36,6 +38,7 @@ impl<'a> LaneAnswer<'a> {
                 (NUMBER, Value::Number(number)) => read.number = Number(number),
                 (PUSH, Value::Bytes(_)) => read.pushes = Some(envelope),
                 (KICK, Value::Number(kick)) => read.kick = kick != 0,
+                (REASON, Value::Bytes(reason)) => read.reason = reason,
                 _ => {}
             }
         }
@@ -111,10 +114,13 @@ pub fn push(session: Number, route: &str, body: &[u8], bundle: &mut Vec<u8>) {
     put_fixed(session, bundle);
 }
 
-/// Adds a kick to a bundle.
-pub fn kick(session: Number, bundle: &mut Vec<u8>) {
+/// Adds a kick to a bundle, with a reason or without.
+pub fn kick(session: Number, reason: &[u8], bundle: &mut Vec<u8>) {
+    // The tag has a second byte.
+    let length = if reason.is_empty() { 0 } else { 1 + bytes_len(reason.len()) };
     bundle.push(ENVELOPE as u8);
-    bundle.push(3 + NUMBER_LEN as u8);
+    varint::encode((3 + NUMBER_LEN + length) as u64, bundle);
     put_number(KICK, 1, bundle);
     put_fixed(session, bundle);
+    put_bytes(REASON, reason, bundle);
 }

@@ -103,14 +103,16 @@ proptest! {
         answer(number, Ok(&body), &mut bundle);
         answer(number, Err(&error), &mut bundle);
         answer(number, Err(&Error::new("", "")), &mut bundle);
-        kick(number.session(), &mut bundle);
+        kick(number.session(), b"", &mut bundle);
+        kick(number.session(), &body, &mut bundle);
         let read: Vec<_> = envelopes(&bundle).into_iter().map(|e| LaneAnswer::read(e).expect("a response")).collect();
         prop_assert_eq!(read[0].pushes().collect::<Vec<_>>(), vec![(&*route, &*body)]);
         prop_assert_eq!((read[0].number.sequence(), read[0].number.slot()), (0, number.slot()));
         prop_assert_eq!((read[1].outcome(), read[1].number), (Ok(&*body), number));
         prop_assert_eq!(read[2].outcome(), Err(error.clone()));
         prop_assert_eq!(read[3].outcome().map_err(|e| e.code().to_owned()), Err("PIT-000".to_owned()));
-        prop_assert!(read[4].kick && !read[3].kick);
+        prop_assert!(read[4].kick && read[4].reason.is_empty() && !read[3].kick);
+        prop_assert_eq!((read[5].kick, read[5].reason), (true, &*body));
         let known = Response::decode(envelopes(&bundle)[2]).expect("it decodes");
         prop_assert_eq!(known.error, Some((&error).into()));
     }

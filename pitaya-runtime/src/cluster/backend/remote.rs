@@ -6,11 +6,12 @@ use crate::trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::Session as Named;
+use pitaya_core::cluster::server::KICK_REASON;
 use pitaya_core::cluster::{Letter, Source};
 use pitaya_core::codec::Serializer;
 use pitaya_core::registry::SessionMoment;
 use pitaya_core::rpc::{Peer, Rpc, RpcCall, Target};
-use pitaya_core::session::{Link, Push};
+use pitaya_core::session::{KickReason, Link, Push};
 use pitaya_core::{BoxFuture, CloseReason, Error, Result, Session, SessionEvent, codes, same};
 use prost::Message;
 use std::any::Any;
@@ -85,6 +86,12 @@ impl RemoteAgent {
         self.changed().and_then(|changed| changed.uid).or_else(|| self.uid.clone())
     }
 
+    /// Whether the frontend understands reasons of kicks. To a Go server they do no harm.
+    fn takes_reasons(&self) -> bool {
+        let frontend = self.server.cluster.servers.get(&self.from.frontend.id);
+        frontend.is_some_and(|frontend| frontend.speaks(KICK_REASON) || !frontend.keeps_order())
+    }
+
     /// Calls an operation of the frontend on its session.
     async fn operate(&self, operation: &'static str, named: &Named) -> Result<()> {
         let server = &self.server;
@@ -111,10 +118,10 @@ impl Link for RemoteAgent {
         self.push(push.route(), push.body())
     }
 
-    /// The reason stays here: the wire between servers has no place for it.
-    fn kick(&self, _: Option<&serde_json::Value>) -> Result<()> {
+    fn kick(&self, reason: Option<&KickReason>) -> Result<()> {
         let span = self.server.tracer.tells("kick", "");
-        let kicked = self.from.back.kick(self.ticket.load(Relaxed), self.uid().as_deref());
+        let reason = reason.filter(|_| self.takes_reasons());
+        let kicked = self.from.back.kick(self.ticket.load(Relaxed), self.uid().as_deref(), reason);
         trace::end(span, kicked.as_ref().copied());
         kicked
     }

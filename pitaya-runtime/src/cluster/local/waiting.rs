@@ -3,7 +3,7 @@
 use crate::cluster::now;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Back, Sink};
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, KickReason, Result};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
 use std::sync::{Arc, Weak};
@@ -38,8 +38,8 @@ impl Back for Waiting {
         self.session.upgrade().map(|session| session.pushed(route, body)).ok_or_else(Error::closed)
     }
 
-    fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
-        self.session.upgrade().map(|session| session.kicked()).ok_or_else(Error::closed)
+    fn kick(&self, _: u64, _: Option<&str>, reason: Option<&KickReason>) -> Result<()> {
+        self.session.upgrade().map(|session| session.kicked(reason)).ok_or_else(Error::closed)
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
             self.0.lock().push((id, code));
         }
         fn pushed(&self, _: &str, _: &[u8]) {}
-        fn kicked(&self) {}
+        fn kicked(&self, _: Option<&KickReason>) {}
     }
 
     fn waiting(session: &Arc<Probe>, id: u64) -> Arc<Waiting> {

@@ -12,7 +12,7 @@ use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
 use pitaya_core::cluster::received::part_of;
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, KickReason, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
@@ -216,7 +216,7 @@ impl Conductor {
             }
         }
         if returned.kick {
-            seat.sink.kicked();
+            seat.sink.kicked(KickReason::decode(returned.reason).as_ref());
         }
     }
 

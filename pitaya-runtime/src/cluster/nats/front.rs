@@ -8,7 +8,7 @@ use async_nats::Subject;
 use parking_lot::Mutex;
 use pitaya_core::cluster::Back;
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, KickReason, Result};
 use std::sync::Arc;
 
 /// What one worker has to say goes out when it is this long.
@@ -62,8 +62,9 @@ impl Back for Front {
         sent.map_err(|refusal| self.hub.refused(refusal))
     }
 
-    fn kick(&self, ticket: u64, _: Option<&str>) -> Result<()> {
-        let sent = self.send(|bundle| lane::kick(Number(ticket).session(), bundle));
+    fn kick(&self, ticket: u64, _: Option<&str>, reason: Option<&KickReason>) -> Result<()> {
+        let reason = reason.map(KickReason::encode).unwrap_or_default();
+        let sent = self.send(|bundle| lane::kick(Number(ticket).session(), &reason, bundle));
         sent.map_err(|refusal| self.hub.refused(refusal))
     }
 }
@@ -141,7 +142,7 @@ impl Back for Branch {
         self.with(|front| front.push(ticket, uid, route, body))
     }
 
-    fn kick(&self, ticket: u64, uid: Option<&str>) -> Result<()> {
-        self.with(|front| front.kick(ticket, uid))
+    fn kick(&self, ticket: u64, uid: Option<&str>, reason: Option<&KickReason>) -> Result<()> {
+        self.with(|front| front.kick(ticket, uid, reason))
     }
 }

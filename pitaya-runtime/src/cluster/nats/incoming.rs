@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::{KickMsg, Msg, MsgType, Push, Request, Response, RpcType, Session};
 use pitaya_core::cluster::{Back, Delivery, IncomingCall, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
-use pitaya_core::{Error, Result, codes};
+use pitaya_core::{Error, KickReason, Result, codes};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,9 +198,9 @@ impl Back for PlainBack {
         publish_push(&self.hub, &self.kind, uid, route, body)
     }
 
-    fn kick(&self, _: u64, uid: Option<&str>) -> Result<()> {
+    fn kick(&self, _: u64, uid: Option<&str>, reason: Option<&KickReason>) -> Result<()> {
         let uid = self.user(uid)?;
-        publish_kick(&self.hub, &self.kind, uid)
+        publish_kick(&self.hub, &self.kind, uid, reason)
     }
 }
 
@@ -211,6 +211,7 @@ pub(super) fn publish_push(hub: &Hub, kind: &str, uid: &str, route: &str, body: 
 }
 
 /// Kicks a user by the subject of its frontend's type.
-pub(super) fn publish_kick(hub: &Hub, kind: &str, uid: &str) -> Result<()> {
-    hub.publish(subjects::kick(kind, uid), KickMsg { user_id: uid.to_owned() }.encode_to_vec())
+pub(super) fn publish_kick(hub: &Hub, kind: &str, uid: &str, reason: Option<&KickReason>) -> Result<()> {
+    let reason = reason.map(KickReason::encode).unwrap_or_default().into();
+    hub.publish(subjects::kick(kind, uid), KickMsg { user_id: uid.to_owned(), reason }.encode_to_vec())
 }

@@ -46,7 +46,7 @@ use hub::Hub;
 use pitaya_core::cluster::envelope::BindMsg;
 use pitaya_core::cluster::lane::{LaneCall, LoneCall, Number};
 use pitaya_core::cluster::{Callee, Forwarder, Login, OutgoingCall, ServerInfo, Sink, Transport, metadata};
-use pitaya_core::{BoxFuture, Error, Result, duration};
+use pitaya_core::{BoxFuture, Error, KickReason, Result, duration};
 use prost::Message as _;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -173,9 +173,9 @@ impl Transport for NatsTransport {
         incoming::publish_push(&self.hub, kind, uid, route, body)
     }
 
-    fn kick(&self, kind: &str, uid: &str) -> Result<()> {
+    fn kick(&self, kind: &str, uid: &str, reason: Option<&KickReason>) -> Result<()> {
         incoming::check_user(kind, uid)?;
-        incoming::publish_kick(&self.hub, kind, uid)
+        incoming::publish_kick(&self.hub, kind, uid, reason)
     }
 
     fn listen<'a>(&'a self, uid: &'a str) -> BoxFuture<'a, Result<()>> {

@@ -163,7 +163,7 @@ mod tests {
     impl Sink for Deaf {
         fn answered(&self, _: u64, _: Result<&[u8], &Error>) {}
         fn pushed(&self, _: &str, _: &[u8]) {}
-        fn kicked(&self) {}
+        fn kicked(&self, _: Option<&pitaya_core::KickReason>) {}
     }
 
     #[test]

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::put_answer;
 use pitaya_core::cluster::lane::LoneCall;
 use pitaya_core::cluster::{Back, Caller, ReceivedCall, metadata};
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, KickReason, Result};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -165,7 +165,7 @@ impl Back for Replies {
         Err(no_session())
     }
 
-    fn kick(&self, _: u64, _: Option<&str>) -> Result<()> {
+    fn kick(&self, _: u64, _: Option<&str>, _: Option<&KickReason>) -> Result<()> {
         Err(no_session())
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{AbortHandle, Abortable, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::Login;
 use pitaya_core::cluster::envelope::{BindMsg, KickAnswer, KickMsg, Push};
-use pitaya_core::{Error, codes};
+use pitaya_core::{Error, KickReason, codes};
 use prost::Message as _;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ fn take(hub: &Hub, message: &Message) {
             respond(hub, reply, outcome.as_ref().copied());
         }),
         Topic::Kick => KickMsg::decode(message.payload.clone()).map(|kick| {
-            let kicked = own.callee.kick(&kick.user_id);
+            let kicked = own.callee.kick(&kick.user_id, KickReason::decode(&kick.reason).as_ref());
             if let Some(reply) = reply {
                 let _ = hub.answer(reply.clone(), KickAnswer { kicked }.encode_to_vec());
             }
