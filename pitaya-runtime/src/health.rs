@@ -1,5 +1,6 @@
 //! Whether an app can serve.
 
+use crate::reserve::Reserve;
 use std::fmt;
 use std::fs::File;
 
@@ -56,8 +57,13 @@ impl fmt::Display for Health {
 /// `EMFILE` and `ENFILE`: the process, or the whole system, has no file descriptor left.
 const NONE_LEFT: [i32; 2] = [24, 23];
 
-/// Whether the next client could not even be accepted: found out by taking what it would take, for a moment.
-pub(crate) fn without_files() -> Option<String> {
+/// Whether clients cannot even be accepted: one could not a moment ago, or the next could not, which is found out by taking
+/// what it would take.
+pub(crate) fn without_files(reserve: &Reserve) -> Option<String> {
+    if reserve.has_refused() {
+        // One that is free for this moment was free for nobody before.
+        return Some("no file descriptor is left: connections have just been refused".to_owned());
+    }
     let error = File::open("/dev/null").err()?;
     error.raw_os_error().filter(|code| NONE_LEFT.contains(code))?;
     Some(format!("no file descriptor is left: {error}"))

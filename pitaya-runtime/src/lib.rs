@@ -61,6 +61,7 @@ mod outbox;
 mod push;
 mod quota;
 mod readable;
+mod reserve;
 mod runtime;
 mod server;
 mod sessions;

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::logins::{Logins, Verdict};
 use crate::metrics::Meter;
 use crate::quota::Quotas;
+use crate::reserve::Reserve;
 use crate::sessions::{Older, Sessions};
 use crate::settings::Settings;
 use crate::trace::Tracer;
@@ -70,6 +71,8 @@ pub(crate) struct Server {
     /// Which of two sessions of a user is the later one.
     pub(crate) logins: Arc<Logins>,
     pub(crate) counters: Counters,
+    /// File descriptors for the admin port.
+    pub(crate) reserve: Arc<Reserve>,
     pub(crate) tracer: Tracer,
     pub(crate) quotas: Quotas,
     /// Files of the acceptors, which may change.

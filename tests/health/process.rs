@@ -68,10 +68,20 @@ async fn a_process_without_file_descriptors_lives_and_is_not_ready() {
     }
     ready(at, 200, "").await;
     let mut crowd = Vec::new();
+    // Silent ones at the admin port take no descriptor that a probe needs.
+    for _ in 0..20 {
+        crowd.push(TcpStream::connect(at).await.expect("the system takes it"));
+    }
     for _ in 0..200 {
         crowd.push(TcpStream::connect(players).await.expect("the system takes it"));
     }
     ready(at, 503, "acceptors: no file descriptor is left").await;
+    // For as long as they are there, whatever is free for a moment.
+    for _ in 0..50 {
+        let (status, body) = ask(at, "GET /readyz").await.expect("an answer");
+        assert_eq!(status, 503, "{body}");
+        assert_eq!(ask(at, "GET /livez").await.expect("an answer").0, 200);
+    }
     drop(crowd);
     ready(at, 200, "").await;
 }

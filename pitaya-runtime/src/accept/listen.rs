@@ -103,6 +103,7 @@ impl<A: Acceptor> Bound for Ready<A> {
                             tracing::warn!(%address, "cannot accept: {e}");
                         }
                         if Spare::is_needed_for(&e) {
+                            server.reserve.refused();
                             let shed = spare.shed(&*acceptor, &mut listener);
                             server.counters.refused_files.fetch_add(shed, Relaxed);
                             server.counters.refused[Refused::Files as usize].fetch_add(shed, Relaxed);
@@ -124,6 +125,14 @@ fn admit<A: Acceptor>(
     admission: &Arc<Admission>,
 ) {
     let accepted = Instant::now();
+    if server.reserve.is_short() {
+        // This one's descriptor is one that was given up for a probe.
+        drop(raw);
+        server.reserve.fill();
+        server.reserve.refused();
+        count(&server.counters.refused_files);
+        return server.refused(Refused::Files, remote, "no file descriptor is left");
+    }
     let mut admitted = match admission.admit(remote.ip(), &server.counters) {
         Ok(admitted) => admitted,
         Err(reason) => return server.refused(reason, remote, reason.limit()),

@@ -1,72 +1,62 @@
-//! The socket, and who asks.
+//! The socket of the admin port: whoever asks is answered, probes before all others.
+//!
+//! Nothing that others do on this port keeps a probe waiting:
+//!
+//! * connections are always accepted; beyond [`VISITORS`] the oldest of the address that has most of them is ended;
+//! * a request's head has a deadline, `pitaya.health.deadline`;
+//! * what is long or heavy (`/pre-stop`, `/metrics`) has places of its own, and is refused when they are taken;
+//! * file descriptors are kept for this port.
 
 use super::request::{Method, read};
 use super::table::Outcome;
+use super::visitors::{Visit, Visitors};
 use super::{Answer, Table};
-use parking_lot::Mutex;
-use std::fs::File;
+use crate::reserve::Reserve;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at the same time. More wait in the system's queue.
-const CONNECTIONS: usize = 64;
-/// Beside them, those that wait for something long.
+/// Connections that are asking or taking a short answer. One more ends one of them.
+const VISITORS: usize = 128;
+/// Connections beside them that wait for something long.
 const LONG: usize = 4;
-/// Time to ask, and time to take the answer.
+/// Connections beside them that take something heavy. Each costs a rendering, one after the other on a thread.
+const HEAVY: usize = 16;
+/// Connections that are accepted before those that were have a look at what was sent.
+const AT_ONCE: u64 = 16;
+/// Time to take an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Time to close a connection whose answer is sent.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// The pause after an error of `accept`.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// File descriptors that are kept for who asks here.
-const SPARE: usize = 4;
-
 /// A bound socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
-    spare: Arc<Spare>,
-}
-
-/// Open files, each to be given up for a connection where no descriptor is left: a server that has none for players must
-/// still be able to say so, and that it lives. Several, because whoever is faster may have the one that is given up, or
-/// taken back.
-#[derive(Debug, Default)]
-struct Spare(Mutex<Vec<File>>);
-
-impl Spare {
-    /// Whether there was one.
-    fn give(&self) -> bool {
-        self.0.lock().pop().is_some()
-    }
-
-    fn take_back(&self) {
-        let mut files = self.0.lock();
-        while files.len() < SPARE {
-            let Ok(file) = File::open("/dev/null") else { return };
-            files.push(file);
-        }
-    }
+    reserve: Arc<Reserve>,
+    /// Time to send a request's head.
+    deadline: Duration,
 }
 
 impl Listener {
-    /// Takes the address: a name or a number, IPv6 with or without brackets. Port 0 takes a free one.
+    /// Takes the address: a name or a number, IPv6 with or without brackets. Port 0 takes a free one. Each request's head may take `deadline`.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub(crate) async fn bind(host: &str, port: u16) -> io::Result<Self> {
+    pub(crate) async fn bind(host: &str, port: u16, deadline: Duration, reserve: Arc<Reserve>) -> io::Result<Self> {
         let host = host.trim();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let listener = Self { socket: TcpListener::bind((host, port)).await?, spare: Arc::default() };
-        listener.spare.take_back();
+        let listener = Self { socket: TcpListener::bind((host, port)).await?, reserve, deadline };
+        listener.reserve.fill();
         Ok(listener)
     }
 
@@ -77,38 +67,55 @@ impl Listener {
 
     /// Answers from the table, until it is dropped; with it go all connections.
     pub(crate) async fn run(self, table: Table) {
-        let shared = Arc::new(Shared { table, long: Arc::new(Semaphore::new(LONG)) });
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let (long, heavy) = (Arc::new(Semaphore::new(LONG)), Arc::new(Semaphore::new(HEAVY)));
+        let shared = Arc::new(Shared { table, long, heavy, deadline: self.deadline });
+        let visitors = Arc::new(Visitors::new(VISITORS));
         let end = CancellationToken::new();
         let _ended = end.clone().drop_guard();
-        loop {
-            // It is never closed.
-            let Ok(place) = places.clone().acquire_owned().await else { return };
-            match self.accept().await {
-                Ok(stream) => {
-                    let (shared, end, spare) = (shared.clone(), end.clone(), self.spare.clone());
-                    tokio::spawn(async move {
-                        end.run_until_cancelled(serve(stream, &shared, place)).await;
-                        spare.take_back();
-                    });
-                }
-                Err(e) => {
-                    tracing::debug!("the admin port cannot accept: {e}");
-                    sleep(PAUSE).await;
-                    self.spare.take_back();
-                }
+        for number in 0.. {
+            let (stream, peer) = self.accept(&visitors).await;
+            let (shared, end) = (shared.clone(), end.clone());
+            let (visit, filled) = (visitors.visit(number), Filled(self.reserve.clone()));
+            let task = tokio::spawn(async move {
+                // Behind the stream, whose descriptor it wants.
+                let _filled = filled;
+                end.run_until_cancelled(serve(stream, &shared, visit)).await;
+            });
+            visitors.enter(number, peer.ip(), task.abort_handle());
+            if number % AT_ONCE == 0 {
+                yield_now().await;
             }
         }
     }
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+    /// The next connection, whatever it takes.
+    async fn accept(&self, visitors: &Visitors) -> (TcpStream, SocketAddr) {
         loop {
             match self.socket.accept().await {
-                Ok((stream, _)) => return Ok(stream),
-                Err(_) if self.spare.give() => {}
-                Err(e) => return Err(e),
+                Ok(accepted) => return accepted,
+                Err(_) if self.reserve.give() => {}
+                Err(e) => {
+                    self.reserve.refused();
+                    tracing::debug!("the admin port cannot accept: {e}");
+                    // Another one makes room; its descriptor is free once its task has ended.
+                    if visitors.end_one() {
+                        yield_now().await;
+                    } else {
+                        sleep(PAUSE).await;
+                    }
+                    self.reserve.fill();
+                }
             }
         }
+    }
+}
+
+/// Fills the reserve when a connection ends, however it does.
+struct Filled(Arc<Reserve>);
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        self.0.fill();
     }
 }
 
@@ -116,27 +123,34 @@ struct Shared {
     table: Table,
     /// Places to wait for something long.
     long: Arc<Semaphore>,
+    /// Places to take something heavy.
+    heavy: Arc<Semaphore>,
+    deadline: Duration,
 }
 
-async fn serve(mut stream: TcpStream, shared: &Shared, place: OwnedSemaphorePermit) {
-    let Ok(Ok(asked)) = timeout(DEADLINE, read(&mut stream)).await else { return };
+async fn serve(mut stream: TcpStream, shared: &Shared, visit: Visit) {
+    let Ok(Ok(asked)) = timeout(shared.deadline, read(&mut stream)).await else { return };
     let with_body = asked.as_ref().map_or(true, |request| request.method != Method::Head);
     let outcome = asked.map_or_else(Outcome::Now, |request| shared.table.ask(&request));
+    let places = match &outcome {
+        Outcome::Now(answer) => return give(&mut stream, answer, with_body).await,
+        Outcome::Heavy(_) => &shared.heavy,
+        Outcome::Later(_) => &shared.long,
+    };
+    let Ok(_place) = places.try_acquire() else {
+        let busy = Answer::text("503 Service Unavailable", "enough others wait for this already\n");
+        return give(&mut stream, &busy, with_body).await;
+    };
+    // From here on it has a place of its own, and is ended for nobody.
+    drop(visit);
     let answer = match outcome {
         Outcome::Now(answer) => answer,
-        Outcome::Later(answer) => {
-            let Ok(_long) = shared.long.clone().try_acquire_owned() else {
-                let busy = Answer::text("503 Service Unavailable", "enough others wait for this already\n");
-                return give(&mut stream, &busy, with_body).await;
-            };
-            // Whoever waits for hours must not be in the way of a probe.
-            drop(place);
-            tokio::select! {
-                biased;
-                answer = answer => answer,
-                () = gone(&mut stream) => return,
-            }
-        }
+        Outcome::Heavy(answer) => answer(),
+        Outcome::Later(answer) => tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = gone(&mut stream) => return,
+        },
     };
     give(&mut stream, &answer, with_body).await;
 }
@@ -171,7 +185,8 @@ mod tests {
         table.act("/do", || Box::pin(async { Answer::text("200 OK", "done\n") }));
         table.act("/never", || Box::pin(std::future::pending()));
         table.look("/broken", || panic!("as a test"));
-        let listener = Listener::bind("127.0.0.1", 0).await.unwrap();
+        table.heavy("/heavy", || Answer::text("200 OK", "x".repeat(64 << 20)));
+        let listener = Listener::bind("127.0.0.1", 0, Duration::from_secs(1), Arc::default()).await.unwrap();
         let address = listener.address().unwrap();
         Running { address, _task: AbortOnDropHandle::new(tokio::spawn(listener.run(table))) }
     }
@@ -197,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_brackets_or_not() {
         for (host, address) in [("[::1]", "[::1]"), ("::1", "[::1]"), (" 127.0.0.1", "127.0.0.1")] {
-            let listener = Listener::bind(host, 0).await.unwrap();
+            let listener = Listener::bind(host, 0, Duration::from_secs(1), Arc::default()).await.unwrap();
             let at = listener.address().unwrap();
             assert_eq!(at.to_string(), format!("{address}:{}", at.port()));
         }
@@ -254,18 +269,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_are_bounded_and_the_silent_ones_cut() {
+    async fn those_who_stay_are_in_nobodys_way_and_are_ended() {
         let server = running().await;
         let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS {
+        // Some are ended for others, the rest at their deadline.
+        for _ in 0..VISITORS * 2 {
             silent.push(server.open(b"GET /here HT").await);
+            if silent.len() % 16 == 0 {
+                assert!(server.ask("GET /here HTTP/1.1\r\n\r\n").await.contains("yes"));
+            }
         }
-        let begun = tokio::time::Instant::now();
-        let answer = server.ask("GET /here HTTP/1.1\r\n\r\n").await;
-        assert!(answer.contains("yes"));
-        assert!(begun.elapsed() > Duration::from_secs(3), "it had to wait until the others were cut");
-        for stream in silent {
-            assert_eq!(rest(stream).await, "");
+        for mut stream in silent {
+            let mut answer = Vec::new();
+            let _reset_or_not = stream.read_to_end(&mut answer).await;
+            assert_eq!(answer, b"");
         }
+    }
+
+    #[tokio::test]
+    async fn those_who_take_much_are_few_and_in_nobodys_way() {
+        let server = running().await;
+        let mut takers = Vec::new();
+        for _ in 0..HEAVY + 1 {
+            takers.push(server.open(b"GET /heavy HTTP/1.1\r\n\r\n").await);
+        }
+        // One of them is refused, the others do not read what they get.
+        let mut begins = Vec::new();
+        for taker in &mut takers {
+            let mut begin = [0; 12];
+            taker.read_exact(&mut begin).await.unwrap();
+            begins.push(String::from_utf8(begin.to_vec()).unwrap());
+        }
+        assert_eq!(begins.iter().filter(|begin| *begin == "HTTP/1.1 503").count(), 1, "{begins:?}");
+        assert!(server.ask("GET /here HTTP/1.1\r\n\r\n").await.contains("yes"));
     }
 }

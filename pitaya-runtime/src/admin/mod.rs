@@ -8,6 +8,7 @@ mod answer;
 mod listener;
 mod request;
 mod table;
+mod visitors;
 
 pub(crate) use answer::Answer;
 pub(crate) use listener::Listener;

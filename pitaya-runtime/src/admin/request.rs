@@ -1,6 +1,7 @@
 //! The head of a question. Bodies are not asked for, and skipped.
 
 use super::Answer;
+use crate::http_head::HeadProgress;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -28,17 +29,21 @@ pub(super) struct Request {
 /// # Errors
 /// When the connection ends or breaks first.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Result<Request, Answer>> {
-    let mut head = Vec::with_capacity(1024);
+    let (mut head, mut progress) = (Vec::with_capacity(1024), HeadProgress::default());
     loop {
         if stream.read_buf(&mut head).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // What came behind the head may be long.
         let bytes = &head[..head.len().min(HEAD)];
-        match parse(bytes) {
-            Some(parsed) => return Ok(parsed),
-            None if bytes.len() == HEAD => return Ok(Err(too_long())),
-            None => {}
+        let whole = bytes.len() == HEAD;
+        if (progress.is_due(bytes) || whole)
+            && let Some(parsed) = parse(bytes)
+        {
+            return Ok(parsed);
+        }
+        if whole {
+            return Ok(Err(too_long()));
         }
     }
 }

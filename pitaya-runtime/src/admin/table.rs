@@ -4,6 +4,7 @@ use super::Answer;
 use super::request::{Method, Request};
 use pitaya_core::BoxFuture;
 use std::fmt;
+use std::sync::Arc;
 
 type Look = Box<dyn Fn() -> Answer + Send + Sync>;
 type Act = Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>;
@@ -14,12 +15,15 @@ pub(crate) struct Table(Vec<(&'static str, Endpoint)>);
 
 enum Endpoint {
     Look(Look),
+    Heavy(Arc<Look>),
     Act(Act),
 }
 
 /// What becomes of a request.
 pub(super) enum Outcome {
     Now(Answer),
+    /// This costs something, and is long.
+    Heavy(Arc<Look>),
     /// This may take as long as it likes.
     Later(BoxFuture<'static, Answer>),
 }
@@ -33,6 +37,11 @@ impl Table {
     /// Serves what can be said at once, to GET and HEAD. It runs on a worker of the app: a few milliseconds are fine.
     pub(crate) fn look(&mut self, path: &'static str, answer: impl Fn() -> Answer + Send + Sync + 'static) {
         self.0.push((path, Endpoint::Look(Box::new(answer))));
+    }
+
+    /// Serves what costs more than a probe may wait for, or is longer than a socket takes at once, to GET and HEAD.
+    pub(crate) fn heavy(&mut self, path: &'static str, answer: impl Fn() -> Answer + Send + Sync + 'static) {
+        self.0.push((path, Endpoint::Heavy(Arc::new(Box::new(answer)))));
     }
 
     /// Serves what does something and may take long, to POST and GET. It is dropped when whoever asked has gone.
@@ -50,8 +59,9 @@ impl Table {
         };
         match (endpoint, request.method) {
             (Endpoint::Look(answer), Method::Get | Method::Head) => Outcome::Now(answer()),
+            (Endpoint::Heavy(answer), Method::Get | Method::Head) => Outcome::Heavy(answer.clone()),
             (Endpoint::Act(answer), Method::Get | Method::Post) => Outcome::Later(answer()),
-            (Endpoint::Look(_), _) => {
+            (Endpoint::Look(_) | Endpoint::Heavy(_), _) => {
                 Outcome::Now(Answer::text("405 Method Not Allowed\r\nAllow: GET, HEAD", "GET or HEAD\n"))
             }
             (Endpoint::Act(_), _) => {

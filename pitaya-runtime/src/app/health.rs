@@ -19,6 +19,7 @@ pub(crate) struct Admin {
     /// What does not ask the app itself.
     pub(crate) table: Table,
     pub(crate) health: bool,
+    pub(crate) deadline: Duration,
     pub(crate) pre_stop: PreStop,
 }
 
@@ -36,6 +37,7 @@ impl From<&Config> for Admin {
             port: at.port,
             table: Table::default(),
             health: config.health.enabled,
+            deadline: config.health.deadline,
             pre_stop: config.health.prestop.clone(),
         }
     }
@@ -67,7 +69,7 @@ impl App {
         let full = || known(!admission.is_full(), "as many connections as pitaya.limits.connections.total allows");
         Health::new([
             ("app", self.problem().map(str::to_owned)),
-            ("acceptors", without_files().or_else(full)),
+            ("acceptors", without_files(&server.reserve).or_else(full)),
             (
                 "discovery",
                 known(cluster.discovery.is_connected(), "its service does not answer: servers are those last seen"),
@@ -101,7 +103,7 @@ impl App {
     /// Opens the admin port, if anything is to be served there. First of all, so that whoever waits for the start can see
     /// how it goes; it closes last.
     pub(super) async fn open_admin(&self, admin: Admin) -> Result<(), StartError> {
-        let Admin { host, port, mut table, health, pre_stop } = admin;
+        let Admin { host, port, mut table, health, deadline, pre_stop } = admin;
         if health {
             for path in ["/livez", "/healthz"] {
                 table.look(path, || Answer::text("200 OK", "ok\n"));
@@ -119,7 +121,7 @@ impl App {
             return Ok(());
         }
         let failed = |source| StartError::Bind { acceptor: format!("http://{host}:{port}"), source };
-        let listener = Listener::bind(&host, port).await.map_err(failed)?;
+        let listener = Listener::bind(&host, port, deadline, self.0.server.reserve.clone()).await.map_err(failed)?;
         let address = listener.address().map_err(failed)?;
         tracing::info!("answering {table} on http://{address}");
         let task = AbortOnDropHandle::new(tokio::spawn(listener.run(table)));

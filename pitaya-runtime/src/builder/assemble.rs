@@ -177,6 +177,7 @@ impl Builder {
             sessions,
             memberships,
             counters: Default::default(),
+            reserve: Default::default(),
             tracer,
             quotas: Default::default(),
             reloads: Reloads::new(&self.acceptors, self.config.acceptor.tls.reload),
@@ -194,7 +195,7 @@ impl Builder {
         let mut admin = Admin::from(&self.config);
         if metrics.is_served() {
             let metrics = metrics.clone();
-            admin.table.look("/metrics", move || Answer::new("200 OK", METRICS, metrics.render()));
+            admin.table.heavy("/metrics", move || Answer::new("200 OK", METRICS, metrics.render()));
         }
         let start = Start {
             acceptors: self.acceptors,

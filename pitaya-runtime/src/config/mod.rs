@@ -82,11 +82,14 @@ pub struct Loaded {
 
 impl Config {
     /// The defaults for a server that clients reach directly, without a proxy that holds back floods: at most 256
-    /// connections from one address, at most 1,000 new ones a second, and of web pages only those of its own host.
+    /// connections from one address, at most 1,000 new ones a second, of web pages only those of its own host, and the
+    /// admin port on the loopback interface: name another address of the machine where probes and Prometheus come from
+    /// elsewhere.
     pub fn edge() -> Self {
         let mut config = Self::default();
         config.limits.connections.peraddress = 256;
         config.limits.accept.rate = 1_000;
+        config.metrics.prometheus.host = "127.0.0.1".to_owned();
         config.acceptor.origins = vec!["same-host".to_owned()];
         config
     }

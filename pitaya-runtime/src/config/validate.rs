@@ -34,6 +34,7 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
         ("pitaya.session.drain.period", &config.session.drain.period),
         ("pitaya.conn.ratelimiting.interval", &config.conn.ratelimiting.interval),
         ("pitaya.limits.handshake.timeout", &config.limits.handshake.timeout),
+        ("pitaya.health.deadline", &config.health.deadline),
         ("pitaya.metrics.period", &config.metrics.period),
         ("pitaya.cluster.rpc.client.grpc.dialtimeout", &config.cluster.rpc.client.grpc.dialtimeout),
         ("pitaya.cluster.rpc.client.grpc.requesttimeout", &config.cluster.rpc.client.grpc.requesttimeout),

@@ -9,6 +9,8 @@ section! {
     "pitaya.health" Health {
         /// Whether `/livez`, `/healthz` and `/readyz` are served, also where no metrics are.
         enabled: bool = false,
+        /// Time in which whoever asks there, or for metrics, has to send a request.
+        deadline: Duration = secs(1),
         prestop: PreStop,
     }
 }
