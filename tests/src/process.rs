@@ -3,6 +3,7 @@
 use crate::{PATIENCE, binary};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -41,6 +42,15 @@ impl Conformance {
     #[must_use]
     pub fn launch(flags: &[&str], env: &[(&str, &str)]) -> Self {
         Self::run(Command::new(binary::example("conformance")), flags, env)
+    }
+
+    /// Starts another build of it with these flags and no others.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn launch_program(program: &Path, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::run(Command::new(program), flags, env)
     }
 
     /// As [`start`](Self::start), with so many files at most that it may open.
