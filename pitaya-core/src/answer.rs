@@ -1,7 +1,7 @@
 //! `T` or `Result<T, E>`: what a method returned, told apart by its type, so that aliases work.
 
-use crate::codec::Writes;
-use crate::error::{Fault, Result};
+use crate::codec::Answers;
+use crate::error::{IntoError, Result};
 
 /// An answer and the way to write it. The bound on the answer is checked where the return type is; here it is a
 /// function.
@@ -40,11 +40,11 @@ impl<T, E> Returned<std::result::Result<T, E>> {
     /// # Errors
     /// The method's own, converted.
     #[inline]
-    pub fn done<Cs: Writes<T>>(self) -> Result<Answer<T>>
+    pub fn done<Cs: Answers<T, Form>, Form>(self) -> Result<Answer<T>>
     where
-        E: Fault,
+        E: IntoError,
     {
-        self.0.map(|value| Answer { value, write: Cs::answer }).map_err(Fault::fault)
+        self.0.map(|value| Answer { value, write: Cs::answer }).map_err(IntoError::into_error)
     }
 
     /// The result of a notify or a hook.
@@ -54,10 +54,10 @@ impl<T, E> Returned<std::result::Result<T, E>> {
     #[inline]
     pub fn silent(self) -> Result<Answer<()>>
     where
-        E: Fault,
+        E: IntoError,
         T: Nothing,
     {
-        self.0.map(|_| SILENT).map_err(Fault::fault)
+        self.0.map(|_| SILENT).map_err(IntoError::into_error)
     }
 }
 
@@ -70,7 +70,7 @@ pub trait Plain {
     ///
     /// # Errors
     /// Never.
-    fn done<Cs: Writes<Self::T>>(self) -> Result<Answer<Self::T>>;
+    fn done<Cs: Answers<Self::T, Form>, Form>(self) -> Result<Answer<Self::T>>;
 
     /// The result of a notify or a hook.
     ///
@@ -85,7 +85,7 @@ impl<T> Plain for Returned<T> {
     type T = T;
 
     #[inline]
-    fn done<Cs: Writes<T>>(self) -> Result<Answer<T>> {
+    fn done<Cs: Answers<T, Form>, Form>(self) -> Result<Answer<T>> {
         Ok(Answer { value: self.0, write: Cs::answer })
     }
 

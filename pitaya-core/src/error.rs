@@ -1,5 +1,13 @@
 //! What went wrong, whose fault it is, and what a client sees of it.
 
+mod boxed;
+mod fault;
+
+pub use boxed::Untyped;
+#[doc(hidden)]
+pub use fault::{Converts, FaultRow, Find, MetadataValue, NotStd, Probe, Text};
+pub use fault::{Fault, IntoError};
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,8 +40,9 @@ pub mod codes {
 
 /// An error as it travels to a client: a code to act on, a text for people, and optional metadata.
 ///
-/// Any `std::error::Error` converts into it with `?` and gets the code [`codes::UNKNOWN`], as in Go. That is also why
-/// this type does not implement `std::error::Error` itself: the two conversions would overlap.
+/// Any `std::error::Error` converts into it with `?`. A type that derives [`Fault`] keeps its code; any other gets
+/// [`codes::UNKNOWN`], as in Go. Boxed errors convert with [`Error::boxed`]. This type does not implement `std::error::Error`
+/// itself, for the two conversions would overlap; it converts into boxed errors.
 ///
 /// ```
 /// use pitaya_core::{Error, Result};
@@ -139,9 +148,9 @@ impl Error {
     }
 }
 
-impl<E: std::error::Error> From<E> for Error {
+impl<E: std::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        Self::new(codes::UNKNOWN, error.to_string())
+        fault::find(&error).unwrap_or_else(|| Self::new(codes::UNKNOWN, error.to_string()))
     }
 }
 
@@ -159,26 +168,6 @@ impl fmt::Debug for Error {
             s.field("metadata", metadata);
         }
         s.finish()
-    }
-}
-
-/// What a handler's error type must be: anything that converts into [`Error`].
-///
-/// It stands in front of `Into<Error>` only so that the compiler prints our words when it is missing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot become a `pitaya_runtime::Error`",
-    label = "this error type cannot be answered to a client",
-    note = "implement `std::error::Error` for `{Self}`, or `From<{Self}> for pitaya_runtime::Error`"
-)]
-pub trait Fault {
-    /// The error a client gets.
-    fn fault(self) -> Error;
-}
-
-#[diagnostic::do_not_recommend]
-impl<E: Into<Error>> Fault for E {
-    fn fault(self) -> Error {
-        self.into()
     }
 }
 

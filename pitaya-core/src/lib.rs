@@ -37,7 +37,7 @@ pub mod wire;
 
 pub use codec::{Codec, Decode, Encode, GoJson, Json, Protobuf, Raw, SerdeCodec, StrictJson};
 pub use context::{AppEvent, Context, FromContext, SessionEvent, State};
-pub use error::{Error, Result, codes};
+pub use error::{Error, Fault, Result, codes};
 pub use handler::{Handlers, Route, Service, declared};
 pub use remote::{RemoteContext, Remotes, Rpc};
 #[doc(hidden)]
@@ -50,16 +50,20 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T
 /// What generated code names. Not for use by hand: it changes with the macros.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::codec::{Codec, Codecs, Known, Reads, Writes};
+    pub use crate::codec::{Codec, Codecs, Known, Nullable, Payload, Reads, Reply, Stub, Unknown, Whole, Writes};
     pub use crate::context::{Context, FromContext};
-    pub use crate::error::Result;
+    pub use crate::error::{Converts, Error, Fault, FaultRow, MetadataValue, NotStd, Probe, Result, Text};
     pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Side, Table, check};
     pub use crate::lifecycle::{boxed, on};
     pub use crate::remote::{Answered, Callee, RemoteContext, Remotes, Rpc};
-    pub use crate::{__needs_schema as needs_schema, schema};
+    pub use crate::{__answer as answer, __needs_schema as needs_schema, __send as send, schema};
     pub use inventory::submit;
+    pub use std::borrow::Cow;
+    pub use std::collections::BTreeMap;
+    pub use std::format;
     pub use std::future::Future;
     pub use std::marker::{Send, Sized, Sync};
+    pub use std::string::String;
     pub use std::time::Duration;
     pub type Name = std::sync::Arc<str>;
 }

@@ -181,7 +181,7 @@ const TIMEOUT: &str = "`timeout` takes a duration, as a string\nhelp: write `tim
 const CODE: &str = "`code` takes a number from 1 to 65535\nhelp: write `code = 7`";
 
 /// Reads `entry, entry, ..`. A broken entry is reported and skipped, so that the next one is still read.
-fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(ParseStream<'_>) -> Result<()>) {
+pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(ParseStream<'_>) -> Result<()>) {
     let all = |input: ParseStream<'_>| {
         while !input.is_empty() {
             let read = entry(input);
@@ -204,7 +204,7 @@ fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl FnMut(Parse
 }
 
 /// A word that stands alone.
-fn flag(key: &Ident, input: ParseStream<'_>) -> Result<Ident> {
+pub(crate) fn flag(key: &Ident, input: ParseStream<'_>) -> Result<Ident> {
     if input.is_empty() || !(input.peek(Token![=]) || input.peek(syn::token::Paren)) {
         return Ok(key.clone());
     }
@@ -212,11 +212,11 @@ fn flag(key: &Ident, input: ParseStream<'_>) -> Result<Ident> {
 }
 
 /// `= value`; whatever else stands there is answered with `usage`.
-fn value<T: Parse>(key: &Ident, input: ParseStream<'_>, usage: &str) -> Result<T> {
+pub(crate) fn value<T: Parse>(key: &Ident, input: ParseStream<'_>, usage: &str) -> Result<T> {
     value_with(key, input, usage, T::parse)
 }
 
-fn value_with<T>(
+pub(crate) fn value_with<T>(
     key: &Ident,
     input: ParseStream<'_>,
     usage: &str,
@@ -264,7 +264,7 @@ fn known_rule(rule: &LitStr) -> Result<Rule> {
     Rule::named(&rule.value()).ok_or_else(|| Error::new(rule.span(), unknown("rule", &rule.value(), &names)))
 }
 
-fn once<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+pub(crate) fn once<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     match slot {
         Some(_) => Err(already_given(key)),
         None => {

@@ -10,6 +10,7 @@ pub(crate) use contract::{contract, server};
 use crate::{
     args::BlockArgs,
     errors::{Errors, unknown},
+    manifest,
     model::{Component, HOOKS, Hook, Kind, Route, Side, Table},
     parse::{self, Helper, Written},
     rename::Rule,
@@ -17,7 +18,8 @@ use crate::{
 };
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident, quote};
-use syn::{Error, GenericParam, Generics, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
+use std::collections::HashMap;
+use syn::{Error, GenericParam, Generics, ImplItem, ItemImpl, Path, Type, ext::IdentExt, parse_quote};
 
 /// The core has sets of up to three.
 const MOST_CODECS: usize = 3;
@@ -31,7 +33,8 @@ pub(crate) fn component(
     errors: &mut Errors,
 ) -> Option<Component> {
     let ty = &*item.self_ty;
-    if methods.iter().all(Written::is_helper) {
+    let exposed = item.items.iter().any(|item| matches!(item, ImplItem::Fn(method) if !parse::is_private(&method.vis)));
+    if !exposed && methods.iter().all(Written::is_helper) {
         let name = types::shown(ty);
         errors.at(
             ty,
@@ -42,16 +45,19 @@ pub(crate) fn component(
     let names_deprecated = parse::names_deprecated(&item.attrs) || methods.iter().any(|m| m.names_deprecated);
     let (mut routes, mut hooks) = (Vec::new(), Vec::new());
     for method in methods {
-        match method {
+        let cfg = method.cfg.clone();
+        errors.under(&cfg, |errors| match method {
             Written { hook: Some(_), .. } => hooks.extend(hook(method, errors)),
-            Written { private: false, .. } => routes.extend(route(side, args.rename_all, method, errors)),
+            Written { private: false, .. } => {
+                routes.extend(route(side, args.rename_all, method, Some(&item.generics), errors));
+            }
             Written { route: Some(route), sig, .. } => unexposed(&route, &sig.ident, errors),
             _ => {}
-        }
+        });
     }
     let type_name = type_name(side, ty, errors);
     let owned = owns_itself(item, errors);
-    let krate = args.krate.unwrap_or_else(default_crate);
+    let krate = args.krate.unwrap_or_else(manifest::runtime);
     let codecs_given = args.codecs.is_some();
     let codecs = codecs(side, args.codecs, &krate, &item.generics, errors);
     let type_name = type_name?;
@@ -79,10 +85,6 @@ pub(crate) fn component(
     (owned && !args.crate_is_lost).then_some(component)
 }
 
-fn default_crate() -> Path {
-    parse_quote!(::pitaya_runtime)
-}
-
 impl Written {
     /// Nothing of the framework's business.
     fn is_helper(&self) -> bool {
@@ -90,9 +92,15 @@ impl Written {
     }
 }
 
-fn route(side: Side, rule: Option<Rule>, written: Written, errors: &mut Errors) -> Option<Route> {
+fn route(
+    side: Side,
+    rule: Option<Rule>,
+    written: Written,
+    generics: Option<&Generics>,
+    errors: &mut Errors,
+) -> Option<Route> {
     let Written { sig, vis, route, docs, cfg, .. } = written;
-    let method = signature::route(side, &sig, cfg, errors);
+    let method = signature::route(side, &sig, cfg, generics, errors);
     let args = route.map(|route| route.args).unwrap_or_default();
     let name = names::route(args.name.as_ref(), &sig.ident, rule, errors);
     let method = method.filter(|_| !args.broken)?;
@@ -160,30 +168,32 @@ fn unexposed<T>(route: &Helper<T>, method: &Ident, errors: &mut Errors) {
 
 /// Those whose name and code are new. What `#[cfg]` may keep apart is left to the check after `#[cfg]`.
 fn unique(side: Side, routes: Vec<Route>, errors: &mut Errors) -> Vec<Route> {
-    let mut unique: Vec<Route> = Vec::new();
+    let (mut names, mut codes) = (HashMap::new(), HashMap::new());
+    let mut unique = Vec::new();
     for route in routes {
-        let certain = |other: &&Route| other.method.cfg.is_empty() && route.method.cfg.is_empty();
-        let name = &route.name;
-        if let Some(first) = unique.iter().filter(certain).find(|first| first.name == *name) {
-            errors.at_span(
-                route.place,
-                format!("route `{name}` is declared twice in this impl"),
-                "rename one with `#[route(\"..\")]`",
-            );
-            errors.push(Error::new(first.place, format!("{side} `{name}` is first declared here")));
-            continue;
-        }
-        if let Some((code, place)) = route.code {
-            let taken = |first: &&Route| first.code.is_some_and(|(other, _)| other == code);
-            if let Some(first) = unique.iter().filter(certain).find(taken) {
-                let owner = &first.name;
+        if route.method.cfg.is_empty() {
+            let name = &route.name;
+            if let Some(first) = names.get(name) {
                 errors.at_span(
-                    place,
-                    format!("code {code} is already taken by route `{owner}`"),
-                    "give each route a code of its own",
+                    route.place,
+                    format!("route `{name}` is declared twice in this impl"),
+                    "rename one with `#[route(\"..\")]`",
                 );
+                errors.push(Error::new(*first, format!("{side} `{name}` is first declared here")));
                 continue;
             }
+            if let Some((code, place)) = route.code {
+                if let Some(owner) = codes.get(&code) {
+                    errors.at_span(
+                        place,
+                        format!("code {code} is already taken by route `{owner}`"),
+                        "give each route a code of its own",
+                    );
+                    continue;
+                }
+                codes.insert(code, route.name.clone());
+            }
+            names.insert(route.name.clone(), route.place);
         }
         unique.push(route);
     }

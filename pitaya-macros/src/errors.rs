@@ -1,12 +1,17 @@
 //! What is wrong with the user's code: collected, worded, reported all at once.
 
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use std::fmt::Display;
+use syn::Attribute;
 
 /// Every mistake of one expansion. A rule adds what it finds and the next rule still runs.
 #[derive(Default)]
-pub(crate) struct Errors(Vec<syn::Error>);
+pub(crate) struct Errors {
+    found: Vec<(Vec<Attribute>, syn::Error)>,
+    /// The `#[cfg]` of what is being looked at: where that is false, there is no mistake.
+    cfg: Vec<Attribute>,
+}
 
 impl Errors {
     /// Points at `tokens`, which should be the smallest piece of code that has to change. The message says what is, the
@@ -20,18 +25,30 @@ impl Errors {
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {
-        self.0.push(error);
+        self.found.push((self.cfg.clone(), error));
+    }
+
+    /// Looks at something that is there under these `#[cfg]` only.
+    pub(crate) fn under<T>(&mut self, cfg: &[Attribute], look: impl FnOnce(&mut Self) -> T) -> T {
+        let around = self.cfg.len();
+        self.cfg.extend_from_slice(cfg);
+        let seen = look(self);
+        self.cfg.truncate(around);
+        seen
     }
 
     /// How many there are; a rule that compares this before and after knows whether *it* failed.
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.found.len()
     }
 }
 
 impl ToTokens for Errors {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.0.iter().map(syn::Error::to_compile_error));
+        for (cfg, error) in &self.found {
+            let each = error.clone().into_iter().map(|error| error.to_compile_error());
+            tokens.extend(each.map(|error| quote!(#(#cfg)* #error)));
+        }
     }
 }
 

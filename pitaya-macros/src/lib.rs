@@ -11,10 +11,13 @@ mod check;
 mod duration;
 mod emit;
 mod errors;
+mod fault;
+mod manifest;
 mod model;
 mod parse;
 mod rename;
 mod types;
+mod variants;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,12 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(Side::Remote, args.into(), item.into()).into()
+}
+
+#[doc = include_str!("fault.md")]
+#[proc_macro_derive(Fault, attributes(fault))]
+pub fn fault(item: TokenStream) -> TokenStream {
+    fault::derive(item.into()).into()
 }
 
 /// The user's item, then the table, then what is wrong. A macro that panics would take the editor's help away together

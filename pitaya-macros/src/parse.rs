@@ -5,6 +5,7 @@ use crate::{
     errors::Errors,
     model::Side,
     types,
+    variants::{self, Variant},
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
@@ -23,7 +24,7 @@ pub(crate) enum Input {
     Server(ItemImpl, Path, Vec<Written>),
 }
 
-/// One method of the block, right or wrong.
+/// One method of the block in one configuration, right or wrong.
 pub(crate) struct Written {
     pub(crate) sig: Signature,
     pub(crate) vis: Visibility,
@@ -46,7 +47,7 @@ pub(crate) struct Helper<T> {
 pub(crate) fn input(side: Side, tokens: TokenStream, errors: &mut Errors) -> Result<Input, TokenStream> {
     match syn::parse2(tokens.clone()) {
         Ok(Item::Impl(mut item)) => {
-            let methods = item.items.iter_mut().filter_map(|item| method(item, errors)).collect();
+            let methods = item.items.iter_mut().flat_map(|item| method(item, errors)).collect();
             match item.trait_.as_ref().map(|(path, _)| path.clone()) {
                 None => Ok(Input::Block(item, methods)),
                 Some(path) if side == Side::Remote => Ok(Input::Server(item, path, methods)),
@@ -60,7 +61,7 @@ pub(crate) fn input(side: Side, tokens: TokenStream, errors: &mut Errors) -> Res
         }
         Ok(Item::Trait(mut item)) if side == Side::Remote => {
             let vis = item.vis.clone();
-            let methods = item.items.iter_mut().filter_map(|item| promise(item, &vis, errors)).collect();
+            let methods = item.items.iter_mut().flat_map(|item| promise(item, &vis, errors)).collect();
             Ok(Input::Contract(item, methods))
         }
         Ok(other) => {
@@ -95,15 +96,16 @@ fn kind(item: &Item) -> (&'static str, TokenStream) {
     }
 }
 
-fn method(item: &mut ImplItem, errors: &mut Errors) -> Option<Written> {
-    let ImplItem::Fn(ImplItemFn { attrs, vis, sig, .. }) = item else { return None };
-    Some(written(attrs, vis, is_private(vis), sig, errors))
+/// One for each configuration of the method; nothing for what is no method.
+fn method(item: &mut ImplItem, errors: &mut Errors) -> Vec<Written> {
+    let ImplItem::Fn(ImplItemFn { attrs, vis, sig, .. }) = item else { return Vec::new() };
+    written(attrs, vis, is_private(vis), sig, errors)
 }
 
 /// A method of a trait is as visible as the trait, and a route.
-fn promise(item: &mut TraitItem, vis: &Visibility, errors: &mut Errors) -> Option<Written> {
-    let TraitItem::Fn(TraitItemFn { attrs, sig, .. }) = item else { return None };
-    Some(written(attrs, vis, false, sig, errors))
+fn promise(item: &mut TraitItem, vis: &Visibility, errors: &mut Errors) -> Vec<Written> {
+    let TraitItem::Fn(TraitItemFn { attrs, sig, .. }) = item else { return Vec::new() };
+    written(attrs, vis, false, sig, errors)
 }
 
 fn written(
@@ -112,24 +114,32 @@ fn written(
     private: bool,
     sig: &Signature,
     errors: &mut Errors,
-) -> Written {
+) -> Vec<Written> {
+    let own = cfgs(attrs);
+    let variants = errors.under(&own, |errors| variants::variants(attrs, sig, errors));
+    let (docs, names_deprecated) = (docs(attrs), names_deprecated(attrs));
+    let variants = variants.into_iter().map(|Variant { sig, helpers, cfg }| {
+        let cfg: Vec<Attribute> = own.iter().cloned().chain(cfg).collect();
+        let (route, hook) = errors.under(&cfg, |errors| read(&helpers, errors));
+        Written { sig, vis: vis.clone(), private, route, hook, docs: docs.clone(), cfg, names_deprecated }
+    });
+    variants.collect()
+}
+
+type Helpers = (Option<Helper<RouteArgs>>, Option<Helper<Option<Ident>>>);
+
+fn read(helpers: &[Attribute], errors: &mut Errors) -> Helpers {
     let (mut route, mut hook) = (None, None);
-    attrs.retain(|attr| {
+    for attr in helpers {
         if attr.path().is_ident("route") {
             let args = RouteArgs::read(attr, errors);
             keep_first(&mut route, attr, args, "write all options in one: `#[route(\"ping\", notify)]`", errors);
-            false
-        } else if attr.path().is_ident("on") {
+        } else {
             let event = args::hook(attr).map_err(|error| errors.push(error)).ok();
             keep_first(&mut hook, attr, event, "write one method for each hook", errors);
-            false
-        } else {
-            true
         }
-    });
-    let (sig, vis) = (sig.clone(), vis.clone());
-    let names_deprecated = names_deprecated(attrs);
-    Written { sig, vis, private, route, hook, docs: docs(attrs), cfg: cfgs(attrs), names_deprecated }
+    }
+    (route, hook)
 }
 
 fn keep_first<T>(slot: &mut Option<Helper<T>>, attr: &Attribute, args: T, help: &str, errors: &mut Errors) {
@@ -141,7 +151,7 @@ fn keep_first<T>(slot: &mut Option<Helper<T>>, attr: &Attribute, args: T, help: 
 }
 
 /// `pub(self)` is a long way to say nothing.
-fn is_private(vis: &Visibility) -> bool {
+pub(crate) fn is_private(vis: &Visibility) -> bool {
     match vis {
         Visibility::Inherited => true,
         Visibility::Restricted(vis) => vis.path.is_ident("self"),
@@ -190,7 +200,7 @@ mod tests {
         let mut errors = Errors::default();
         let item: ItemImpl = parse_quote!(impl Room { #method });
         let mut items = item.items;
-        let written = super::method(&mut items[0], &mut errors).expect("a method");
+        let written = super::method(&mut items[0], &mut errors).pop().expect("a method");
         assert!(!items[0].to_token_stream().to_string().contains("# [route"), "helper attributes are taken off");
         (written, errors.count())
     }

@@ -1,6 +1,7 @@
 //! What comes out of the macro, in process: no compiler, no core.
 
 mod expansion;
+mod fault;
 mod hygiene;
 mod mistakes;
 mod remote;

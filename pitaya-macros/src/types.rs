@@ -79,6 +79,41 @@ pub(crate) fn mentions_impl(ty: &Type) -> Option<Ident> {
     mentions(ty.to_token_stream(), &["impl".into()])
 }
 
+/// An `impl Trait` without `use<..>` in these tokens: the word, and all of it as written.
+pub(crate) fn capturing_impl(tokens: TokenStream) -> Option<(Ident, String)> {
+    let mut tokens = tokens.into_iter();
+    while let Some(tree) = tokens.next() {
+        match tree {
+            TokenTree::Group(group) => {
+                if let Some(found) = capturing_impl(group.stream()) {
+                    return Some(found);
+                }
+            }
+            TokenTree::Ident(word) if word == "impl" => {
+                let mut depth = 0;
+                let mut ends = |tree: &TokenTree| match tree {
+                    TokenTree::Punct(p) if p.as_char() == '<' => {
+                        depth += 1;
+                        false
+                    }
+                    TokenTree::Punct(p) if p.as_char() == '>' => {
+                        depth -= 1;
+                        depth < 0
+                    }
+                    TokenTree::Punct(p) => p.as_char() == ',' && depth == 0,
+                    _ => false,
+                };
+                let bounds: TokenStream = tokens.by_ref().take_while(|tree| !ends(tree)).collect();
+                if mentions(bounds.clone(), &["use".to_owned()]).is_none() {
+                    return Some((word, format!("impl {}", shown(bounds))));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Certainly a value, whatever names are in scope: not a path that could be an alias of `Result`.
 pub(crate) fn is_plain_value(ty: &Type) -> bool {
     const PRIMITIVES: [&str; 17] = [
@@ -152,6 +187,19 @@ mod tests {
         for borrowed in [quote!(&str), quote!(Option<&'a str>), quote!(Cow<'_, str>), quote!((u8, [&u8; 2]))] {
             assert!(borrows(borrowed.clone()).is_some(), "{borrowed}");
         }
+    }
+
+    #[test]
+    fn an_impl_trait_says_what_it_captures() {
+        let found = |ty: &str| capturing_impl(ty.parse().expect("tokens")).map(|(_, shown)| shown);
+        assert_eq!(found("impl Serialize").as_deref(), Some("impl Serialize"));
+        assert_eq!(
+            found("Result<impl Iterator<Item = u8> + Send, Error>").as_deref(),
+            Some("impl Iterator<Item = u8> + Send")
+        );
+        assert_eq!(found("(u8, impl Serialize)").as_deref(), Some("impl Serialize"));
+        assert_eq!(found("impl Serialize + use<>"), None);
+        assert_eq!(found("Result<Joined, Error>"), None);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub use health::Health;
 pub use metrics::Metrics;
 pub use modules::Module;
 pub use pitaya_core::*;
-pub use pitaya_macros::{handler, remote};
+pub use pitaya_macros::{Fault, handler, remote};
 pub use push::PushError;
 pub use runtime::runtime;
 pub use sessions::Sessions;
@@ -100,7 +100,7 @@ pub mod prelude {
     pub use crate::metrics::Metrics;
     pub use crate::timers::Timers;
     pub use crate::{
-        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, FromContext, GoJson, Json, KickReason, Module,
-        Protobuf, Raw, RemoteContext, Result, Rpc, Session, SessionEvent, StrictJson, handler, remote,
+        App, AppEvent, BuildError, Builder, CloseReason, Context, Error, Fault, FromContext, GoJson, Json, KickReason,
+        Module, Protobuf, Raw, RemoteContext, Result, Rpc, Session, SessionEvent, StrictJson, handler, remote,
     };
 }

@@ -32,7 +32,6 @@ const _: () = {
             .concurrent(),
         __pitaya::Route::request("ping", 30u32).sync_fn("Raw", "Raw").code(7),
     ];
-    const _: () = __pitaya::check(__ROUTES);
     static __SERVICE: __pitaya::Service = __pitaya::Service {
         side: __pitaya::Side::Handler,
         name: "room",
@@ -52,7 +51,7 @@ const _: () = {
                     __in.later(|__this, __cx, __payload| async move {
                         let __arg0 = __cx.lend::<Session>()?;
                         let __out = Self::join(&__this, __arg0, __payload).await;
-                        __pitaya::Returned(__out).done::<__Codecs>()
+                        __pitaya::Returned(__out).done::<__Codecs, _>()
                     })
                 },
                 |__call| {
@@ -67,7 +66,7 @@ const _: () = {
                     let __in = __call.read::<__Codecs, Raw>();
                     __in.sync(|__this, _, __payload| {
                         let __out = Self::pong(__this, __payload);
-                        __pitaya::Returned(__out).done::<__Codecs>()
+                        __pitaya::Returned(__out).done::<__Codecs, _>()
                     })
                 },
             ],

@@ -4,12 +4,18 @@
 //! handlers names one codec or several (`codec(Json, Protobuf)`); which one an app speaks is chosen when the block is
 //! mounted, as a number into the tuple.
 
+mod answers;
+mod blame;
 mod json;
 mod protobuf;
 mod raw;
 mod serializer;
 mod set;
 
+#[doc(hidden)]
+pub use answers::{Answers, Nullable, ReadsAnswer, Whole};
+#[doc(hidden)]
+pub use blame::{Anything, Blaming, Payload, Reply, Row, Set, Stub, Unknown};
 pub use json::{GoJson, Json, StrictJson};
 pub use protobuf::Protobuf;
 pub use raw::Raw;
@@ -91,6 +97,7 @@ pub trait SerdeCodec: Codec {
     message = "`{Self}` cannot be read from a message with the `{C}` serializer",
     label = "not a valid payload for `{C}`",
     note = "for `Json` add `#[derive(serde::Deserialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` takes the bytes untouched",
+    note = "handlers speak `Json` unless they say otherwise, remotes `Protobuf`: `#[remote(codec = Json)]` changes that",
     note = "an owned argument is the message's payload; what the framework lends is borrowed: `&{Self}`"
 )]
 pub trait Decode<C>: Sized {
@@ -113,7 +120,8 @@ pub trait Decode<C>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be written with the `{C}` serializer",
     label = "not a valid answer or argument for `{C}`",
-    note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` is sent untouched"
+    note = "for `Json` add `#[derive(serde::Serialize)]`, for `Protobuf` `#[derive(prost::Message)]`; `Raw` is sent untouched",
+    note = "handlers speak `Json` unless they say otherwise, remotes `Protobuf`: `#[remote(codec = Json)]` changes that"
 )]
 pub trait Encode<C> {
     /// Whether what is written are bytes of the application's own, which no client gets in another form.
@@ -126,10 +134,11 @@ pub trait Encode<C> {
     /// When the value cannot be written.
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Like [`encode`](Self::encode) for an answer, which must say something.
+    /// Like [`encode`](Self::encode) for an answer. A type without a value (`()`) becomes the codec's empty value where
+    /// the codec would write null; `None` is null.
     ///
     /// # Errors
-    /// PIT-000 `reply must not be null` where the codec would write null; when the value cannot be written.
+    /// When the value cannot be written.
     fn answer(&self, out: &mut Vec<u8>) -> Result<()> {
         self.encode(out)
     }
@@ -160,19 +169,14 @@ impl<C: SerdeCodec, T: serde::Serialize + ?Sized> Encode<C> for T {
         C::to_vec(self, out)
     }
 
-    /// `None` is no answer; `()` and other types without a value become the codec's empty value.
     #[inline]
     fn answer(&self, out: &mut Vec<u8>) -> Result<()> {
         let at = out.len();
         C::to_vec(self, out)?;
-        if C::NULL != Some(&out[at..]) {
-            return Ok(());
+        if size_of_val(self) == 0 && C::NULL == Some(&out[at..]) {
+            out.truncate(at);
+            out.extend_from_slice(C::UNIT);
         }
-        out.truncate(at);
-        if size_of_val(self) > 0 {
-            return Err(Error::null_reply());
-        }
-        out.extend_from_slice(C::UNIT);
         Ok(())
     }
 }

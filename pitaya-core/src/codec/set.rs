@@ -66,7 +66,7 @@ pub trait Writes<T: ?Sized>: Codecs {
     /// Like [`write`](Self::write) for an answer: see [`Encode::answer`].
     ///
     /// # Errors
-    /// PIT-000 `reply must not be null` for `None`; when the codec cannot write the value.
+    /// When the codec cannot write the value.
     fn answer(codec: usize, value: &T, out: &mut Vec<u8>) -> Result<()>;
 }
 
@@ -134,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn unit_is_an_empty_object_and_none_is_an_error() {
+    fn unit_is_an_empty_object_and_none_is_null() {
         assert_eq!(answer(&()).unwrap(), b"{}");
         assert_eq!(answer(&Some(1)).unwrap(), b"1");
-        assert_eq!(answer(&None::<u32>).unwrap_err(), Error::null_reply());
-        assert_eq!(answer(&Raw::from("null")).unwrap(), b"null", "raw bytes are the user's business");
+        assert_eq!(answer(&None::<u32>).unwrap(), b"null");
+        assert_eq!(answer(&Raw::from("null")).unwrap(), b"null");
         assert_eq!(<(Json,) as Reads<()>>::read_answer(b"{}"), Ok(()), "what `()` is answered as is read as `()`");
         assert_eq!(<(Json,) as Reads<()>>::read_answer(b"null"), Ok(()));
         assert!(<(Json,) as Reads<()>>::read_answer(b"1").is_err());

@@ -1,6 +1,6 @@
 //! Whom a stub calls, and one call on its way out.
 
-use crate::codec::{Reads, Writes};
+use crate::codec::{Blaming, Reads, ReadsAnswer, Row, Set, Writes};
 use crate::error::{Error, Result};
 use crate::rpc::{Rpc, RpcCall, RpcClient, Target};
 use bytes::Bytes;
@@ -93,6 +93,17 @@ impl<Cs> Callee<Cs> {
         Sent { client: self.rpc.client().clone(), call, codec: PhantomData }
     }
 
+    /// [`send`](Self::send) in a stub: see [`Blaming`].
+    #[doc(hidden)]
+    pub fn send_as<const KNOWN: bool, P: ?Sized>(&self, route: &'static str, argument: &P) -> Sent<Cs>
+    where
+        Blaming<Cs, KNOWN>: Writes<P>,
+        Row<KNOWN>: Set,
+    {
+        let Sent { client, call, .. } = self.cast::<Blaming<Cs, KNOWN>>().send(route, argument);
+        Sent { client, call, codec: PhantomData }
+    }
+
     /// The remote `service.method` without an argument.
     pub fn empty(&self, route: impl Into<Cow<'static, str>>) -> Sent<Cs> {
         let call = Ok(self.call(route.into(), Bytes::new()));
@@ -124,8 +135,20 @@ impl<Cs> Sent<Cs> {
         let call = self.call?;
         let route = call.route.clone();
         let answer = self.client.call(call).await?;
-        Cs::read_answer(&answer)
-            .map_err(|e| Error::internal(format!("the answer of {route} cannot be read: {}", e.message())))
+        Cs::read_answer(&answer).map_err(|error| unreadable(&route, &error))
+    }
+
+    /// [`request`](Self::request) in a stub: see [`Blaming`].
+    #[doc(hidden)]
+    pub async fn request_as<const KNOWN: bool, R, Form>(self) -> Result<R>
+    where
+        Blaming<Cs, KNOWN>: ReadsAnswer<R, Form>,
+        Row<KNOWN>: Set,
+    {
+        let call = self.call?;
+        let route = call.route.clone();
+        let called = self.client.call(call).await;
+        <Blaming<Cs, KNOWN>>::answered(called, |error| unreadable(&route, &error))
     }
 
     /// Waits until the call is on its way; whatever comes of it stays with the other server.
@@ -139,9 +162,20 @@ impl<Cs> Sent<Cs> {
     }
 }
 
+fn unreadable(route: &str, error: &Error) -> Error {
+    Error::internal(format!("the answer of {route} cannot be read: {}", error.message()))
+}
+
+impl<Cs> Callee<Cs> {
+    /// The same in another set of codecs.
+    fn cast<Other>(&self) -> Callee<Other> {
+        Callee { rpc: self.rpc.clone(), target: self.target.clone(), timeout: self.timeout, codec: PhantomData }
+    }
+}
+
 impl<Cs> Clone for Callee<Cs> {
     fn clone(&self) -> Self {
-        Self { rpc: self.rpc.clone(), target: self.target.clone(), timeout: self.timeout, codec: PhantomData }
+        self.cast()
     }
 }
 

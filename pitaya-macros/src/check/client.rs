@@ -28,8 +28,11 @@ pub(super) fn stub(table: &Table, client: Option<Client>, generics: &Generics, e
     }));
     let (all, mut routes) = (&table.routes, Vec::new());
     for (i, route) in all.iter().enumerate() {
-        let (free, known) = (is_free(&name, route, errors), is_known(&unknown, route, errors));
-        if free && known {
+        let callable = errors.under(&route.method.cfg, |errors| {
+            let (free, known) = (is_free(&name, route, errors), is_known(&unknown, route, errors));
+            free && known
+        });
+        if callable {
             routes.push(i);
         }
     }

@@ -1,9 +1,10 @@
 //! The rules of a contract, a trait with `#[remote]`, and of those who serve it.
 
-use super::{client, codecs, default_crate, names, owns_itself, route, type_name, unique};
+use super::{client, codecs, names, owns_itself, route, type_name, unique};
 use crate::{
     args::BlockArgs,
     errors::Errors,
+    manifest,
     model::{Server, Side, Table},
     parse::{self, Written},
     types,
@@ -29,10 +30,13 @@ pub(crate) fn contract(args: BlockArgs, item: &ItemTrait, methods: Vec<Written>,
     let names_deprecated = parse::names_deprecated(&item.attrs) || methods.iter().any(|m| m.names_deprecated);
     let mut routes = Vec::new();
     for mut method in methods {
-        no_hook(&mut method, errors);
-        routes.extend(route(side, args.rename_all, method, errors));
+        let cfg = method.cfg.clone();
+        errors.under(&cfg, |errors| {
+            no_hook(&mut method, errors);
+            routes.extend(route(side, args.rename_all, method, None, errors));
+        });
     }
-    let krate = args.krate.unwrap_or_else(default_crate);
+    let krate = args.krate.unwrap_or_else(manifest::runtime);
     let codecs_given = args.codecs.is_some();
     let codecs = codecs(side, args.codecs, &krate, &Generics::default(), errors)?;
     let type_name = ident.unraw().to_string();
@@ -74,16 +78,19 @@ pub(crate) fn server(
         }
     }
     for mut method in methods {
-        no_hook(&mut method, errors);
-        if let Some(route) = method.route {
-            let help = format!("move it to the method in `{trait_name}`");
-            errors.at(route.path, "`#[route]` belongs to the contract, not to its server", help);
-        }
+        let cfg = method.cfg.clone();
+        errors.under(&cfg, |errors| {
+            no_hook(&mut method, errors);
+            if let Some(route) = method.route {
+                let help = format!("move it to the method in `{trait_name}`");
+                errors.at(route.path, "`#[route]` belongs to the contract, not to its server", help);
+            }
+        });
     }
     let type_name = type_name(Side::Remote, &item.self_ty, errors)?;
     let owned = owns_itself(item, errors);
     (owned && !args.crate_is_lost).then(|| Server {
-        krate: args.krate.unwrap_or_else(default_crate),
+        krate: args.krate.unwrap_or_else(manifest::runtime),
         contract,
         ty: (*item.self_ty).clone(),
         type_name,

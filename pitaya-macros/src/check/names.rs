@@ -50,7 +50,9 @@ pub(super) fn fitting(service: &str, routes: Vec<Route>, errors: &mut Errors) ->
         let shown: String = route.name.chars().take(24).collect();
         let bytes = service.len() + 1 + route.name.len();
         let text = format!("route `{service}.{shown}..` is {bytes} bytes, the wire allows {LONGEST_ROUTE}");
-        errors.at_span(route.place, text, "give it a shorter name with `#[route(\"..\")]`");
+        errors.under(&route.method.cfg, |errors| {
+            errors.at_span(route.place, text, "give it a shorter name with `#[route(\"..\")]`");
+        });
     }
     fitting
 }

@@ -2,17 +2,28 @@
 
 use crate::{
     errors::Errors,
+    manifest,
     model::{Arg, Method, Side},
     types,
 };
 use proc_macro2::Ident;
 use quote::ToTokens;
 use std::fmt::{self, Display};
-use syn::{Attribute, FnArg, GenericParam, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type, ext::IdentExt};
+use syn::{
+    Attribute, FnArg, GenericParam, Generics, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type,
+    ext::IdentExt,
+};
 
-pub(super) fn route(side: Side, sig: &Signature, cfg: Vec<Attribute>, errors: &mut Errors) -> Option<Method> {
+/// `generics` are those of the block; none for a contract, whose methods return no `impl Trait` of their own.
+pub(super) fn route(
+    side: Side,
+    sig: &Signature,
+    cfg: Vec<Attribute>,
+    generics: Option<&Generics>,
+    errors: &mut Errors,
+) -> Option<Method> {
     let noun = side.to_string();
-    method(&Rules { noun: &noun, ident: &sig.ident, hook: None }, sig, cfg, errors)
+    method(&Rules { noun: &noun, ident: &sig.ident, hook: None, generics }, sig, cfg, errors)
 }
 
 /// `event` is `None` if the attribute does not say what the hook is for.
@@ -22,7 +33,7 @@ pub(super) fn hook(sig: &Signature, event: Option<&Ident>, cfg: Vec<Attribute>, 
     } else {
         "event: &AppEvent"
     };
-    method(&Rules { noun: "hook", ident: &sig.ident, hook: Some(lent) }, sig, cfg, errors)
+    method(&Rules { noun: "hook", ident: &sig.ident, hook: Some(lent), generics: None }, sig, cfg, errors)
 }
 
 /// What is being checked. Displayed as ``handler `join` ``.
@@ -31,6 +42,8 @@ struct Rules<'a> {
     ident: &'a Ident,
     /// For a hook: an argument it could have in place of a payload.
     hook: Option<&'a str>,
+    /// What an `impl Trait` has to name that borrows nothing.
+    generics: Option<&'a Generics>,
 }
 
 impl Display for Rules<'_> {
@@ -161,6 +174,28 @@ impl Rules<'_> {
         }
     }
 
+    /// Since the edition of 2024 an `impl Trait` borrows whatever its function does, unless it says otherwise.
+    fn captures(&self, ty: &Type, errors: &mut Errors) {
+        let Some(generics) = self.generics else { return };
+        let Some((word, shown)) = types::capturing_impl(ty.to_token_stream()) else { return };
+        if !manifest::impl_trait_borrows() {
+            return;
+        }
+        let named = generics.params.iter().filter_map(|param| match param {
+            GenericParam::Type(param) => Some(param.ident.to_string()),
+            GenericParam::Const(param) => Some(param.ident.to_string()),
+            GenericParam::Lifetime(_) => None,
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        errors.at(
+            word,
+            format!(
+                "{self} returns an `impl Trait` that borrows `self`, but its answer is sent after the call has ended"
+            ),
+            format!("write `{shown} + use<{named}>`"),
+        );
+    }
+
     fn output(&self, sig: &Signature, errors: &mut Errors) -> Option<Type> {
         let ReturnType::Type(_, ty) = &sig.output else { return None };
         let ty = types::peel(ty);
@@ -171,6 +206,7 @@ impl Rules<'_> {
                 "return an owned value, or `&'static`",
             );
         }
+        self.captures(ty, errors);
         let is_unit = matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty());
         (!is_unit).then(|| ty.clone())
     }

@@ -23,6 +23,12 @@ pub(super) fn stub(table: &Table) -> Option<TokenStream> {
         #vis struct #name(#p::Callee<#codecs>);
 
         #(#cfg)*
+        #[doc(hidden)]
+        impl #p::Stub for #name {
+            type Codecs = #codecs;
+        }
+
+        #(#cfg)*
         #allowed
         impl #name {
             /// Calls any server of this type.
@@ -52,7 +58,9 @@ fn method(table: &Table, p: &TokenStream, route: &Route) -> TokenStream {
     let docs = if route.docs.is_empty() { format!("Calls `{path}`.") } else { route.docs.clone() };
     let (argument, send) = match method.payload() {
         Some(ty) => {
-            let send = quote_spanned!(at(ty.span())=> self.0.send::<#ty>(#path, argument));
+            // What the row cannot read is an error of the row, and of the row alone.
+            let send = quote_spanned!(at(ty.span())=> send!(self.0, Self, #ty, #path, argument));
+            let send = quote!(#p::#send);
             (quote!(, argument: &#ty), send)
         }
         None => (TokenStream::new(), quote!(self.0.empty(#path))),
@@ -63,16 +71,17 @@ fn method(table: &Table, p: &TokenStream, route: &Route) -> TokenStream {
             // All of it where the user's type is: an error about the answer underlines the whole.
             let (here, p) = (at(ty.span()), located(p.clone(), ty.span()));
             let result = quote_spanned!(here=> #p::Answered<#ty>);
-            (result, quote_spanned!(answer(method)=> __sent.request()))
+            let wait = quote_spanned!(answer(method)=> answer!(__sent, Self, #ty));
+            (result, quote!(#p::#wait))
         }
-        _ => (quote!(#p::Result<()>), quote!(__sent.notify())),
+        _ => (quote!(#p::Result<()>), quote!(__sent.notify().await)),
     };
     quote! {
         #(#cfg)*
         #[doc = #docs]
         #vis async fn #ident(&self #argument) -> #result {
             let __sent = #send;
-            #wait.await
+            #wait
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn row(owner: &TokenStream, route: &Route) -> TokenStream {
         None => (quote!(empty()), quote!(_)),
     };
     let hand_over = match route.kind {
-        Kind::Request => quote_spanned!(answer(method)=> done::<__Codecs>()),
+        Kind::Request => quote_spanned!(answer(method)=> done::<__Codecs, _>()),
         Kind::Notify => quote_spanned!(answer(method)=> silent()),
     };
     let (name, cx) = (at(method.ident.span()), context(method));

@@ -5,6 +5,7 @@ mod contract;
 mod handler;
 mod lifecycle;
 mod schema;
+mod unique;
 
 pub(crate) use contract::{contract, server};
 
@@ -48,6 +49,7 @@ fn description(table: &Table) -> TokenStream {
     let Table { krate, service, type_name, .. } = table;
     let codecs = codecs(table, &quote!(__pitaya));
     let routes = table.routes.iter().map(route);
+    let check = unique::check(&table.routes);
     let side = match table.side {
         Side::Handler => quote!(Handler),
         Side::Remote => quote!(Remote),
@@ -57,7 +59,7 @@ fn description(table: &Table) -> TokenStream {
         use __pitaya::Plain as _;
         type __Codecs = #codecs;
         const __ROUTES: &[__pitaya::Route] = &[#(#routes),*];
-        const _: () = __pitaya::check(__ROUTES);
+        #check
         static __SERVICE: __pitaya::Service = __pitaya::Service {
             side: __pitaya::Side::#side,
             name: #service,
@@ -151,7 +153,7 @@ fn context(method: &Method) -> TokenStream {
 
 /// The user's place with our hygiene. With the user's hygiene too, our names would not see each other inside a block
 /// that a `macro_rules!` made.
-fn at(place: Span) -> Span {
+pub(crate) fn at(place: Span) -> Span {
     Span::call_site().located_at(place)
 }
 

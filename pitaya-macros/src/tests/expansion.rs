@@ -52,6 +52,17 @@ cases! {
             #[cfg_attr(test, inline)] pub fn same(&self) {}
             #[cfg(unix)] #[on(init)] fn open(&self) {}
         }"#;
+    /// A row for each configuration, with a check only of those that `#[cfg]` keeps apart.
+    conditional_arguments: "", r#"
+        impl Room {
+            pub async fn join(&self, #[cfg(unix)] msg: Join, #[cfg(not(unix))] raw: Raw, session: &Session) -> u8 { 1 }
+            pub fn leave(&self) {}
+        }"#;
+    conditional_helpers: "", r#"
+        impl Room {
+            #[cfg_attr(unix, inline, route("enter", code = 7))] pub fn join(&self) {}
+            #[cfg(windows)] #[cfg_attr(test, on(init))] fn open(&self) {}
+        }"#;
     renamed: r#"rename_all = "camelCase""#, r#"
         impl ChatRoom {
             pub fn join_room(&self) {}
@@ -67,7 +78,7 @@ cases! {
         impl<S: Store> Shelf<S> {
             pub async fn get(&self, key: S::Key) -> Answer<S::Item> { self.0.get(key) }
             #[cfg(unix)] pub fn put(&self, item: S::Item) {}
-            pub fn all(&self) -> impl Items { self.0.all() }
+            pub fn all(&self) -> impl Items + use<> { self.0.all() }
         }"#;
     crate_path: "crate = crate::reexported::pitaya", r#"
         impl Room { pub async fn join(&self, session: &Session, msg: Join) -> Joined { msg.into() } #[on(init)] fn open(&self) {} }"#;

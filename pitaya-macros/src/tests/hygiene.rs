@@ -6,7 +6,7 @@ use quote::ToTokens;
 use syn::{File, Item};
 
 /// Names of the prelude and of crates, which a user may have redefined.
-const AMBIGUOUS: [&str; 18] = [
+pub(super) const AMBIGUOUS: [&str; 18] = [
     "Result",
     "Option",
     "Box",
@@ -38,7 +38,7 @@ fn cases(more: &str) -> impl Iterator<Item = (&'static str, &'static str, File)>
 }
 
 /// Identifiers that no `::` stands before, at any depth. `crate::core` is a path of the user's own.
-fn bare(tokens: TokenStream, found: &mut Vec<String>) {
+pub(super) fn bare(tokens: TokenStream, found: &mut Vec<String>) {
     let mut qualified = false;
     for tree in tokens {
         match &tree {
@@ -89,5 +89,6 @@ fn helper_attributes_never_reach_the_compiler() {
     for (case, _, file) in cases("").filter(|(.., file)| matches!(file.items[0], Item::Impl(_) | Item::Trait(_))) {
         let text = file.items[0].to_token_stream().to_string();
         assert!(!text.contains("# [route") && !text.contains("# [on"), "{case}: {text}");
+        assert!(!text.contains("route (") && !text.contains("on (init"), "{case}: {text}");
     }
 }

@@ -160,6 +160,50 @@ fn values_of_the_wrong_kind() {
 }
 
 #[test]
+fn an_impl_trait_that_borrows() {
+    let text = |name: &str| {
+        format!(
+            "handler `{name}` returns an `impl Trait` that borrows `self`, but its answer is sent after the call has ended"
+        )
+    };
+    let help = |shown: &str| format!("\nhelp: write `{shown}`");
+    let plain = text("join") + &help("impl Serialize + use<>");
+    assert_eq!(about("pub fn join(&self) -> impl Serialize { 1 }"), [plain.as_str()]);
+    assert_eq!(about("pub async fn join(&self) -> Result<impl Serialize> { 1 }"), [plain]);
+    assert!(about("pub fn join(&self) -> impl Serialize + use<> { 1 }").is_empty());
+    let file = handler("", "impl<S: Store, const N: usize> Room<S, N> { pub fn join(&self) -> impl Serialize { 1 } }");
+    assert_eq!(messages(&file), [text("join") + &help("impl Serialize + use<S, N>")]);
+}
+
+/// The error of a method stands under the `#[cfg]` of the method: where it is not there, neither is the mistake.
+#[test]
+fn a_method_that_is_not_there_is_not_wrong() {
+    let shown = |methods: &str| {
+        let file = handler("", &format!("impl Room {{ {methods} pub fn fine(&self) {{}} }}"));
+        let errors: Vec<_> = file.items.iter().filter(|item| super::message(item).is_some()).collect();
+        errors.iter().map(|error| error.to_token_stream().to_string()).collect::<Vec<_>>()
+    };
+    for wrong in [
+        "pub fn join(&mut self) {}",
+        "#[route(nope)] pub fn join(&self) {}",
+        "#[route(\"a.b\")] pub fn join(&self) {}",
+        "pub fn join(&self, a: A, b: B) {}",
+        "#[on(nope)] fn join(&self) {}",
+        "#[route] fn join(&self) {}",
+    ] {
+        let found = shown(&format!("#[cfg(unix)] {wrong}"));
+        assert!(found.len() == 1 && found[0].starts_with("# [cfg (unix)]"), "{wrong}: {found:?}");
+    }
+    let both = "pub fn join(&self, #[cfg(unix)] a: A, #[cfg(windows)] b: B) {}";
+    let found = shown(both);
+    assert!(found.len() == 1 && found[0].starts_with("# [cfg (all (unix , windows))]"), "{found:?}");
+    assert!(shown("pub fn join(&self, #[cfg(unix)] a: A, #[cfg(not(unix))] b: B) {}").is_empty());
+    let text = "`join` depends on more than 4 conditions\nhelp: write one method for each configuration, with `#[cfg]` on the method";
+    let args = ["a", "b", "c", "d", "e"].map(|flag| format!("#[cfg({flag})] {flag}: &A, ")).concat();
+    assert_eq!(about(&format!("pub fn join(&self, {args}) {{}}")), [text]);
+}
+
+#[test]
 fn timeouts_that_are_none() {
     for timeout in ["timeout", "timeout = 2", "timeout = TWO", "timeout(\"2s\")", "timeout ="] {
         let text = takes("timeout", "a duration, as a string", "`timeout = \"2s\"`");

@@ -308,7 +308,7 @@ fn a_contract_keeps_what_stands_on_it() {
         assert!(all(item).contains("# [allow (deprecated)] const __REMOTE_CONTRACT"), "{item}");
     }
     let stub = text(&remote("", "#[cfg(unix)] trait Api { fn a(&self); }"));
-    assert_eq!(stub.matches("# [cfg (unix)]").count(), 2, "the type and its methods: {stub}");
+    assert_eq!(stub.matches("# [cfg (unix)]").count(), 3, "the type, its codecs and its methods: {stub}");
 }
 
 /// The generated code.

@@ -1,0 +1,7 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(code = 7, message = "full")]
+pub struct Full;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(code = "GAME-1", message = "at most {} players")]
+pub struct Full(pub u32);
+
+fn main() {}

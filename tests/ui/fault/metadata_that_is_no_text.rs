@@ -1,0 +1,10 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(code = "GAME-1", message = "full")]
+pub struct Full {
+    #[fault(metadata)]
+    pub names: Vec<String>,
+}
+
+fn main() {}

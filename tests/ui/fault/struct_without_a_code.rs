@@ -1,0 +1,7 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(message = "full")]
+pub struct Full;
+
+fn main() {}

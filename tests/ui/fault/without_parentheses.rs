@@ -1,0 +1,8 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(code = "GAME-1", message = "full")]
+#[fault = "GAME-1"]
+pub struct Full;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(code = "GAME-1", message = "full")]
+pub struct Full {
+    #[fault(metadata = "key")]
+    pub max: u32,
+}

@@ -1,0 +1,6 @@
+use pitaya_runtime::prelude::*;
+
+#[derive(Fault)]
+#[fault(message = "full")]
+#[fault(code = "GAME-1")]
+pub struct Full;

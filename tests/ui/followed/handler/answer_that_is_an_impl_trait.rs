@@ -1,0 +1,10 @@
+use pitaya_runtime::prelude::*;
+
+pub struct Room;
+
+#[handler]
+impl Room {
+    pub fn members(&self) -> impl serde::Serialize + use<> {
+        7
+    }
+}
