@@ -20,5 +20,6 @@ mod rpc;
 mod secrets;
 mod secured;
 mod stop;
+mod timeouts;
 mod users;
 mod world;

@@ -185,8 +185,18 @@ async fn a_lane_of_another_is_not_honoured() {
         let mut bundle = Vec::new();
         lane::open(1, &mut bundle);
         let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
-        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, deflated: false, own: b"" }
-            .carry(Number::new(0, 0, 1), &mut bundle);
+        lane::Outgoing {
+            session: &session,
+            sender: &sender,
+            id,
+            notify,
+            route,
+            body,
+            deflated: false,
+            micros: 0,
+            own: b"",
+        }
+        .carry(Number::new(0, 0, 1), &mut bundle);
         bundle
     };
     let own = r#"{"peer.service":"connector"}"#;
@@ -249,8 +259,18 @@ impl Frontend {
         let mut bundle = Vec::new();
         lane::open(stamp, &mut bundle);
         let (id, notify, route, body) = (self.sent.into(), false, "room.room.x", &b""[..]);
-        lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, deflated: false, own: b"" }
-            .carry(Number::new(0, 0, self.sent), &mut bundle);
+        lane::Outgoing {
+            session: &session,
+            sender: &sender,
+            id,
+            notify,
+            route,
+            body,
+            deflated: false,
+            micros: 0,
+            own: b"",
+        }
+        .carry(Number::new(0, 0, self.sent), &mut bundle);
         self.publish(bundle).await;
         self.sent
     }
@@ -294,8 +314,18 @@ async fn a_clock_that_stood_still_loses_nothing_for_longer_than_a_second() {
     let session = lane::session_part(1, "", b"{}");
     let sender = lane::sender_part("f2", br#"{"peer.service":"connector"}"#);
     let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
-    lane::Outgoing { session: &session, sender: &sender, id, notify, route, body, deflated: false, own: b"" }
-        .carry(Number::new(0, 0, 1), &mut forged);
+    lane::Outgoing {
+        session: &session,
+        sender: &sender,
+        id,
+        notify,
+        route,
+        body,
+        deflated: false,
+        micros: 0,
+        own: b"",
+    }
+    .carry(Number::new(0, 0, 1), &mut forged);
     front.publish(forged).await;
     let next = front.send(now(0)).await;
     assert_eq!(outcome(next).await, None, "no stranger makes the owner's messages late");

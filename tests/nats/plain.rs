@@ -165,6 +165,10 @@ async fn a_message_is_forwarded_and_answered() {
         );
         let outcome: Result<&[u8], Error> = match &*message.letter.route {
             b"room.room.fail" => Err(Error::new("X-2", "no")),
+            b"room.room.left" => {
+                let left = message.letter.deadline - std::time::Instant::now();
+                Err(Error::new("LEFT", left.as_secs().div_ceil(10).to_string()))
+            }
             _ => Ok(&message.letter.body),
         };
         message.from.back.answer(message.letter.ticket, outcome.as_ref().map(|b| &**b));
@@ -179,6 +183,10 @@ async fn a_message_is_forwarded_and_answered() {
     forward.route = "room.room.fail";
     client.forward(&room.info, forward).expect("sent");
     assert_eq!(client.outcome(5).await, Err(Error::new("X-2", "no")));
+    // A route with a time of its own: its metadata say so.
+    (forward.route, forward.timeout) = ("room.room.left", Some(std::time::Duration::from_secs(60)));
+    client.forward(&room.info, forward).expect("sent");
+    assert_eq!(client.outcome(5).await, Err(Error::new("LEFT", "6")));
     (forward.route, forward.notify, forward.id) = ("room.room.told", true, 0);
     client.forward(&room.info, forward).expect("sent");
     assert_eq!(client.event().await, Event::Answer(0, Ok(b"ack".to_vec())));

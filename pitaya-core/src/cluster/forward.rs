@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::rpc::Metadata;
 use crate::session::KickReason;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One message of a client, as its frontend forwards it.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,8 @@ pub struct Forward<'a> {
     /// Whether the body is compressed still, as the client sent it: only to servers that
     /// [speak](ServerInfo::speaks) [`DEFLATED_BODY`](super::server::DEFLATED_BODY).
     pub deflated: bool,
+    /// How long its answer is waited for, where that is not as long as the transport waits for all others.
+    pub timeout: Option<Duration>,
     /// What travels with this message alone, beside or in place of what does with all of its frontend
     /// ([`Callee::metadata`](super::Callee::metadata)).
     pub metadata: Option<&'a Metadata>,
@@ -36,7 +39,7 @@ impl<'a> Forward<'a> {
     /// A message of a session without uid and data.
     #[must_use]
     pub fn new(session: i64, id: u64, notify: bool, route: &'a str, body: &'a [u8]) -> Self {
-        Self { session, uid: "", data: b"{}", id, notify, route, body, deflated: false, metadata: None }
+        Self { session, uid: "", data: b"{}", id, notify, route, body, deflated: false, timeout: None, metadata: None }
     }
 }
 

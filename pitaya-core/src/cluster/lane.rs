@@ -154,6 +154,8 @@ pub struct Forwarded<'a> {
     pub body: &'a [u8],
     /// Whether the body is compressed still.
     pub deflated: bool,
+    /// For how many microseconds its frontend waits, counted from when it was sent; 0 for as long as its metadata say.
+    pub micros: u64,
     /// The sender's id.
     pub frontend: &'a [u8],
     /// A JSON object, the same bytes in all messages of a frontend.
@@ -184,6 +186,7 @@ impl<'a> Forwarded<'a> {
                 (0x2a, Value::Bytes(json)) => read.metadata = json,
                 (NUMBER, Value::Number(number)) => read.number = Number(number),
                 (OWN, Value::Bytes(json)) => read.own = json,
+                (calls::TIME, Value::Number(micros)) => read.micros = micros,
                 (DEFLATED, Value::Number(deflated)) => read.deflated = deflated != 0,
                 _ => {}
             }
@@ -257,6 +260,8 @@ pub struct Outgoing<'a> {
     pub body: &'a [u8],
     /// Whether the body is compressed still: by the lane only.
     pub deflated: bool,
+    /// For how many microseconds the answer is waited for, by the lane only; 0 for as long as `sender` says.
+    pub micros: u64,
     /// A JSON object that goes by the lane with this message alone; mostly nothing.
     pub own: &'a [u8],
 }
@@ -277,7 +282,9 @@ impl Outgoing<'_> {
     fn envelope_len(&self) -> usize {
         // The tag has a second byte.
         let own = if self.own.is_empty() { 0 } else { 1 + bytes_len(self.own.len()) };
-        self.plain_len() + NUMBER_LEN + own + if self.deflated { DEFLATED_LEN } else { 0 }
+        // The tag has a second byte here, too.
+        let time = if self.micros == 0 { 0 } else { 2 + fields::varint_len(self.micros) };
+        self.plain_len() + NUMBER_LEN + own + time + if self.deflated { DEFLATED_LEN } else { 0 }
     }
 
     /// How much [`carry`](Self::carry) adds to a bundle.
@@ -308,6 +315,7 @@ impl Outgoing<'_> {
         if !self.own.is_empty() {
             put_bytes(OWN, self.own, bundle);
         }
+        put_number(calls::TIME, self.micros, bundle);
         put_number(DEFLATED, u64::from(self.deflated), bundle);
     }
 }

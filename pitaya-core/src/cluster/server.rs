@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The key in [`ServerInfo::metadata`] of servers that keep the order of a session's messages and speak the lane; its
 /// value is the lane's version, [`LANE_VERSION`]. Ours: a Go server carries it along and takes no notice.
@@ -26,6 +27,12 @@ pub const KICK_REASON: &str = "kick-reason";
 pub const LOGINS: &str = "logins";
 /// Extension: a body may travel as the client compressed it, marked by field 1007 of its `Request`.
 pub const DEFLATED_BODY: &str = "deflated-body";
+
+/// Metadata key that lists routes whose answers may take another time than usual: `service.method=milliseconds`, separated by
+/// commas. Frontends of ours that forward such a route wait so long. A Go server carries it along and takes no notice.
+pub const TIMEOUTS: &str = "pitaya.timeouts";
+/// Upper bound of the value of [`TIMEOUTS`], in bytes: every server keeps the records of all others.
+pub const TIMEOUTS_LIMIT: usize = 4096;
 
 /// One server of a cluster: Go's record (`pkg/cluster/server.go`), and what it is in etcd, byte for byte.
 ///
@@ -90,6 +97,34 @@ impl ServerInfo {
         self.metadata.get(SPEAKS).is_some_and(|list| list.split(',').any(|name| name == extension))
     }
 
+    /// How long its record says that the answer to this route, `type.service.method`, may take.
+    #[must_use]
+    pub fn route_timeout(&self, route: &str) -> Option<Duration> {
+        let list = self.metadata.get(TIMEOUTS)?;
+        let (_, route) = route.split_once('.')?;
+        let millis = list.split(',').find_map(|entry| entry.strip_prefix(route)?.strip_prefix('=')?.parse().ok())?;
+        Some(Duration::from_millis(millis))
+    }
+
+    /// Writes into the metadata how long answers to these routes, `service.method`, may take. Returns those for which there
+    /// was no room within [`TIMEOUTS_LIMIT`].
+    pub fn announce_timeouts<'a>(&mut self, routes: impl IntoIterator<Item = (&'a str, Duration)>) -> Vec<&'a str> {
+        let (mut list, mut left_out) = (String::new(), Vec::new());
+        for (route, timeout) in routes {
+            let separator = if list.is_empty() { "" } else { "," };
+            let entry = format!("{separator}{route}={}", timeout.as_millis());
+            if list.len() + entry.len() <= TIMEOUTS_LIMIT {
+                list.push_str(&entry);
+            } else {
+                left_out.push(route);
+            }
+        }
+        if !list.is_empty() {
+            self.metadata.insert(TIMEOUTS.to_owned(), list);
+        }
+        left_out
+    }
+
     /// Writes into the metadata what this code speaks: the lane and its extensions.
     pub fn announce(&mut self) {
         self.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
@@ -135,6 +170,27 @@ mod tests {
         info.metadata.insert(SPEAKS.to_owned(), "bind-order,kick-reason".to_owned());
         assert!(info.speaks("kick-reason") && info.speaks("bind-order"));
         assert!(!info.speaks("kick") && !info.speaks("") && !info.speaks("bind-order,kick-reason"));
+    }
+
+    #[test]
+    fn time_outs_of_routes_are_listed_as_far_as_there_is_room() {
+        let mut info = ServerInfo::new("room", "r1", false);
+        assert_eq!(info.route_timeout("room.match.find"), None);
+        let (short, long) = (Duration::from_millis(300), Duration::from_secs(60));
+        assert!(info.announce_timeouts([("match.find", long), ("match.findall", short)]).is_empty());
+        assert_eq!(info.route_timeout("room.match.find"), Some(long));
+        assert_eq!(info.route_timeout("room.match.findall"), Some(short));
+        assert_eq!((info.route_timeout("room.match.fin"), info.route_timeout("match")), (None, None));
+        let names: Vec<_> = (0..500).map(|n| format!("service.method{n:03}")).collect();
+        let left_out = info.announce_timeouts(names.iter().map(|name| (&**name, long)));
+        let list = &info.metadata[TIMEOUTS];
+        assert!(list.len() <= TIMEOUTS_LIMIT && list.split(',').count() + left_out.len() == 500);
+        for list in
+            ["", "=", "match.find", "match.find=", "match.find=x", "match.find=-1", ",,match.find=99999999999999999999"]
+        {
+            info.metadata.insert(TIMEOUTS.to_owned(), list.to_owned());
+            assert_eq!(info.route_timeout("room.match.find"), None, "{list}");
+        }
     }
 
     /// Recorded from a Go server.

@@ -6,7 +6,7 @@ use super::{BuildError, Builder, Problem};
 use crate::accept::{Admission, Reloads};
 use crate::admin::Answer;
 use crate::app::{Admin, App, Start};
-use crate::cluster::{Amount, Cluster, Load, LocalCluster, RouteLoad, Servers};
+use crate::cluster::{Amount, Cluster, Load, LocalCluster, RouteLoad, RouteTimeouts, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
 use crate::groups::memberships::{Memberships, Parts};
@@ -123,6 +123,13 @@ impl Builder {
         own.hostname = hostname();
         own.metadata = self.metadata;
         own.announce();
+        let timeouts = registry
+            .entries()
+            .iter()
+            .filter_map(|entry| Some((entry.name().split_once('.')?.1, entry.route().timeout?)));
+        for route in own.announce_timeouts(timeouts) {
+            warnings.push(format!("the time-out of {route} is not announced: the list of them is longer than 4 KiB"));
+        }
         let epoch = Memberships::new_epoch();
         own.metadata.insert(EPOCH.to_owned(), format!("{epoch:x}"));
         let metrics = Metrics::new(&kind, &self.config.metrics, self.recorders, &transport.counters());
@@ -136,6 +143,7 @@ impl Builder {
             tracer: tracer.clone(),
             routers: self.routers,
             timeout,
+            timeouts: RouteTimeouts::new(&self.config.cluster.timeout.routes),
             repeatable: self.repeatable.into_iter().chain(self.config.cluster.retry.routes.iter().cloned()).collect(),
         });
         let users = Users::new(cluster.clone(), sessions.clone(), serializer);

@@ -292,9 +292,10 @@ impl Forwarder for Way {
     fn forward(&self, to: &Arc<ServerInfo>, message: Forward<'_>) -> Result<()> {
         let callee = self.members.callee(&to.id).ok_or_else(nobody)?;
         let frontend = self.frontend.clone().ok_or_else(nobody)?;
-        let deadline = now() + self.timeout;
+        let timeout = message.timeout.unwrap_or(self.timeout);
+        let deadline = now() + timeout;
         let waiting = Waiting::new(&self.session, message.id, message.route);
-        self.overdue.add(deadline, &waiting);
+        self.overdue.add(timeout, deadline, &waiting);
         let metadata = match message.metadata {
             Some(own) => Arc::new(self.metadata.iter().chain(own).map(|(k, v)| (k.clone(), v.clone())).collect()),
             None => self.metadata.clone(),

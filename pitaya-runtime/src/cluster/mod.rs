@@ -8,6 +8,7 @@ mod local;
 #[cfg(feature = "nats")]
 pub mod nats;
 mod route_load;
+mod route_timeouts;
 mod rpc;
 mod serve;
 mod servers;
@@ -28,6 +29,7 @@ use crate::trace::Tracer;
 pub(crate) use backend::{Amount, Load};
 pub(crate) use callee::Calls;
 pub(crate) use route_load::RouteLoad;
+pub(crate) use route_timeouts::RouteTimeouts;
 pub(crate) use rpc::is_lost;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) tracer: Tracer,
     /// How long a call takes at most, unless it says otherwise.
     pub(crate) timeout: Duration,
+    /// How long answers to forwarded messages are waited for, of routes that take another time.
+    pub(crate) timeouts: RouteTimeouts,
     /// Routes that may run twice.
     pub(crate) repeatable: HashSet<String>,
     /// A user has one session among all frontends of a type.

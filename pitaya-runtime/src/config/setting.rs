@@ -254,21 +254,12 @@ impl Setting for BTreeMap<String, Rate> {
         "map of rates"
     }
 
-    /// A table by route, or a text like `game.room.say=5/s,game.room.move=30/s`. A table may have a table for each part of
-    /// the route: that is what TOML makes of a name with dots and no quotes.
     fn read(&mut self, value: &Value) -> Result<(), String> {
-        let mut rates = Self::new();
-        match value {
-            Value::Object(table) => rates_of("", table, &mut rates)?,
-            one => {
-                let text = text(one).ok_or_else(|| RateError.to_string())?;
-                for part in commas(&text) {
-                    let (route, rate) = pair(part).ok_or("write a table, or one text like game.room.say=5/s")?;
-                    rates.insert(route, rate.parse().map_err(|e: RateError| format!("`{rate}`: {e}"))?);
-                }
-            }
-        }
-        *self = rates;
+        let rate = |value: &Value| {
+            let text = text(value).ok_or_else(|| RateError.to_string())?;
+            text.parse().map_err(|e: RateError| format!("`{text}`: {e}"))
+        };
+        *self = by_route(value, "game.room.say=5/s", &rate)?;
         Ok(())
     }
 
@@ -277,15 +268,59 @@ impl Setting for BTreeMap<String, Rate> {
     }
 }
 
-fn rates_of(path: &str, table: &Map<String, Value>, rates: &mut BTreeMap<String, Rate>) -> Result<(), String> {
+impl Setting for BTreeMap<String, Duration> {
+    fn kind(&self) -> &'static str {
+        "map of durations"
+    }
+
+    fn read(&mut self, value: &Value) -> Result<(), String> {
+        let duration = |value: &Value| match duration::from_value(value)? {
+            Duration::ZERO => Err("write a time above 0, for example 30s".to_owned()),
+            duration => Ok(duration),
+        };
+        *self = by_route(value, "game.room.find=30s", &duration)?;
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        self.iter().map(|(route, time)| (route.clone(), duration::format(*time).into())).collect::<Map<_, _>>().into()
+    }
+}
+
+/// A table by route, or a text like the example, with commas between several. A table may have a table for each part of the
+/// route: that is what TOML makes of a name with dots and no quotes.
+fn by_route<T>(
+    value: &Value,
+    example: &str,
+    read: &dyn Fn(&Value) -> Result<T, String>,
+) -> Result<BTreeMap<String, T>, String> {
+    let mut all = BTreeMap::new();
+    match value {
+        Value::Object(table) => below("", table, read, &mut all)?,
+        one => {
+            let wrong = || format!("write a table, or one text like {example}");
+            for part in commas(&text(one).ok_or_else(wrong)?) {
+                let (route, value) = pair(part).ok_or_else(wrong)?;
+                all.insert(route, read(&value.into())?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn below<T>(
+    path: &str,
+    table: &Map<String, Value>,
+    read: &dyn Fn(&Value) -> Result<T, String>,
+    all: &mut BTreeMap<String, T>,
+) -> Result<(), String> {
     for (name, value) in table {
         let route = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match value {
-            Value::Object(below) => rates_of(&route, below, rates)?,
+            Value::Object(table) => below(&route, table, read, all)?,
             one => {
-                let text = text(one).ok_or_else(|| RateError.to_string())?;
-                let rate = text.parse().map_err(|e: RateError| format!("`{route}`: {e}"))?;
-                rates.insert(route, rate);
+                let value = read(one).map_err(|e| format!("`{route}`: {e}"))?;
+                all.insert(route, value);
             }
         }
     }

@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -44,13 +45,16 @@ struct Last {
     route: Box<str>,
     to: Arc<ServerInfo>,
     keeps_order: bool,
+    timeout: Option<Duration>,
 }
 
-/// The body of a message, and whether it is compressed as the client sent it.
+/// The body of a message, whether it is compressed as the client sent it, and how long its answer is waited for.
 #[derive(Clone, Copy)]
 struct Body<'a> {
     bytes: &'a [u8],
     deflated: bool,
+    /// How long its answer is waited for, where that is not as long as for most.
+    timeout: Option<Duration>,
 }
 
 /// What became of a message for another server.
@@ -86,7 +90,7 @@ where
             (Ok(RouteParts { server: Some(kind), .. }), Ok(route)) if *kind != *server.kind => (route, kind),
             _ => return self.fail_in_turn(work, head, &server.not_served(name)),
         };
-        let mut body = Body { bytes: message.body, deflated: message.compressed };
+        let mut body = Body { bytes: message.body, deflated: message.compressed, timeout: None };
         if !body.deflated {
             return self.forward_body(cx, work, head, notify, (kind, route), body);
         }
@@ -111,7 +115,7 @@ where
         let mut inflated = std::mem::take(&mut work.body);
         inflated.clear();
         self.inflate(message.body, &mut inflated)?;
-        body = Body { bytes: &inflated, deflated: false };
+        body = Body { bytes: &inflated, deflated: false, timeout: None };
         let sent = self.forward_body(cx, work, head, notify, (kind, route), body);
         work.body = inflated;
         sent
@@ -124,7 +128,7 @@ where
         head: Head,
         notify: bool,
         (kind, route): (&str, &str),
-        body: Body<'_>,
+        mut body: Body<'_>,
     ) -> Result<Sent, CloseReason> {
         let to = match self.target(kind, route, body.bytes) {
             Err(error) => return self.fail_in_turn(work, head, &error),
@@ -135,14 +139,16 @@ where
         if let Some(until) = self.must_wait(&to, to.keeps_order() && !repeats, body.bytes.len()) {
             return Ok(Sent::Later(until));
         }
+        body.timeout = cluster.timeouts.of(&to, route);
         if repeats {
             self.agent.sent_on(head.answered_id(), route, work.tally.times());
-            self.send_until_answered(head, notify, to, route, body.bytes);
+            self.send_until_answered(head, notify, to, route, body);
             return self.resume(cx, work).map(|_| Sent::Done);
         }
         let sent = self.send(work, head, notify, &to, route, body);
         if let Some(forwarding) = self.forwarding.as_mut().filter(|_| !routed) {
-            forwarding.last = Some(Last { route: route.into(), keeps_order: to.keeps_order(), to });
+            forwarding.last =
+                Some(Last { route: route.into(), keeps_order: to.keeps_order(), timeout: body.timeout, to });
         }
         sent.map(|()| Sent::Done)
     }
@@ -172,7 +178,7 @@ where
         let sent = match self.must_wait(&last.to, last.keeps_order, message.body.len()) {
             Some(until) => Ok(Sent::Later(until)),
             None => {
-                let body = Body { bytes: message.body, deflated: false };
+                let body = Body { bytes: message.body, deflated: false, timeout: last.timeout };
                 self.send(work, head, notify, &last.to, &last.route, body).map(|()| Sent::Done)
             }
         };
@@ -202,7 +208,7 @@ where
         let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
         let (uid, data) = (self.session.bound_uid(), self.session.data().to_wire());
         let mut message = Forward::new(self.session.id(), head.id, notify, route, body.bytes);
-        message.deflated = body.deflated;
+        (message.deflated, message.timeout) = (body.deflated, body.timeout);
         message.uid = uid.as_deref().unwrap_or_default();
         message.data = &data;
         let of = (if head.answers { head.id } else { 0 }, route);
@@ -231,7 +237,7 @@ where
         }
     }
 
-    fn send_until_answered(&mut self, head: Head, notify: bool, to: Arc<ServerInfo>, route: &str, body: &[u8]) {
+    fn send_until_answered(&mut self, head: Head, notify: bool, to: Arc<ServerInfo>, route: &str, body: Body<'_>) {
         count(&self.server.counters.forwarded);
         let again = Again {
             session: self.session.id(),
@@ -240,7 +246,8 @@ where
             id: head.id,
             notify,
             route: route.to_owned(),
-            body: Bytes::copy_from_slice(body),
+            body: Bytes::copy_from_slice(body.bytes),
+            timeout: body.timeout,
         };
         let turn = Repeat::new(self.server.cluster.clone(), self.agent.clone(), to, again);
         let turn = trace::turn(self.server.tracer.received(&self.session, route, head.answers), Box::new(turn));

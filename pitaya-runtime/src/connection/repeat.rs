@@ -11,6 +11,7 @@ use pitaya_core::turn::Turn;
 use pitaya_core::{BoxFuture, Error, KickReason, Result};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -29,6 +30,8 @@ pub(super) struct Again {
     pub(super) notify: bool,
     pub(super) route: String,
     pub(super) body: Bytes,
+    /// How long its answer is waited for, where that is not as long as for most.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Repeat {
@@ -46,7 +49,7 @@ impl Turn for Repeat {
 }
 
 async fn run(cluster: Arc<Cluster>, agent: Arc<Agent>, first: Arc<ServerInfo>, message: Again) -> Result<Bytes> {
-    let deadline = now() + cluster.timeout;
+    let deadline = now() + message.timeout.unwrap_or(cluster.timeout);
     let kind = first.kind.clone();
     let (mut to, mut tried) = (first, Vec::new());
     loop {
@@ -74,7 +77,7 @@ async fn attempt(cluster: &Cluster, agent: &Arc<Agent>, to: &Arc<ServerInfo>, me
     let once = Arc::new(Once { agent: agent.clone(), outcome: Mutex::new(Some(outcome)) });
     let way = cluster.transport.open(once);
     let mut forward = Forward::new(message.session, message.id, message.notify, &message.route, &message.body);
-    (forward.uid, forward.data) = (&message.uid, &message.data);
+    (forward.uid, forward.data, forward.timeout) = (&message.uid, &message.data, message.timeout);
     let span = cluster.tracer.call(&Metadata::new(), to, cluster.transport.span());
     let metadata = span.as_ref().map(|span| span.metadata(&Metadata::new()));
     forward.metadata = metadata.as_ref();

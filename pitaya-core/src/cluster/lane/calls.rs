@@ -10,7 +10,7 @@ use crate::wire::varint;
 /// Field 3 of a bundle, bytes: a `Request` that says only who sends them.
 const SENDER: u64 = 3 << 3 | 2;
 /// Field 1004 of a `Request`, varint: for how many microseconds its caller waits.
-const TIME: u64 = 1004 << 3;
+pub(super) const TIME: u64 = 1004 << 3;
 /// Field 1 of a `Request`, and the only type there is here: User.
 const USER: [u8; 2] = [0x08, 1];
 

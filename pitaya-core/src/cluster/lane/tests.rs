@@ -40,7 +40,7 @@ proptest! {
         let mut bundle = Vec::new();
         open(7, &mut bundle);
         let (session, sender) = (session_part(3, "u", b"{}"), sender_part("fe", b"{}"));
-        let message = Outgoing { session: &session, sender: &sender, id: 9, notify: false, route: "a.b.c", body: b"xyz", deflated: at % 2 == 0, own: b"{}" };
+        let message = Outgoing { session: &session, sender: &sender, id: 9, notify: false, route: "a.b.c", body: b"xyz", deflated: at % 2 == 0, micros: at as u64, own: b"{}" };
         message.carry(Number::new(1, 2, 3), &mut bundle);
         push(Number::new(1, 2, 0), "onX", b"y", &mut bundle);
         if let Some(place) = bundle.get_mut(at) {
@@ -58,10 +58,10 @@ proptest! {
     fn a_request_is_what_prost_writes(
         (id, session, uid, data) in (any::<u64>(), any::<i64>(), "[a-z]{0,9}", proptest::collection::vec(any::<u8>(), 0..40)),
         (notify, route, body) in (any::<bool>(), "[a-z.]{0,20}", proptest::collection::vec(any::<u8>(), 0..300)),
-        deflated in any::<bool>(), number in number(), own in proptest::collection::vec(any::<u8>(), 0..200),
+        deflated in any::<bool>(), micros in any::<u64>(), number in number(), own in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let (session_bytes, sender) = (session_part(session, &uid, &data), sender_part("fe-1", b"{\"a\":1}"));
-        let message = Outgoing { session: &session_bytes, sender: &sender, id, notify, route: &route, body: &body, deflated, own: &own };
+        let message = Outgoing { session: &session_bytes, sender: &sender, id, notify, route: &route, body: &body, deflated, micros, own: &own };
         let mut plain = Vec::new();
         message.write(&mut plain);
         prop_assert_eq!(plain.len(), message.plain_len());
@@ -89,7 +89,7 @@ proptest! {
         prop_assert_eq!(Request::decode(envelopes[1]).expect("it decodes"), wanted);
         let read = Forwarded::read(envelopes[0]).expect("a request");
         let wanted = Forwarded {
-            sys: true, session, uid: uid.as_bytes(), data: &data, id, notify, route: route.as_bytes(), body: &body, deflated,
+            sys: true, session, uid: uid.as_bytes(), data: &data, id, notify, route: route.as_bytes(), body: &body, deflated, micros,
             frontend: b"fe-1", metadata: b"{\"a\":1}", own: &own, number,
         };
         prop_assert_eq!(read, wanted);
@@ -146,6 +146,7 @@ fn the_example_of_the_docs() {
         route: "room.room.join",
         body: b"hi",
         deflated: false,
+        micros: 0,
         own: b"",
     };
     message.carry(Number::new(5, 0, 1), &mut bundle);

@@ -52,12 +52,16 @@ impl Drop for Waiting {
     }
 }
 
-/// Forwarded messages in the order of their deadlines: all are waited for equally long.
+/// Forwarded messages in the order of their deadlines.
 #[derive(Default)]
 pub(super) struct Overdue {
-    queue: Mutex<VecDeque<(Instant, Weak<Waiting>)>>,
+    /// By how long they are waited for, so that each queue is in order. Most messages are in one; a few routes have a time-out
+    /// of their own.
+    queues: Mutex<Vec<(Duration, Queue)>>,
     first: Notify,
 }
+
+type Queue = VecDeque<(Instant, Weak<Waiting>)>;
 
 impl Overdue {
     /// How late a time-out may come.
@@ -65,8 +69,15 @@ impl Overdue {
     /// A queue up to this long is not looked through.
     const FEW: usize = 1024;
 
-    pub(super) fn add(&self, deadline: Instant, waiting: &Arc<Waiting>) {
-        let mut queue = self.queue.lock();
+    pub(super) fn add(&self, timeout: Duration, deadline: Instant, waiting: &Arc<Waiting>) {
+        let mut queues = self.queues.lock();
+        let is_first = queues.iter().all(|(_, queue)| queue.is_empty());
+        let place = queues.iter().position(|(known, _)| *known == timeout);
+        let place = place.unwrap_or_else(|| {
+            queues.push((timeout, Queue::new()));
+            queues.len() - 1
+        });
+        let queue = &mut queues[place].1;
         // Those behind one that takes long are done and not taken out yet: room is made before more is taken.
         if queue.len() == queue.capacity() && queue.len() > Self::FEW {
             queue.retain(|(_, waiting)| waiting.strong_count() > 0);
@@ -74,7 +85,7 @@ impl Overdue {
             queue.reserve(room);
         }
         queue.push_back((deadline, Arc::downgrade(waiting)));
-        if queue.len() == 1 {
+        if is_first {
             self.first.notify_one();
         }
     }
@@ -92,17 +103,19 @@ impl Overdue {
     fn is_over(&self) -> bool {
         let now = now();
         let mut overdue = Vec::new();
-        let mut queue = self.queue.lock();
-        while let Some((deadline, waiting)) = queue.front() {
-            let open = waiting.upgrade().filter(|waiting| !waiting.done.load(Acquire));
-            if open.is_some() && *deadline > now {
-                break;
+        let mut queues = self.queues.lock();
+        for (_, queue) in &mut *queues {
+            while let Some((deadline, waiting)) = queue.front() {
+                let open = waiting.upgrade().filter(|waiting| !waiting.done.load(Acquire));
+                if open.is_some() && *deadline > now {
+                    break;
+                }
+                overdue.extend(open);
+                queue.pop_front();
             }
-            overdue.extend(open);
-            queue.pop_front();
         }
-        let over = queue.is_empty();
-        drop(queue);
+        let over = queues.iter().all(|(_, queue)| queue.is_empty());
+        drop(queues);
         for waiting in overdue {
             waiting.answer(0, Err(&Error::rpc_timeout(&waiting.route)));
         }
@@ -141,7 +154,7 @@ mod tests {
         drop(answered);
         drop(waiting(&session, 2));
         let (overdue, late) = (Overdue::default(), waiting(&session, 3));
-        overdue.add(now(), &late);
+        overdue.add(Duration::ZERO, now(), &late);
         assert!(overdue.is_over());
         late.answer(0, Ok(b""));
         drop(late);
@@ -155,12 +168,25 @@ mod tests {
         let (session, overdue) = (Arc::new(Probe::default()), Overdue::default());
         let deadline = now() + Duration::from_secs(60);
         let long = waiting(&session, 1);
-        overdue.add(deadline, &long);
+        overdue.add(Duration::from_secs(60), deadline, &long);
         for id in 2..100_000 {
             let quick = waiting(&session, id);
-            overdue.add(deadline, &quick);
+            overdue.add(Duration::from_secs(60), deadline, &quick);
             quick.answer(0, Ok(b""));
         }
-        assert!(!overdue.is_over() && overdue.queue.lock().len() < 10_000);
+        assert!(!overdue.is_over() && overdue.queues.lock()[0].1.len() < 10_000);
+    }
+
+    #[test]
+    fn one_that_takes_long_does_not_hold_up_those_that_do_not() {
+        let (session, overdue) = (Arc::new(Probe::default()), Overdue::default());
+        let (long, short) = (waiting(&session, 1), waiting(&session, 2));
+        let minute = Duration::from_secs(60);
+        overdue.add(minute, now() + minute, &long);
+        overdue.add(Duration::ZERO, now(), &short);
+        assert!(!overdue.is_over(), "the first is waited for");
+        assert_eq!(session.0.lock().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
+        long.answer(0, Ok(b""));
+        assert!(overdue.is_over());
     }
 }

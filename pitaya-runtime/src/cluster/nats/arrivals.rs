@@ -73,7 +73,11 @@ impl Arrivals {
             }
             // The time of a bundle counts once a message in it has turned out to be the frontend's own.
             let age = *age.get_or_insert_with(|| sent.map_or(Duration::ZERO, |sent| known.delay.age(sent, now)));
-            if age >= known.timeout {
+            let timeout = match forwarded.micros {
+                0 => known.timeout,
+                micros => Duration::from_micros(micros).min(LONGEST),
+            };
+            if age >= timeout {
                 count(&self.hub.counters.late);
                 known.source.back.answer(forwarded.number.0, Err(&late()));
                 continue;
@@ -82,7 +86,7 @@ impl Arrivals {
                 known.source.back.answer(forwarded.number.0, Err(&stopping()));
                 continue;
             }
-            let deadline = now + (known.timeout - age);
+            let deadline = now + (timeout - age);
             let letter = letter(&forwarded, deadline);
             if forwarded.own.is_empty() {
                 delivery.add(&letter);

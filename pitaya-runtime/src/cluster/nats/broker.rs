@@ -167,7 +167,7 @@ impl Broker {
             problem(e.to_string(), refused)
         })?;
         let (topics, orders) = mpsc::channel(topics::ORDERS);
-        let line = Line::new(self.made, client.clone(), &own.info, hub.settings.buffer, signals, topics);
+        let line = Line::new(self.made, client.clone(), &own.info, &hub.settings, signals, topics);
         let line = Arc::new(line);
         let lost = |e: Error| problem(e.message().to_owned(), false);
         let calls = subscribe(&client, format!("{}*", line.inbox)).await.map_err(lost)?;

@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a server said, or why it said nothing.
 pub(super) type Answer = std::result::Result<Result<Bytes>, Failure>;
@@ -45,6 +45,8 @@ pub(super) struct Told {
     /// Who is to answer.
     pub(super) server: Arc<str>,
     pub(super) route: Arc<str>,
+    /// How long the answer is waited for.
+    pub(super) timeout: Duration,
 }
 
 /// What is at a place.

@@ -95,8 +95,7 @@ impl Conductor {
     fn tick(&mut self) -> bool {
         let now = Instant::now();
         let mut lost = Vec::new();
-        let timeout = self.hub.settings.request_timeout;
-        let flying = self.line.post.tick(now, timeout, &self.hub.counters, &mut lost);
+        let flying = self.line.post.tick(now, &self.hub.counters, &mut lost);
         let waiting = self.line.calls.expire(now, &mut self.heard);
         self.tell(lost);
         flying || waiting
@@ -223,13 +222,17 @@ impl Conductor {
     /// Tells those whose messages have no answer, and all who have been heard of.
     fn tell(&mut self, lost: Vec<Lost>) {
         let mut heard = std::mem::take(&mut self.heard);
-        let mut errors = Errors { timeout: self.hub.settings.request_timeout, made: [const { None }; 4] };
-        for (number, failure) in lost {
+        let usual = self.hub.settings.request_timeout;
+        let mut errors = Errors { timeout: usual, made: [const { None }; 4] };
+        for (number, failure, timeout) in lost {
             let Some(seat) = self.hub.seats.find(number) else { continue };
             let waiting = seat.way.lock().take(number.sequence(), None);
             // Answered before, and only its bundle was not through.
             let Some(waiting) = waiting else { continue };
             self.count(failure);
+            if timeout != errors.timeout {
+                errors = Errors { timeout, made: [const { None }; 4] };
+            }
             seat.sink.answered(waiting.id, Err(&errors.get(failure, &waiting.route)));
         }
         heard.failures.drain(..).for_each(|failure| self.count(failure));
@@ -247,6 +250,9 @@ impl Conductor {
                     if failure == Failure::Nobody {
                         // Before anybody tries again.
                         self.unreachable(Some(&told.server));
+                    }
+                    if told.timeout != errors.timeout {
+                        errors = Errors { timeout: told.timeout, made: [const { None }; 4] };
                     }
                     self.answered(told.session, told.id, Err(&errors.get(failure, &told.route)));
                 }

@@ -37,6 +37,8 @@ impl Lane {
 #[derive(Debug)]
 struct Bundle {
     opened: Instant,
+    /// How long answers to its messages are waited for.
+    timeout: Duration,
     /// Whether it went to the library, so that it may have reached its server.
     handed: bool,
     members: Vec<Number>,
@@ -44,6 +46,26 @@ struct Bundle {
     left: usize,
     /// Its server did not take a later one: until when its answers are still waited for.
     doubt: Option<Instant>,
+}
+
+impl Bundle {
+    /// Ends it if its time is over. Says whether nobody waits for it any more.
+    fn expire(&mut self, now: Instant, lost: &mut Vec<Lost>) -> bool {
+        let doubted = self.doubt.is_some_and(|until| now >= until);
+        if !doubted && now.duration_since(self.opened) < self.timeout {
+            return self.handed && self.left == 0;
+        }
+        // What was not handed out by now is not sent any more.
+        let failure = match std::mem::replace(&mut self.handed, true) {
+            true if doubted => Failure::Gone,
+            true => Failure::Timeout,
+            false => Failure::Unsent,
+        };
+        let timeout = self.timeout;
+        lost.extend(self.members.drain(..).map(|number| (number, failure, timeout)));
+        self.left = 0;
+        true
+    }
 }
 
 /// The bundles of one lane.
@@ -55,17 +77,29 @@ pub(super) struct Flight {
     bundles: VecDeque<Bundle>,
     heard: Instant,
     probed: Instant,
+    /// The time-out of most bundles, and how many in `bundles` have another: while there are none the first is also the first
+    /// to expire.
+    usual: Duration,
+    unusual: usize,
 }
 
 impl Flight {
-    pub(super) fn new(lane: Arc<Lane>, now: Instant) -> Self {
-        Self { lane, first: 1, bundles: VecDeque::new(), heard: now, probed: now }
+    pub(super) fn new(lane: Arc<Lane>, now: Instant, usual: Duration) -> Self {
+        Self { lane, first: 1, bundles: VecDeque::new(), heard: now, probed: now, usual, unusual: 0 }
     }
 
-    /// A new bundle, and its number.
-    pub(super) fn open(&mut self, now: Instant) -> u64 {
-        self.bundles.push_back(Bundle { opened: now, handed: false, members: Vec::new(), left: 0, doubt: None });
+    /// A new bundle, whose messages are waited for as long as most or for this time, and its number.
+    pub(super) fn open(&mut self, now: Instant, timeout: Option<Duration>) -> u64 {
+        let timeout = timeout.unwrap_or(self.usual);
+        self.unusual += usize::from(timeout != self.usual);
+        let (opened, members) = (now, Vec::new());
+        self.bundles.push_back(Bundle { opened, timeout, handed: false, members, left: 0, doubt: None });
         self.first + self.bundles.len() as u64 - 1
+    }
+
+    /// Whether messages of the newest bundle are waited for as long as one with this time-out is.
+    pub(super) fn suits(&self, timeout: Option<Duration>) -> bool {
+        self.bundles.back().is_some_and(|bundle| bundle.timeout == timeout.unwrap_or(self.usual))
     }
 
     /// One more message in the newest bundle.
@@ -80,9 +114,10 @@ impl Flight {
         self.bundles.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// The bundle goes to the library now; false when nobody waits for it any more, so that it must not.
+    /// The bundle goes to the library now; false when nobody waits for it any more, so that it must not. A bundle that was
+    /// not handed on and is empty has expired behind others, unless it is a probe.
     pub(super) fn hand(&mut self, number: u64) -> bool {
-        self.get(number).map(|bundle| bundle.handed = true).is_some()
+        self.get(number).is_some_and(|bundle| !std::mem::replace(&mut bundle.handed, true))
     }
 
     /// The server said something.
@@ -100,28 +135,19 @@ impl Flight {
 
     /// Forgets those at the front that nobody waits for: their messages are answered, or they were probes.
     fn sweep(&mut self) {
-        while self.bundles.front().is_some_and(|bundle| bundle.handed && bundle.left == 0) {
-            self.bundles.pop_front();
+        while let Some(bundle) = self.bundles.pop_front_if(|bundle| bundle.handed && bundle.left == 0) {
+            self.unusual -= usize::from(bundle.timeout != self.usual);
             self.first += 1;
         }
     }
 
-    /// Ends the bundles that were opened this long ago.
-    pub(super) fn expire(&mut self, now: Instant, timeout: Duration, lost: &mut Vec<Lost>) {
-        while let Some(bundle) = self.bundles.front() {
-            let doubted = bundle.doubt.is_some_and(|until| now >= until);
-            if !doubted && now.duration_since(bundle.opened) < timeout {
+    /// Ends the bundles whose time is over.
+    pub(super) fn expire(&mut self, now: Instant, lost: &mut Vec<Lost>) {
+        for bundle in &mut self.bundles {
+            let expired = bundle.expire(now, lost);
+            if !expired && self.unusual == 0 {
                 break;
             }
-            let Some(bundle) = self.bundles.pop_front() else { break };
-            self.first += 1;
-            let failure = match bundle.handed {
-                true if doubted => Failure::Gone,
-                true => Failure::Timeout,
-                // What was not handed out by now is not sent any more.
-                false => Failure::Unsent,
-            };
-            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
         }
         self.sweep();
     }
@@ -136,7 +162,8 @@ impl Flight {
         }
         if let Some(bundle) = self.get(number) {
             bundle.left = 0;
-            lost.extend(bundle.members.drain(..).map(|number| (number, Failure::Nobody)));
+            let timeout = bundle.timeout;
+            lost.extend(bundle.members.drain(..).map(|number| (number, Failure::Nobody, timeout)));
         }
         self.sweep();
     }
@@ -145,8 +172,9 @@ impl Flight {
     pub(super) fn close(&mut self, lost: &mut Vec<Lost>) {
         for bundle in self.bundles.drain(..) {
             let failure = if bundle.handed { Failure::Gone } else { Failure::Unsent };
-            lost.extend(bundle.members.into_iter().map(|number| (number, failure)));
+            lost.extend(bundle.members.into_iter().map(|number| (number, failure, bundle.timeout)));
         }
+        self.unusual = 0;
     }
 
     /// Whether it is time for a probe; then it counts as sent.
@@ -169,9 +197,11 @@ impl Flight {
 mod tests {
     use super::*;
 
+    const USUAL: Duration = Duration::from_secs(5);
+
     fn flight(now: Instant) -> Flight {
         let lane = Lane { index: 0, server: "x".into(), subject: "x".into(), reply: "r.".into() };
-        Flight::new(Arc::new(lane), now)
+        Flight::new(Arc::new(lane), now, USUAL)
     }
 
     const fn number(sequence: u32) -> Number {
@@ -183,23 +213,23 @@ mod tests {
         let now = Instant::now();
         let mut flight = flight(now);
         for bundle in 1..=4 {
-            assert_eq!(flight.open(now), bundle);
+            assert_eq!(flight.open(now, None), bundle);
             flight.add(number(bundle as u32));
             assert!(flight.hand(bundle));
         }
         flight.answered(1);
         let mut lost = Vec::new();
         flight.nobody(3, now, &mut lost);
-        assert_eq!(lost, [(number(3), Failure::Nobody)]);
+        assert_eq!(lost, [(number(3), Failure::Nobody, USUAL)]);
         flight.nobody(3, now, &mut lost);
-        flight.expire(now + DOUBT / 2, 10 * DOUBT, &mut lost);
+        flight.expire(now + DOUBT / 2, &mut lost);
         assert_eq!(lost.len(), 1, "the second may still be answered, the fourth is told by its own refusal");
         lost.clear();
-        flight.expire(now + DOUBT, 10 * DOUBT, &mut lost);
-        assert_eq!(lost, [(number(2), Failure::Gone)]);
+        flight.expire(now + DOUBT, &mut lost);
+        assert_eq!(lost, [(number(2), Failure::Gone, USUAL)]);
         lost.clear();
         flight.nobody(4, now, &mut lost);
-        assert_eq!(lost, [(number(4), Failure::Nobody)]);
+        assert_eq!(lost, [(number(4), Failure::Nobody, USUAL)]);
         assert!(flight.is_empty());
     }
 
@@ -207,14 +237,39 @@ mod tests {
     fn what_nobody_waits_for_is_not_handed_out() {
         let now = Instant::now();
         let mut flight = flight(now);
-        let bundle = flight.open(now);
+        let bundle = flight.open(now, None);
         flight.add(number(1));
         let mut lost = Vec::new();
-        flight.expire(now, Duration::from_secs(1), &mut lost);
+        flight.expire(now, &mut lost);
         assert!(lost.is_empty());
-        flight.expire(now + Duration::from_secs(1), Duration::from_secs(1), &mut lost);
-        assert_eq!(lost, [(number(1), Failure::Unsent)]);
+        flight.expire(now + USUAL, &mut lost);
+        assert_eq!(lost, [(number(1), Failure::Unsent, USUAL)]);
         assert!(!flight.hand(bundle));
+    }
+
+    #[test]
+    fn each_bundle_has_its_own_time() {
+        let now = Instant::now();
+        let mut flight = flight(now);
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
+        for (sequence, timeout) in [(1, None), (2, Some(long)), (3, Some(short)), (4, None), (5, Some(short))] {
+            let bundle = flight.open(now, timeout);
+            flight.add(number(sequence));
+            assert!(flight.suits(timeout) && flight.suits(Some(timeout.unwrap_or(USUAL))));
+            assert!(!flight.suits(Some(Duration::from_secs(2))));
+            assert!(sequence == 5 || flight.hand(bundle));
+        }
+        let mut lost = Vec::new();
+        flight.expire(now + short, &mut lost);
+        assert_eq!(lost, [(number(3), Failure::Timeout, short), (number(5), Failure::Unsent, short)]);
+        assert!(!flight.hand(5), "what nobody waits for is not sent");
+        lost.clear();
+        flight.expire(now + USUAL, &mut lost);
+        assert_eq!(lost, [(number(1), Failure::Timeout, USUAL), (number(4), Failure::Timeout, USUAL)]);
+        assert!(!flight.is_empty());
+        flight.answered(2);
+        assert!(flight.is_empty() && flight.unusual == 0, "the last is answered");
+        assert!(!flight.hand(5));
     }
 
     #[test]
@@ -223,7 +278,7 @@ mod tests {
         let mut flight = flight(now);
         let later = |millis| now + Duration::from_millis(millis);
         assert!(!flight.probe(later(1000)), "nothing is in flight");
-        let bundle = flight.open(later(1000));
+        let bundle = flight.open(later(1000), None);
         flight.add(number(1));
         assert!(!flight.probe(later(2000)), "it was not sent yet");
         flight.hand(bundle);
@@ -233,7 +288,7 @@ mod tests {
         flight.heard(later(2400));
         assert!(!flight.probe(later(2600)));
         // A probe is nothing that is waited for.
-        let probe = flight.open(later(2600));
+        let probe = flight.open(later(2600), None);
         flight.hand(probe);
         flight.answered(bundle);
         assert!(flight.is_empty() && !flight.probe(later(9000)));

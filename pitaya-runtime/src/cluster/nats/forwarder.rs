@@ -46,7 +46,9 @@ impl Path {
             json = serde_json::to_vec(metadata).unwrap_or_default();
             message.own = &json;
         }
-        let bundle = line.post.forward(lane, number, &message).map_err(|refusal| self.hub.refused(refusal))?;
+        message.micros = of.timeout.map_or(0, |timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(1));
+        let bundle =
+            line.post.forward(lane, number, &message, of.timeout).map_err(|refusal| self.hub.refused(refusal))?;
         way.sent(of.id, of.route, lane, bundle);
         Ok(())
     }
@@ -63,25 +65,26 @@ impl Path {
     ) -> Result<()> {
         let subject = line.subject(to)?;
         let mut message = outgoing(way.session(of.session, of.uid, of.data), own, of);
+        let timeout = of.timeout.unwrap_or(self.hub.settings.request_timeout);
         let sender;
-        if let Some(metadata) = of.metadata {
-            let all = own.metadata.iter().chain(metadata).map(|(k, v)| (k.clone(), v.clone())).collect();
-            sender = self.hub.sender(&own.info, &all);
+        if of.metadata.is_some() || of.timeout.is_some() {
+            let all = own.metadata.iter().chain(of.metadata.into_iter().flatten());
+            sender = self.hub.sender(&own.info, &all.map(|(k, v)| (k.clone(), v.clone())).collect(), timeout);
             message.sender = &sender;
         }
         let mut payload = Vec::with_capacity(message.plain_len());
         message.write(&mut payload);
         let route = way.route(of.route);
         drop(way);
-        let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route });
-        let sent = line.request(subject, payload.into(), waiter, self.hub.settings.request_timeout);
+        let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route, timeout });
+        let sent = line.request(subject, payload.into(), waiter, timeout);
         sent.map(drop).map_err(|refusal| self.hub.refused(refusal))
     }
 }
 
 fn outgoing<'a>(session: &'a [u8], own: &'a Own, of: &Forward<'a>) -> Outgoing<'a> {
     let Forward { id, notify, route, body, deflated, .. } = *of;
-    Outgoing { session, sender: &own.sender, id, notify, route, body, deflated, own: &[] }
+    Outgoing { session, sender: &own.sender, id, notify, route, body, deflated, micros: 0, own: &[] }
 }
 
 impl Forwarder for Path {

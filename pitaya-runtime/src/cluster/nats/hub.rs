@@ -72,20 +72,17 @@ impl Hub {
     /// Becomes this server, once.
     pub(super) fn become_server(&self, info: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> Result<()> {
         let metadata = callee.metadata();
-        let sender = self.sender(&info, &metadata);
-        let caller = if info.frontend { sender.clone() } else { sender_part("", &self.constant(&info, &metadata)) };
-        let usual = (self.settings.request_timeout, self.constant(&info, &Metadata::new()));
+        let usual = self.settings.request_timeout;
+        let sender = self.sender(&info, &metadata, usual);
+        let caller = if info.frontend { sender.clone() } else { sender_part("", &constant(&info, &metadata, usual)) };
+        let usual = (usual, constant(&info, &Metadata::new(), usual));
         let own = Own { info, callee, metadata, sender, usual, caller };
         self.own.set(own).map_err(|_| Error::internal("the transport was started already"))
     }
 
-    /// What a message with these metadata says of its sender.
-    pub(super) fn sender(&self, info: &ServerInfo, metadata: &Metadata) -> Vec<u8> {
-        sender_part(&info.id, &self.constant(info, metadata))
-    }
-
-    fn constant(&self, info: &ServerInfo, metadata: &Metadata) -> Vec<u8> {
-        metadata::encode(metadata, &info.id, &info.kind, self.settings.request_timeout)
+    /// The part of a message with these metadata that says who sends it and how long that waits.
+    pub(super) fn sender(&self, info: &ServerInfo, metadata: &Metadata, timeout: Duration) -> Vec<u8> {
+        sender_part(&info.id, &constant(info, metadata, timeout))
     }
 
     /// Who this server is, once it was started.
@@ -150,4 +147,8 @@ impl Hub {
         }
         refusal.error()
     }
+}
+
+fn constant(info: &ServerInfo, metadata: &Metadata, timeout: Duration) -> Vec<u8> {
+    metadata::encode(metadata, &info.id, &info.kind, timeout)
 }

@@ -4,6 +4,7 @@ use super::calls::{Calls, Key, Waiter, Waits};
 use super::flight::Lane;
 use super::outcome::{Failure, Refusal};
 use super::post::{Post, Tracked};
+use super::settings::Settings;
 use super::subjects;
 use super::topics::Order;
 use async_nats::message::OutboundMessage;
@@ -68,14 +69,14 @@ impl Line {
         number: u64,
         client: Client,
         own: &ServerInfo,
-        buffer: usize,
+        settings: &Settings,
         signals: Arc<Signals>,
         topics: mpsc::Sender<Order>,
     ) -> Self {
         let token = uuid::Uuid::new_v4().simple();
         Self {
             number,
-            post: Post::new(buffer, client.max_payload()),
+            post: Post::new(settings.buffer, client.max_payload(), settings.request_timeout),
             client,
             calls: Calls::default(),
             signals,

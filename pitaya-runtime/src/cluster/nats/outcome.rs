@@ -17,8 +17,8 @@ pub(super) enum Failure {
     Unsent,
 }
 
-/// A message without an answer.
-pub(super) type Lost = (Number, Failure);
+/// A message without an answer: which, why, and how long it was waited for.
+pub(super) type Lost = (Number, Failure, Duration);
 
 impl Failure {
     /// The error of a forwarded message.

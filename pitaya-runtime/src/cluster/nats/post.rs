@@ -45,12 +45,14 @@ pub(super) struct Post {
     pub(super) payload: usize,
     /// What bundles are stamped with counts from here.
     epoch: Instant,
+    /// How long most answers are waited for.
+    timeout: Duration,
 }
 
 impl Post {
-    pub(super) fn new(buffer: usize, payload: usize) -> Self {
+    pub(super) fn new(buffer: usize, payload: usize, timeout: Duration) -> Self {
         let (state, waker, awake) = (Mutex::default(), AtomicWaker::new(), AtomicBool::new(false));
-        Self { state, waker, awake, buffer, payload, epoch: Instant::now() }
+        Self { state, waker, awake, buffer, payload, epoch: Instant::now(), timeout }
     }
 
     fn wake(&self) {
@@ -122,12 +124,19 @@ impl Post {
     pub(super) fn add_lane(&self, lane: impl FnOnce(u32) -> Lane) -> Arc<Lane> {
         let mut state = self.state.lock();
         let lane = Arc::new(lane(state.flights.len() as u32));
-        state.flights.push(Flight::new(lane.clone(), Instant::now()));
+        state.flights.push(Flight::new(lane.clone(), Instant::now(), self.timeout));
         lane
     }
 
-    /// Adds a message to the bundle for a server, and gives the bundle's number.
-    pub(super) fn forward(&self, lane: u32, number: Number, message: &Outgoing<'_>) -> Result<u64, Refusal> {
+    /// Adds a message to the bundle for a server, and gives the bundle's number. `timeout` is how long its answer is waited
+    /// for, where that is not as long as for most.
+    pub(super) fn forward(
+        &self,
+        lane: u32,
+        number: Number,
+        message: &Outgoing<'_>,
+        timeout: Option<Duration>,
+    ) -> Result<u64, Refusal> {
         let length = message.carried_len();
         if STAMP + length > self.payload {
             return Err(Refusal::Oversize(STAMP + length, self.payload));
@@ -135,7 +144,10 @@ impl Post {
         let mut state = self.state.lock();
         state.admit(length, self.buffer)?;
         let mut place = state.open.iter().position(|open| open.to == For::There(lane));
-        if let Some(full) = place.filter(|place| state.open[*place].bundle.len() + length > self.payload) {
+        // The bundle that is open is the newest of its flight: one with another time-out is closed before this one's begins.
+        let suits = |state: &State| state.flights.get(lane as usize).is_some_and(|flight| flight.suits(timeout));
+        let full = |place: &usize| state.open[*place].bundle.len() + length > self.payload || !suits(&state);
+        if let Some(full) = place.filter(full) {
             state.close(full);
             place = None;
         }
@@ -144,7 +156,7 @@ impl Post {
             None => {
                 let Some(flight) = state.flights.get_mut(lane as usize) else { return Err(Refusal::Closed) };
                 let now = Instant::now();
-                let bundle = flight.open(now);
+                let bundle = flight.open(now, timeout);
                 let lane = flight.lane.clone();
                 state.open_request(&lane, bundle, self.stamp(now));
                 state.open.len() - 1
@@ -254,17 +266,17 @@ impl Post {
     }
 
     /// What is late is lost, and who is silent is probed. Says whether anything is in flight.
-    pub(super) fn tick(&self, now: Instant, timeout: Duration, counters: &Counters, lost: &mut Vec<Lost>) -> bool {
+    pub(super) fn tick(&self, now: Instant, counters: &Counters, lost: &mut Vec<Lost>) -> bool {
         let mut state = self.state.lock();
         let stamp = self.stamp(now);
         let mut probed = false;
         for lane in 0..state.flights.len() {
             let flight = &mut state.flights[lane];
-            flight.expire(now, timeout, lost);
+            flight.expire(now, lost);
             if flight.probe(now) && !state.open.iter().any(|open| open.to == For::There(lane as u32)) {
                 count(&counters.probes);
                 let flight = &mut state.flights[lane];
-                let (bundle, lane) = (flight.open(now), flight.lane.clone());
+                let (bundle, lane) = (flight.open(now, None), flight.lane.clone());
                 state.open_request(&lane, bundle, stamp);
                 let last = state.open.len() - 1;
                 state.close(last);

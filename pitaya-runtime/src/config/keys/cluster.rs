@@ -1,5 +1,6 @@
 //! The keys of calls between servers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Discovery, client_tls, millis, secs, section};
@@ -12,6 +13,18 @@ section! {
         rpc: Rpc,
         sd: Discovery,
         retry: Repeatable,
+        timeout: RouteTimes,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.timeout`: how long a frontend waits for other servers.
+    "pitaya.cluster.timeout" RouteTimes {
+        /// How long the answer to a forwarded message may take, such as `30s`, by route: `type.service.method`, or
+        /// `type.service.*` and `type.*` for all of them. The most exact name counts. It wins over what the server's methods
+        /// say of themselves (`#[route(timeout = "30s")]`); all others take `pitaya.cluster.rpc.client.nats.requesttimeout`.
+        #[go = "one time for all routes."]
+        routes: BTreeMap<String, Duration> = BTreeMap::new(),
     }
 }
 

@@ -2,7 +2,13 @@ use super::*;
 use std::time::Duration;
 
 fn waiter(id: u64) -> Waiter {
-    Waiter::Message(Told { session: Number::default(), id, server: "x".into(), route: "a.b.c".into() })
+    Waiter::Message(Told {
+        session: Number::default(),
+        id,
+        server: "x".into(),
+        route: "a.b.c".into(),
+        timeout: Duration::from_secs(5),
+    })
 }
 
 fn ids(heard: &Heard) -> Vec<(u64, Failure)> {
