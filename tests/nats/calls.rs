@@ -178,6 +178,7 @@ async fn what_is_malformed_or_of_another_is_counted() {
         route: "room.a.b",
         body: b"",
         deflated: false,
+        micros: 0,
         own: b"",
     }
     .carry(Number(8), &mut forwarded);
