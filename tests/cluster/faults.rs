@@ -2,7 +2,7 @@
 
 use crate::game::Room;
 use crate::load::{Load, codes};
-use crate::world::{World, connect, eventually, long, meet};
+use crate::world::{SOON, World, connect, eventually, long, meet};
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{Callee, Delivery, IncomingCall, Reply, ServerInfo, Transport};
 use pitaya_runtime::prelude::*;
@@ -146,12 +146,15 @@ async fn a_server_that_was_passed_over_is_used_again_when_it_is_there() {
     let record = r#"{"id":"late","type":"room","metadata":{"pitaya.lane":"1"},"frontend":false,"hostname":"vm"}"#;
     let _ = world.etcd().ctl(&["put", "pitaya/servers/room/late", record]);
     eventually("both are known", || front.servers().of("room").len() == 2).await;
-    let client = connect(&front).await;
-    while front.servers().of("room").len() == 2 {
-        if let Err(error) = client.request_raw(ECHO, "x").await {
-            assert!(error.to_string().contains("PIT-503"), "{error}");
+    // A session stays with the server that it has chosen: each of these chooses anew, until one meets the late one.
+    let met = async {
+        while front.servers().of("room").len() == 2 {
+            if let Err(error) = connect(&front).await.request_raw(ECHO, "x").await {
+                assert!(error.to_string().contains("PIT-503"), "{error}");
+            }
         }
-    }
+    };
+    tokio::time::timeout(SOON, met).await.expect("a session chooses the late one");
     assert_eq!(&*front.servers().of("room")[0].id, "here", "the one that does not listen is passed over");
     let mut config = Config::default();
     config.cluster.rpc.client.nats.connect = world.nats().url();

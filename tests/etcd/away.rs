@@ -206,7 +206,9 @@ async fn an_outage_is_told_once_and_its_end_once() {
     one.table.shows(&["one"]).await;
     let text = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("text"));
     let count = |what: &str| text.matches(what).count();
-    assert_eq!((count("WARN"), count("INFO")), (3, 1), "{text}");
     assert_eq!((count("etcd is away, the servers known so far stay known: "), count("etcd is back after ")), (1, 1));
+    assert_eq!(count("WARN"), 3, "the outage and two records: {text}");
+    let (_, since) = text.split_once("etcd is away").expect("it is told");
+    assert_eq!(since.matches("INFO").count(), 1, "its end, and no try before it: {text}");
     assert_eq!(count("a record in etcd is left out"), 2, "once for each key: {text}");
 }

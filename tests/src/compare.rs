@@ -1,6 +1,7 @@
 //! When do two packets mean the same?
 
 use crate::client::Received;
+use pitaya_core::codes;
 use pitaya_core::wire::{MIN_COMPRESS, MessageKind, PacketKind, packet};
 use serde_json::{Value, json};
 
@@ -58,6 +59,10 @@ impl Codec {
             {
                 document.remove("message");
             }
+            // Go tells a replaced session nothing: a wanted difference, of this kick and no other.
+            if packet[0] == PacketKind::Kick as u8 && is_replaced(&body) {
+                body = Body::Bytes(Vec::new());
+            }
             return Meaning::Other(packet[0], body);
         }
         let Received { kind, id, route, error, body, .. } = Received::from_packet(packet);
@@ -92,6 +97,13 @@ impl Meaning {
             _ => None,
         }
     }
+}
+
+/// Whether this is the reason of a session that a newer login replaced: its code, a text, and nothing else.
+fn is_replaced(body: &Body) -> bool {
+    let Body::Json(Value::Object(reason)) = body else { return false };
+    let text = reason.get("message").and_then(Value::as_str).unwrap_or_default();
+    reason.len() == 2 && reason.get("code") == Some(&json!(codes::REPLACED)) && !text.is_empty()
 }
 
 fn json_or_bytes(body: Vec<u8>) -> Body {

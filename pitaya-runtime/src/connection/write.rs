@@ -10,39 +10,50 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-/// Framed bytes that the client has not taken.
+/// Framed bytes that the client has not taken. Most clients take everything at once, and cost one pointer here.
 #[derive(Default)]
-pub(super) struct Unsent {
+pub(super) struct Unsent(Option<Box<Left>>);
+
+/// Rest of a write that the stream did not take whole.
+struct Left {
     bytes: Vec<u8>,
     sent: usize,
     /// The stream took bytes into a buffer of its own and has not got rid of them.
     flushing: bool,
-    /// When it last took some; only while something is left.
-    progress: Option<Instant>,
+    /// When the stream last took some.
+    progress: Instant,
 }
 
 impl Unsent {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.flushing
+        self.0.is_none()
     }
 
     /// How much is left; a stream does not tell what its own buffer holds, so that counts as one.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.sent + usize::from(self.flushing)
+        self.0.as_ref().map_or(0, |left| left.bytes.len() - left.sent + usize::from(left.flushing))
     }
 
+    /// Appends to what is left; the time that a stalled client has begins with the first of it.
     pub(super) fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        if self.0.is_some() || !bytes.is_empty() {
+            self.left().bytes.extend_from_slice(bytes);
+        }
     }
 
     /// When it will have been stalled for too long.
     pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
-        self.progress.map(|since| since + limit)
+        self.0.as_ref().map(|left| left.progress + limit)
     }
 
     pub(super) fn is_stalled(&self, now: Instant, limit: Duration) -> bool {
         self.deadline(limit).is_some_and(|deadline| now >= deadline)
+    }
+
+    fn left(&mut self) -> &mut Left {
+        let new = || Box::new(Left { bytes: Vec::new(), sent: 0, flushing: false, progress: Instant::now() });
+        self.0.get_or_insert_with(new)
     }
 }
 
@@ -87,9 +98,9 @@ where
 
     #[cold]
     fn keep_unsent(&mut self, bytes: &[u8], flushed: bool) {
-        self.unsent.append(bytes);
-        self.unsent.flushing = !flushed;
-        self.unsent.progress = Some(Instant::now());
+        let left = self.unsent.left();
+        left.bytes.extend_from_slice(bytes);
+        left.flushing = !flushed;
         self.agent.outbox.set_unsent(self.unsent.len());
         self.arm();
     }
@@ -97,19 +108,20 @@ where
     /// Writes from what is left.
     #[inline(never)]
     pub(super) fn drain(&mut self, cx: &mut task::Context<'_>) -> io::Result<()> {
-        let (written, flushed) = write_some(&mut self.stream, cx, &self.unsent.bytes[self.unsent.sent..])?;
-        self.unsent.sent += written;
-        let progress = written > 0 || (self.unsent.flushing && flushed);
-        self.unsent.flushing = !flushed;
+        let Some(left) = &mut self.unsent.0 else { return Ok(()) };
+        let (written, flushed) = write_some(&mut self.stream, cx, &left.bytes[left.sent..])?;
+        left.sent += written;
+        let progress = written > 0 || (left.flushing && flushed);
+        left.flushing = !flushed;
         if progress {
-            self.unsent.progress = Some(Instant::now());
-            if flushed && self.unsent.sent == self.unsent.bytes.len() {
+            left.progress = Instant::now();
+            if flushed && left.sent == left.bytes.len() {
                 self.unsent = Unsent::default();
                 // It takes again: what was not read meanwhile is to be read.
                 cx.waker().wake_by_ref();
-            } else if self.unsent.sent > self.unsent.bytes.len() / 2 {
-                self.unsent.bytes.drain(..self.unsent.sent);
-                self.unsent.sent = 0;
+            } else if left.sent > left.bytes.len() / 2 {
+                left.bytes.drain(..left.sent);
+                left.sent = 0;
             }
         }
         self.agent.outbox.set_unsent(self.unsent.len());
