@@ -143,7 +143,8 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Reads and forgets, until nothing more can come.
 async fn skip(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut rest = [0; 4096];
+    // No array: that would be a part of every connection's future, from its first byte on.
+    let mut rest = vec![0; 4096];
     while stream.read(&mut rest).await.is_ok_and(|length| length > 0) {}
 }
 
