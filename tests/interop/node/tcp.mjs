@@ -146,6 +146,6 @@ await run("pomelo-node-tcp-client", {
     while (kick[0] !== KICK && kick.length >= 4) kick = kick.subarray(4 + kick.readUIntBE(1, 3));
     assert.equal(kick[0], KICK, `no kick in ${bytes.toString("hex")}`);
     assert.equal(kick.readUIntBE(1, 3), kick.length - 4);
-    assert.equal(typeof JSON.parse(kick.subarray(4)).reason, "string");
+    assert.deepEqual(JSON.parse(kick.subarray(4)), { code: "KICK-1", message: "kickme" });
   },
 });
