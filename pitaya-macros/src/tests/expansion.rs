@@ -5,6 +5,22 @@ use crate::model::Side;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
+/// Const evaluation of the compiler is slow and has a limit: it compares nothing that the macro can compare itself, and the
+/// macro does not compare all pairs.
+#[test]
+fn a_block_of_five_thousand_routes_leaves_nothing_to_const_evaluation() {
+    let method = |number: usize| format!("pub fn {:x<60}(&self) {{}} ", format!("route_{number}_"));
+    let methods: String = (0..5_000).map(method).collect();
+    let text = handler("", &format!("impl Room {{ {methods} }}")).to_token_stream().to_string();
+    assert!(!text.contains("__pitaya :: check"), "no name stands twice");
+    let twice =
+        "#[cfg(unix)] #[route(code = 7)] pub fn os(&self) {} #[cfg(windows)] #[route(code = 7)] pub fn os(&self) {}";
+    let text = handler("", &format!("impl Room {{ {methods} {twice} }}")).to_token_stream().to_string();
+    let check = text.split("__pitaya :: check").nth(1).and_then(|rest| rest.split(';').next()).expect("a check");
+    assert_eq!(check.matches("\"os\"").count(), 4, "two names and two codes: {check}");
+    assert!(!check.contains("route_"), "and no other: {check}");
+}
+
 macro_rules! cases {
     ($($(#[$about:meta])* $name:ident: $args:literal, $item:literal;)*) => {
         /// Each case: name, arguments of the attribute, item.
