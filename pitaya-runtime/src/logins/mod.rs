@@ -13,7 +13,8 @@ pub(crate) use message::LoginsMsg;
 pub(crate) use pending::Verdict;
 
 use crate::cluster::{Cluster, sys};
-use crate::sessions::{Heard, Sessions};
+use crate::quota::Quota;
+use crate::sessions::{Heard, Older, Sessions};
 use clock::Clock;
 use futures_util::future::join_all;
 use message::{Acknowledged, Met};
@@ -21,7 +22,7 @@ use outgoing::Outgoing;
 use parking_lot::Mutex;
 use pending::Pending;
 use pitaya_core::cluster::envelope::{BindMsg, Stamp};
-use pitaya_core::cluster::{Login, OutgoingCall};
+use pitaya_core::cluster::{Login, LoginOrder, OutgoingCall};
 use pitaya_core::{CloseReason, Result, Session};
 use prost::Message;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
@@ -32,6 +33,8 @@ use tokio::time::{sleep, timeout};
 
 /// How long the hooks of an older session are waited for on behalf of another frontend, which has a bound of its own.
 const HOOKS: Duration = Duration::from_secs(30);
+/// A login that comes so long after another one of its user is the later one, if clocks agree.
+const LATE: Duration = Duration::from_secs(2);
 
 /// The logins of one frontend.
 pub(crate) struct Logins {
@@ -44,6 +47,9 @@ pub(crate) struct Logins {
     /// A task looks after what is pending.
     looking: AtomicBool,
     outgoing: Outgoing,
+    /// How often clocks that differ are logged, and what came of it.
+    off: Quota,
+    refused: Quota,
 }
 
 impl Logins {
@@ -58,6 +64,8 @@ impl Logins {
             pending: Mutex::default(),
             looking: AtomicBool::new(false),
             outgoing: Outgoing::default(),
+            off: Quota::default(),
+            refused: Quota::default(),
         })
     }
 
@@ -112,11 +120,11 @@ impl Logins {
 
     /// Another frontend has told of a login.
     pub(crate) fn hear(self: &Arc<Self>, login: &Login) {
-        if let Some(known) = self.meet(login)
-            && (login.awaited || known.met() == Met::Newer)
-        {
+        let Some((known, ending)) = self.meet(login, true) else { return };
+        if login.awaited || known.met() == Met::Newer {
             self.acknowledge(login.frontend.clone(), known);
         }
+        self.follow(login, ending);
     }
 
     /// What another frontend says of logins: the answer.
@@ -126,40 +134,90 @@ impl Logins {
         }
         self.known(from, &message.known);
         let told = message.told.into_iter().map(|told| Login::from(BindMsg { fid: from.to_string(), ..told }));
-        LoginsMsg { known: told.filter_map(|login| self.meet(&login)).collect(), ..LoginsMsg::default() }
+        let met = told.filter_map(|login| {
+            let (known, ending) = self.meet(&login, false)?;
+            self.follow(&login, ending);
+            Some(known)
+        });
+        LoginsMsg { known: met.collect(), ..LoginsMsg::default() }
     }
 
-    /// Closes an older session here, and says what the login has met; nothing of one without an order, as Go tells it.
-    fn meet(self: &Arc<Self>, login: &Login) -> Option<Acknowledged> {
-        let known = |met: Met| Some(Acknowledged { stamp: login.stamp, met: met.into() });
+    /// Closes an older session here. Gives what the login has met and the hooks that still run; nothing of one without an
+    /// order, as Go tells it.
+    fn meet(&self, login: &Login, first: bool) -> Option<(Acknowledged, Older)> {
+        let known = |met: Met| Acknowledged { stamp: login.stamp, met: met.into() };
         let older = |session: Session| {
             tracing::debug!(uid = &*login.uid, frontend = &*login.frontend, "session replaced by a login elsewhere");
             session.close_for(CloseReason::Replaced);
         };
         if !self.cluster.unique {
-            return known(Met::Nobody);
+            return Some((known(Met::Nobody), Older::default()));
         }
         let Some(order) = login.order() else {
             self.sessions.by_uid(&login.uid).into_iter().for_each(older);
             return None;
         };
+        self.compare(&order, first);
         self.clock.hear(order.time);
-        match self.sessions.hear(&login.uid, &order, &self.cluster.own.id) {
-            Heard::Unknown => known(Met::Nobody),
-            Heard::Newer => known(Met::Newer),
+        Some(match self.sessions.hear(&login.uid, &order, &self.cluster.own.id) {
+            Heard::Unknown => (known(Met::Nobody), Older::default()),
+            Heard::Newer(bound) => {
+                self.refuse(&order, bound, first);
+                (known(Met::Newer), Older::default())
+            }
             Heard::Older(session, hooks) => {
                 session.into_iter().for_each(older);
-                if login.awaited {
-                    let (logins, to, known) = (self.clone(), login.frontend.clone(), known(Met::Nobody));
-                    tokio::spawn(async move {
-                        if let (Ok(()), Some(known)) = (timeout(HOOKS, hooks.ended()).await, known) {
-                            logins.acknowledge(to, known);
-                        }
-                    });
-                }
-                known(Met::Older)
+                (known(Met::Older), hooks)
             }
+        })
+    }
+
+    /// Logs that the clock of another frontend differs, as far as its login shows it. One that is told again is old anyway.
+    fn compare(&self, order: &LoginOrder, first: bool) {
+        if let Some(off_ms) = self.clock.off(order.time)
+            && (first || off_ms > 0)
+            && let Some(missed) = self.off.admit()
+        {
+            let frontend = &*order.frontend;
+            tracing::warn!(
+                frontend,
+                off_ms,
+                missed,
+                "stamp of a login is off the clock here: clocks differ or it came late"
+            );
         }
+    }
+
+    /// Logs that a login is refused although it came long after the session here was bound, at `bound`.
+    fn refuse(&self, order: &LoginOrder, bound: u64, first: bool) {
+        if let Some(bound_ms) = self.clock.off(bound)
+            && (first && bound_ms.unsigned_abs() > LATE.as_millis() as u64)
+            && let Some(missed) = self.refused.admit()
+        {
+            let (frontend, behind_ms) = (&*order.frontend, bound.saturating_sub(order.time) / 1000);
+            tracing::warn!(
+                frontend,
+                behind_ms,
+                bound_ms,
+                missed,
+                "login refused: the session here has the later stamp, though it was bound long before: clocks differ or it \
+                 came late"
+            );
+        }
+    }
+
+    /// Says that nobody is left when the hooks of older sessions have run. The word that there are some is under way then.
+    fn follow(self: &Arc<Self>, login: &Login, ending: Older) {
+        if ending.is_empty() || !login.awaited {
+            return;
+        }
+        let (logins, to) = (self.clone(), login.frontend.clone());
+        let known = Acknowledged { stamp: login.stamp, met: Met::Nobody.into() };
+        tokio::spawn(async move {
+            if timeout(HOOKS, ending.ended()).await.is_ok() {
+                logins.acknowledge(to, known);
+            }
+        });
     }
 
     /// Another frontend has acknowledged logins.
@@ -221,11 +279,9 @@ impl Logins {
 
     async fn tell_again(&self) {
         let Cluster { own, servers, transport, .. } = &*self.cluster;
-        let again = self.pending.lock().again(servers, own);
-        if transport.is_connected() {
-            // What fails now is tried again with the next look.
-            again.publish.iter().for_each(|login| drop(transport.tell_bound(login)));
-        }
+        let again = self.pending.lock().again(transport.is_connected(), servers, own);
+        // What fails now is tried again with the next look.
+        again.publish.iter().for_each(|login| drop(transport.tell_bound(login)));
         join_all(again.tell.into_iter().map(|(peer, told)| self.tell_one(peer, told))).await;
     }
 

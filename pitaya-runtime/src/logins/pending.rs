@@ -65,12 +65,14 @@ pub(super) struct Again {
 impl Pending {
     /// Reads who acknowledges logins, if that may have changed.
     pub(super) fn look(&mut self, servers: &Servers, own: &ServerInfo, now: Instant) {
-        self.leaving.retain(|(id, left)| now - *left < LEAVING && !self.silent.contains(id));
+        self.leaving.retain(|(_, left)| now - *left < LEAVING);
         let version = servers.version();
         if self.version == Some(version) {
             return;
         }
         self.version = Some(version);
+        // One that was killed leaves discovery after its silence, and is silent still: it is not waited for once more.
+        self.silent.retain(|id| self.peers.contains(id) || self.leaving.iter().any(|(left, _)| left == id));
         let peer = |other: &&Arc<ServerInfo>| {
             other.frontend && other.kind == own.kind && other.id != own.id && other.speaks(LOGINS)
         };
@@ -79,7 +81,6 @@ impl Pending {
         self.leaving.extend(left);
         self.leaving.retain(|(id, _)| !peers.contains(id));
         self.peers = peers;
-        self.silent.retain(|id| self.peers.contains(id));
     }
 
     /// A login that is about to be told; what comes of it, if that is waited for.
@@ -124,11 +125,13 @@ impl Pending {
         for known in known {
             let Some(stamp) = known.stamp else { continue };
             let Some(untold) = self.find(stamp) else { continue };
+            let first = untold.unheard.iter().any(|id| **id == *peer);
             untold.unheard.retain(|id| **id != *peer);
-            untold.ending.retain(|id| **id != *peer);
             match known.met() {
-                Met::Nobody => {}
-                Met::Older => untold.ending.push(peer.into()),
+                Met::Nobody => untold.ending.retain(|id| **id != *peer),
+                // Messages are taken side by side: `Nobody`, which is the last word, may have overtaken this.
+                Met::Older if first => untold.ending.push(peer.into()),
+                Met::Older => {}
                 Met::Newer => {
                     if let Some(bind) = untold.bind.take() {
                         let _ = bind.send(Verdict::Newer);
@@ -179,11 +182,15 @@ impl Pending {
         }
     }
 
-    /// What has not come to everybody for a while. Those who are gone need not hear of it.
-    pub(super) fn again(&mut self, servers: &Servers, own: &ServerInfo) -> Again {
+    /// What has not come to everybody for a while; nothing as long as nobody can be told. Those who are gone need not hear
+    /// of it.
+    pub(super) fn again(&mut self, connected: bool, servers: &Servers, own: &ServerInfo) -> Again {
         let now = Instant::now();
         self.look(servers, own, now);
         let mut again = Again::default();
+        if !connected {
+            return again;
+        }
         let late = self.logins.iter().filter(|(_, untold)| now - untold.since >= AGAIN);
         for session in late.map(|(session, _)| *session).collect::<Vec<_>>() {
             let Some(untold) = self.logins.get_mut(&session) else { continue };
@@ -193,10 +200,13 @@ impl Pending {
             if !untold.sent {
                 again.publish.push(untold.login.clone());
             }
-            for peer in &untold.unheard {
+            // Where hooks run it is a question whether they still do: `Nobody` may be lost. The wait that the first word
+            // began there goes on, so none is asked for again.
+            let heard = untold.ending.iter().map(|peer| (peer, false));
+            for (peer, awaited) in untold.unheard.iter().map(|peer| (peer, true)).chain(heard) {
                 let told = again.tell.entry(peer.clone()).or_default();
                 if told.len() < TOGETHER {
-                    told.push((&untold.login).into());
+                    told.push(BindMsg { awaited, ..(&untold.login).into() });
                 }
             }
             self.settle(session);
@@ -297,6 +307,38 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_an_older_session_may_overtake_the_word_of_it() {
+        let (mut pending, servers) = (Pending::default(), servers(&["a", "b", "c"]));
+        let mut verdict = add(&mut pending, &servers, 1).1.expect("two others");
+        pending.sent(Stamp { time: 1, session: 1 });
+        pending.known("b", &known(1, Met::Nobody));
+        pending.known("b", &known(1, Met::Older));
+        assert!(verdict.try_recv().is_err(), "the other has said nothing");
+        pending.known("c", &known(1, Met::Nobody));
+        assert_eq!(verdict.try_recv(), Ok(Verdict::Clear));
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_lost_end_of_an_older_session_is_asked_for() {
+        let (mut pending, servers) = (Pending::default(), servers(&["a", "b"]));
+        let mut verdict = add(&mut pending, &servers, 1).1.expect("another");
+        pending.sent(Stamp { time: 1, session: 1 });
+        pending.known("b", &known(1, Met::Older));
+        pending.logins.values_mut().for_each(|untold| untold.since -= AGAIN);
+        for _ in 0..2 {
+            let again = pending.again(true, &servers, &info("a"));
+            let asked: Vec<_> = again.tell["b"].iter().map(|told| (told.stamp, told.awaited)).collect();
+            assert_eq!(asked, [(Some(Stamp { time: 1, session: 1 }), false)]);
+            pending.known("b", &known(1, Met::Older));
+            assert!(verdict.try_recv().is_err(), "the hooks still run");
+        }
+        pending.known("b", &known(1, Met::Nobody));
+        assert_eq!(verdict.try_recv(), Ok(Verdict::Clear));
+        assert!(pending.again(true, &servers, &info("a")).tell.is_empty());
+    }
+
+    #[test]
     fn a_newer_login_is_told_at_once() {
         let (mut pending, servers) = (Pending::default(), servers(&["a", "b", "c"]));
         let (_, verdict) = add(&mut pending, &servers, 1);
@@ -316,7 +358,9 @@ mod tests {
         let (login, verdict) = add(&mut pending, &servers, 2);
         assert!(login.awaited && verdict.is_none(), "told, and not waited for");
         pending.logins.values_mut().for_each(|untold| untold.since -= AGAIN);
-        let again = pending.again(&servers, &info("a"));
+        let away = pending.again(false, &servers, &info("a"));
+        assert!(away.publish.is_empty() && away.tell.is_empty(), "the broker is away");
+        let again = pending.again(true, &servers, &info("a"));
         assert_eq!((again.publish.len(), again.tell["b"].len()), (2, 2));
         assert!(pending.known("b", &known(1, Met::Nobody)).is_empty());
         assert!(add(&mut pending, &servers, 3).1.is_some(), "it has spoken");
@@ -332,5 +376,29 @@ mod tests {
         pending.gone("b");
         assert_eq!(verdict.try_recv(), Ok(Verdict::Clear));
         assert!(add(&mut pending, &servers, 2).1.is_none());
+    }
+
+    #[test]
+    fn one_that_was_killed_is_waited_for_once() {
+        let (mut pending, servers) = (Pending::default(), servers(&["a", "b", "c"]));
+        let mut early = add(&mut pending, &servers, 1).1.expect("two others");
+        pending.known("c", &known(1, Met::Nobody));
+        assert_eq!(pending.overdue(1), 1);
+        assert!(early.try_recv().is_err(), "it has stopped waiting");
+        // Its lease ends.
+        change(&servers, &["a", "c"]);
+        for session in 2..4 {
+            let mut verdict = add(&mut pending, &servers, session).1.expect("the other is there");
+            pending.known("c", &known(session, Met::Nobody));
+            assert_eq!(verdict.try_recv(), Ok(Verdict::Clear), "login {session}");
+        }
+        change(&servers, &["a"]);
+        pending.gone("c");
+        let (login, verdict) = add(&mut pending, &servers, 4);
+        assert!(login.awaited && verdict.is_none(), "it may be there still, and is told");
+        pending.look(&servers, &info("a"), Instant::now() + LEAVING);
+        assert!(!add(&mut pending, &servers, 5).0.awaited, "it is gone");
+        change(&servers, &["a", "b"]);
+        assert!(add(&mut pending, &servers, 6).1.is_some(), "one of its name has started");
     }
 }

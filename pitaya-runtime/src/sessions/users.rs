@@ -32,8 +32,8 @@ struct Ending {
 pub(crate) enum Heard {
     /// No session of the user is here, and none ends.
     Unknown,
-    /// The session here is the later one.
-    Newer,
+    /// The session here, bound at this time by the clock of this frontend, is the later one.
+    Newer(u64),
     /// The session here, if there is one still, is the older one. Hooks of this one or of one before run.
     Older(Option<Session>, Older),
 }
@@ -106,9 +106,10 @@ impl Users {
 
     pub(super) fn hear(&mut self, uid: &str, order: &LoginOrder, own: &Arc<str>) -> Heard {
         let bound = self.bound.get_mut(uid);
-        let here = |bound: &Bound| (bound.time, own, bound.session.id());
-        if bound.as_ref().is_some_and(|bound| here(bound) > (order.time, &order.frontend, order.session)) {
-            return Heard::Newer;
+        if let Some(bound) = &bound
+            && (bound.time, own, bound.session.id()) > (order.time, &order.frontend, order.session)
+        {
+            return Heard::Newer(bound.time);
         }
         let session = bound.as_ref().map(|bound| bound.session.clone());
         let mut older: Vec<_> = bound.map(|bound| enlist(&mut bound.waiting)).into_iter().collect();
