@@ -8,7 +8,7 @@ use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -36,7 +36,7 @@ impl fmt::Debug for TlsOptions {
     }
 }
 
-/// Why TLS cannot be set up with what [`ConnectOptions`](crate::ConnectOptions) were given. Nothing of a key is in it.
+/// Why there is no TLS with what [`ConnectOptions`](crate::ConnectOptions) were given. Nothing of a key is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsSetupError {
@@ -69,6 +69,18 @@ pub enum TlsSetupError {
     /// The client's private key is not that of its certificate.
     #[error("the client's certificate and its private key do not go together")]
     Mismatch,
+    /// The server shows the certificate of an authority in place of one of its own.
+    #[error(
+        "the server shows the certificate of an authority (CA:TRUE), which is no server's: have the authority sign one for the \
+         server, or make the self-signed one with `openssl req -x509 -addext basicConstraints=critical,CA:FALSE ..`"
+    )]
+    AuthorityAsServer,
+    /// The server's certificate leads to no root certificate that was given.
+    #[error(
+        "the server's certificate is signed by none of the root certificates that were given: name its authority, or the \
+         certificate itself if it is self-signed, with ConnectOptions::root_certificate"
+    )]
+    UnknownIssuer,
 }
 
 impl TlsOptions {
@@ -77,7 +89,10 @@ impl TlsOptions {
         let name = self.server_name.as_deref().unwrap_or(host).to_owned();
         let name = ServerName::try_from(name).map_err(|error| ConnectError::Tls(error.into()))?;
         let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, stream).await.map_err(|error| ConnectError::Tls(error.into()))
+        connector.connect(name, stream).await.map_err(|error| {
+            let known = error.get_ref().and_then(|inner| inner.downcast_ref()).and_then(distrust);
+            ConnectError::Tls(known.map_or_else(|| error.into(), Into::into))
+        })
     }
 
     fn config(&self) -> Result<ClientConfig, BoxError> {
@@ -111,6 +126,20 @@ impl TlsOptions {
             .load_private_key(key.clone_key())
             .map_err(|_| TlsSetupError::KeyKind(key_error(&key)))?;
         Ok(builder.with_client_auth_cert(chain, key).map_err(|_| TlsSetupError::Mismatch)?)
+    }
+}
+
+/// The sentence for a certificate that is not trusted, where the library has only a name for it.
+fn distrust(error: &rustls::Error) -> Option<TlsSetupError> {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(TlsSetupError::UnknownIssuer),
+        // An error of the crate below: its name is its text.
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.0.to_string() == "CaUsedAsEndEntity" =>
+        {
+            Some(TlsSetupError::AuthorityAsServer)
+        }
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ pub use error::{BuildError, Problem};
 
 use crate::accept::{Acceptor, Listen, erase};
 use crate::cluster::{LocalCluster, Router};
-use crate::config::{Config, Rate};
+use crate::config::{Config, Loaded, Rate, Warning};
 use crate::dictionary::Codes;
 use crate::handshake::{Validator, Validators};
 use crate::metrics::{AnyRecorder, Recorder};
@@ -57,6 +57,8 @@ pub struct Builder {
     metadata: BTreeMap<String, String>,
     repeatable: HashSet<String>,
     config: Config,
+    /// Warnings of the config, for the log.
+    warnings: Vec<Warning>,
     serializer: Option<Serializer>,
     acceptors: Vec<Box<dyn Listen>>,
     mounts: Vec<Mount>,
@@ -91,6 +93,7 @@ impl Builder {
             metadata: BTreeMap::new(),
             repeatable: HashSet::new(),
             config: Config::default(),
+            warnings: Vec::new(),
             serializer: None,
             acceptors: Vec::new(),
             mounts: Vec::new(),
@@ -160,9 +163,11 @@ impl Builder {
         self
     }
 
-    /// Settings in place of the defaults: see [`Config::load`].
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    /// Settings in place of the defaults: a [`Config`], or what [`Config::load`] returns, whose warnings the app logs when
+    /// it starts.
+    pub fn config(mut self, config: impl Into<Loaded>) -> Self {
+        let Loaded { config, warnings } = config.into();
+        (self.config, self.warnings) = (config, warnings);
         self
     }
 

@@ -3,7 +3,7 @@
 //! The library writes through the crate `tracing` and sets nothing up: a program with a subscriber of its own needs nothing
 //! of this. `docs/logs.md` has the fields.
 
-use crate::config::Log;
+use crate::config::{Log, level};
 use crate::readable::debug_as_display;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -15,6 +15,9 @@ pub enum LogError {
     /// The key is no list of levels.
     #[error("pitaya.log.level: {0}; write for example info, or warn,pitaya_runtime=debug")]
     Level(#[from] ParseError),
+    /// A word of the key is no level.
+    #[error("pitaya.log.level: {0}")]
+    Word(String),
     /// The program has set up a log before.
     #[error("the program has a log already: it is set up once")]
     Again,
@@ -41,7 +44,10 @@ debug_as_display!(LogError);
 pub fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(said) if !said.trim().is_empty() => Ok(EnvFilter::new(said)),
-        _ => Ok(directives(&log.level).parse()?),
+        _ => match level::problem(&log.level) {
+            Some(why) => Err(LogError::Word(why)),
+            None => Ok(directives(&log.level).parse()?),
+        },
     }
 }
 

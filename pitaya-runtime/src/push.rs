@@ -12,6 +12,9 @@ pub enum PushError {
     /// These users are not here, or do not read; all others got it.
     #[error("{} users could not be reached", .0.len())]
     Unreached(Vec<String>),
+    /// Nobody could be reached: this server has no acceptor, and neither has any other of its type. The uids.
+    #[error("this server has no clients: name their frontends with groups.at(\"..\") or app.users(\"..\")")]
+    NoClients(Vec<String>),
 }
 
 impl From<Error> for PushError {

@@ -105,6 +105,7 @@ impl Users {
     /// # Errors
     /// [`PushError::Unreached`] with the uids that no frontend holds, that read too slowly, or whose frontend did not
     /// answer. A frontend that is not ours (a Go server's) does not tell: what was sent to it counts as delivered.
+    /// [`PushError::NoClients`] when this handle is for the own type, and no server of that type has an acceptor.
     pub async fn push_encoded(&self, push: &Push, uids: &[impl AsRef<str> + Sync]) -> Result<(), PushError> {
         self.reach(What::Push(push), &as_strs(uids)).await
     }
@@ -138,8 +139,15 @@ impl Users {
         let missed = if own.kind == self.kind { self.reach_here(what, uids).await } else { uids.to_vec() };
         let others = self.cluster.servers.of(&self.kind);
         let others: Vec<_> = others.iter().filter(|server| server.frontend && server.id != own.id).collect();
-        if missed.is_empty() || others.is_empty() {
+        if others.is_empty() {
+            // The own type is what stands here when none was named.
+            if own.kind == self.kind && !own.frontend && !missed.is_empty() {
+                return Err(PushError::NoClients(missed.into_iter().map(str::to_owned).collect()));
+            }
             return unreached(missed.into_iter());
+        }
+        if missed.is_empty() {
+            return Ok(());
         }
         let (ours, foreign): (Vec<_>, Vec<_>) = others.into_iter().partition(|server| server.keeps_order());
         let told = join_all(ours.into_iter().map(|server| self.tell(server, what, &missed))).await;

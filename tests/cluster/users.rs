@@ -77,14 +77,22 @@ async fn a_group_hears_a_broadcast_at_every_frontend(world: World) {
     let (ann, bob) = (user(&l.one, "ann").await, user(&l.two, "bob").await);
     let (mut to_ann, mut to_bob) = (ann.on("onGroup"), bob.on("onGroup"));
     for (n, app) in [&l.one, &l.back].into_iter().enumerate() {
+        app.groups().create("lobby").await.expect("new");
+        app.groups().add_member("lobby", "ann").await.expect("new");
+        app.groups().add_member("lobby", "bob").await.expect("new");
         let groups = app.groups().at("connector");
-        groups.create("lobby").await.expect("new");
-        groups.add_member("lobby", "ann").await.expect("new");
-        groups.add_member("lobby", "bob").await.expect("new");
         groups.broadcast("lobby", "onGroup", &n).await.expect("both are reached");
         for pushes in [&mut to_ann, &mut to_bob] {
             assert_eq!(pushes.recv().await.expect("open").json::<usize>().expect("a number"), n);
         }
+    }
+    // A backend has to name the frontends, and is told so.
+    let forgotten = l.back.groups().broadcast("lobby", "onGroup", &2).await.expect_err("nobody is at a backend");
+    let text = "this server has no clients: name their frontends with groups.at(\"..\") or app.users(\"..\")";
+    assert_eq!(forgotten.to_string(), text);
+    match l.back.users("room").push("onTick", &1, &["ann"]).await {
+        Err(PushError::NoClients(uids)) => assert_eq!(uids, ["ann"]),
+        other => panic!("{other:?}"),
     }
 }
 

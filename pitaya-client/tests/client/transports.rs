@@ -24,15 +24,25 @@ async fn tcp(listener: &TcpListener) -> TcpStream {
 
 /// A certificate for `game.test` in PEM, and a server that has it.
 fn tls() -> (String, TlsAcceptor) {
-    let signed = rcgen::generate_simple_self_signed(["game.test".to_owned()]).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der()));
+    tls_with(rcgen::IsCa::NoCa)
+}
+
+fn tls_with(is_ca: rcgen::IsCa) -> (String, TlsAcceptor) {
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["game.test".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    // Two authorities of one name would differ by their signatures only.
+    let der = signing_key.serialize_der();
+    params.distinguished_name.push(rcgen::DnType::CommonName, format!("{:x?}", &der[der.len() - 4..]));
+    let cert = params.self_signed(&signing_key).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
-    (signed.cert.pem(), TlsAcceptor::from(Arc::new(config)))
+    (cert.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Answers each request with its own body, until the client leaves.
@@ -99,13 +109,21 @@ async fn a_server_that_drops_tls_without_goodbye_has_closed() {
 async fn whoever_is_not_trusted_is_refused() {
     let (pem, acceptor) = tls();
     let other = tls().0;
+    let (authority, as_authority) = tls_with(rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    let game = |pem: String| Client::options().root_certificate(pem).server_name("game.test");
     for (options, text) in [
         (Client::options(), "no certificate is trusted"),
         (Client::options().root_certificate("no PEM"), "root certificate 1: has no certificate in it"),
         (Client::options().root_certificate(pem), "certificate not valid for name"),
-        (Client::options().root_certificate(other).server_name("game.test"), "invalid peer certificate"),
+        (game(other), "is signed by none of the root certificates that were given: name its authority, or"),
         (Client::options().server_name("no name!").dangerously_accept_invalid_certificates(true), "invalid dns name"),
+        // What `openssl req -x509` makes without more words.
+        (
+            game(authority),
+            "make the self-signed one with `openssl req -x509 -addext basicConstraints=critical,CA:FALSE",
+        ),
     ] {
+        let acceptor = if text.contains("CA:FALSE") { &as_authority } else { &acceptor };
         let (listener, port) = listen().await;
         let address = format!("tls://127.0.0.1:{port}");
         let (client, _) =

@@ -124,3 +124,21 @@ async fn told<T>(step: &'static str, running: impl Future<Output = T>) -> T {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::accept::Tcp;
+    use crate::builder::Builder;
+    use crate::config::Config;
+
+    #[test]
+    fn warnings_of_the_config_are_logged_at_the_start() {
+        let environment = [("PITAYA_HEARTBEAT_INTERVALL".to_owned(), "5s".to_owned())];
+        let loaded = Config::from_sources(None, environment).unwrap();
+        let text = loaded.warnings[0].to_string();
+        let build = |builder: Builder| builder.acceptor(Tcp::bind("127.0.0.1:0")).build().unwrap();
+        let warned = |app: super::App| app.0.start.lock().take().unwrap().warnings.contains(&text);
+        assert!(warned(build(Builder::new("game").config(loaded.clone()))));
+        assert!(!warned(build(Builder::new("game").config(loaded.config))));
+    }
+}

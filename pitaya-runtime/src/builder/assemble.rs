@@ -117,6 +117,7 @@ impl Builder {
             self.config.acceptor.trustedproxies.clone(),
         );
         let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
+        warnings.extend(self.warnings.iter().map(ToString::to_string));
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;

@@ -44,6 +44,7 @@ mod document;
 mod environment;
 mod json;
 mod keys;
+pub(crate) mod level;
 mod load;
 mod nearest;
 mod network;
@@ -76,8 +77,16 @@ pub use size::{ByteSize, ByteSizeError};
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// For the log: old names, keys without a meaning here, unknown variables.
+    /// Old names, keys without a meaning here, unknown variables. [`Builder::config`](crate::Builder::config) takes them
+    /// along, and the app logs them when it starts.
     pub warnings: Vec<Warning>,
+}
+
+/// Settings of the program's own, which come without warnings.
+impl From<Config> for Loaded {
+    fn from(config: Config) -> Self {
+        Self { config, warnings: Vec::new() }
+    }
 }
 
 impl Config {

@@ -22,6 +22,13 @@ Settings come from the program, the environment, a file (TOML, YAML or JSON) and
 that says something holds. In a file the keys stand below `pitaya`, nested or with dots, in any case; other sections are
 the application's own. An unknown key below `pitaya` is refused; an unknown `PITAYA_` variable is a warning.
 
+```rust
+let loaded = Config::load(\"game.toml\")?; // or Config::load_env()
+pitaya_runtime::logs::init(&loaded.config.log)?; // a log, if the program has none
+let app = Builder::new(\"game\").config(loaded).acceptor(Tcp::bind(\"0.0.0.0:3251\")).handlers(Room).build()?;
+app.run().await?; // logs the config's warnings when it starts
+```
+
 Files are UTF-8, with or without a byte order mark. In YAML `<<` merges mappings. A name that stands twice in one table is
 refused.
 

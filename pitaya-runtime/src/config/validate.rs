@@ -131,6 +131,11 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
         "the collector's address is wanted; write for example http://collector:4317. TLS is not spoken to a collector",
     );
 
+    let level = &config.log.level;
+    if let Some(why) = super::level::problem(level) {
+        check.hold(false, "pitaya.log.level", level, why);
+    }
+
     let tls = &config.acceptor.tls;
     for (key, value) in [
         ("pitaya.acceptor.tls.certificate", &tls.certificate),

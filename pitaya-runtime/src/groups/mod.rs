@@ -245,7 +245,7 @@ impl Groups {
     ///
     /// # Errors
     /// When the group is not there or the message cannot be written; with the uids that are not here or too slow, when
-    /// all others got it.
+    /// all others got it. [`PushError::NoClients`] on a backend whose frontends were not named with [`at`](Self::at).
     pub async fn broadcast_as<Cs: Writes<T>, T: ?Sized>(
         &self,
         group: &str,

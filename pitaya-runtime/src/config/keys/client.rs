@@ -80,10 +80,10 @@ section! {
 section! {
     /// `pitaya.session.bind`: the login of a user.
     "pitaya.session.bind" Bind {
-        /// How long a bind waits at most until the hooks of the user's older sessions have run (`on_close`,
-        /// `#[on(session_closed)]`), here and, with `pitaya.session.unique`, on the other frontends of the type. Three
-        /// quarters of `pitaya.cluster.rpc.client.nats.requesttimeout` at most, so that a backend that binds hears of it.
-        /// 0 does not wait.
+        /// Longest time that a bind waits until the close hooks of the user's older sessions have run (`on_close`,
+        /// `#[on(session_closed)]`). It waits for those of this server. With `pitaya.session.unique` it also waits for those
+        /// of the other frontends of the type. It never waits longer than three quarters of
+        /// `pitaya.cluster.rpc.client.nats.requesttimeout`, so that a backend that binds gets an answer. 0 does not wait.
         #[go = "does not wait: what the older session saves late is not there yet when the newer one loads."]
         wait: Duration = secs(2),
     }

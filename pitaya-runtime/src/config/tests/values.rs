@@ -250,6 +250,11 @@ pitaya:
     let twice = r#"[{"name": "s", "objectives": {"0.5": 0.1, "0.50": 0.1}}]"#;
     let errors = load_env(&[("PITAYA_METRICS_CUSTOM_SUMMARIES", twice)]).unwrap_err();
     assert!(errors.to_string().contains("`s`: an objective is there twice"), "{errors}");
+    let errors = load_env(&[("PITAYA_LOG_LEVEL", "loud")]).unwrap_err().to_string();
+    assert!(
+        errors.contains("pitaya.log.level = \"loud\" (PITAYA_LOG_LEVEL): `loud` is none of the levels"),
+        "{errors}"
+    );
     for size in ["511", "64KiB"] {
         let errors = load_env(&[("PITAYA_METRICS_STATSD_DATAGRAM", size)]).unwrap_err();
         assert!(errors.to_string().contains("must be from 512 to 65507 bytes"), "{errors}");
