@@ -61,7 +61,7 @@ impl Default for ConnectOptions {
         let sys = HandshakeSys {
             platform: "rust".to_owned(),
             lib_version: env!("CARGO_PKG_VERSION").to_owned(),
-            inflate: true,
+            inflate: Some(true),
             ..HandshakeSys::default()
         };
         Self {

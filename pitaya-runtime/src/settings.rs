@@ -22,6 +22,8 @@ impl Compress {
     pub(crate) fn suits(&self, client: &HandshakeData) -> bool {
         match self {
             Self::Never => false,
+            // Whoever says that it cannot inflate would break.
+            _ if client.sys.inflate == Some(false) => false,
             Self::Known(types) => client.inflates() || types.contains(&client.sys.client_type),
             Self::Always => true,
         }
@@ -112,4 +114,23 @@ pub(crate) fn connections(configured: usize) -> usize {
     let soft = files.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse::<usize>().ok());
     // Elsewhere than on Linux, or without a limit: none of ours either.
     soft.map_or(0, |soft| soft / 5 * 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_says_it_cannot_inflate_gets_plain_bodies() {
+        let client =
+            |sys: &str| HandshakeData::parse(format!(r#"{{"sys":{sys}}}"#).as_bytes(), &<_>::default()).unwrap();
+        let all = [Compress::Never, Compress::Known(vec!["mine".to_owned()]), Compress::Always];
+        for (sys, suits) in [
+            (r#"{"type":"mine","libVersion":"1","inflate":false}"#, [false, false, false]),
+            (r#"{"type":"mine"}"#, [false, true, true]),
+            (r#"{"type":5,"libVersion":"1"}"#, [false, false, true]),
+        ] {
+            assert_eq!(all.each_ref().map(|compress| compress.suits(&client(sys))), suits, "{sys}");
+        }
+    }
 }

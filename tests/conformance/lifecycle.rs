@@ -68,6 +68,12 @@ fn a_second_signal_ends_the_drain() {
         client.open();
         server.signal("TERM");
         server.logs("draining: 1 sessions left");
+        if again == "TERM" {
+            // It comes twice where the process and its group are signalled: within a second that is one.
+            server.signal(again);
+            sleep(Duration::from_millis(1100));
+            assert_eq!(client.request(1, "connector.room.join", b"still here").text(), "still here");
+        }
         server.signal(again);
         server.logs("asked to end again");
         let status = server.ended();

@@ -101,7 +101,13 @@ async fn only_clients_that_are_known_to_inflate_get_compressed_bodies() {
     }
     // `pitaya-client` says it.
     let client = Client::connect(&address(&known)).await.expect("accepted");
-    assert!(known.sessions().all().iter().any(|session| session.handshake().is_some_and(|data| data.sys.inflate)));
+    assert!(
+        known
+            .sessions()
+            .all()
+            .iter()
+            .any(|session| session.handshake().is_some_and(|data| data.sys.inflate == Some(true)))
+    );
     drop(client);
 }
 

@@ -32,7 +32,7 @@ impl App {
                 () = self.0.stop.cancelled() => {}
                 () = end => {}
             }
-            self.stop_or_signal(&mut Signals::listen()).await;
+            self.stop_or_signal(&mut Signals::listen_further()).await;
         })
         .await
     }
@@ -60,6 +60,7 @@ impl App {
     ///
     /// SIGINT, SIGQUIT and SIGTERM shut down. SIGTERM, which has time, first [`drain`](Self::drain)s if
     /// `pitaya.session.drain.enabled` says so; another signal ends the drain. One during the shutdown ends it at once.
+    /// Signals of one kind within a second count as one.
     ///
     /// ```no_run
     /// # use pitaya_runtime::prelude::*;

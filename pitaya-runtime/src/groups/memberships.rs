@@ -7,6 +7,7 @@
 
 mod departure;
 mod messages;
+mod places;
 mod records;
 mod remote;
 mod sweep;

@@ -46,15 +46,17 @@ pub struct HandshakeSys {
     pub client_build_number: String,
     /// Version of the application.
     pub client_version: String,
-    /// `sys.type` of clients in the manner of pomelo, for instance `js-websocket`. Kept, but not part of Go's data.
+    /// `sys.type` of clients in the manner of pomelo, for instance `js-websocket`; a number or boolean as JSON writes it,
+    /// `array` and `object` for those. Kept, but not part of Go's data.
     #[serde(skip)]
     pub client_type: String,
     /// `sys.version` of clients in the manner of pomelo. Kept, but not part of Go's data.
     #[serde(skip)]
     pub version: String,
-    /// `sys.inflate`: whether the client says that it inflates bodies. Not part of Go's data, so written only when it does.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub inflate: bool,
+    /// `sys.inflate`: whether the client says that it inflates bodies, or that it does not. Not part of Go's data, so written
+    /// only when it says either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inflate: Option<bool>,
 }
 
 impl HandshakeData {
@@ -88,7 +90,14 @@ impl HandshakeData {
         let mut top = object(value, "body")?;
         let mut sys = object(take(&mut top, "sys").unwrap_or_default(), "sys")?;
         let user = object(take(&mut top, "user").unwrap_or_default(), "user")?;
-        let inflate = take(&mut sys, "inflate") == Some(Value::Bool(true));
+        let inflate = take(&mut sys, "inflate").and_then(|value| value.as_bool());
+        let client_type = match take(&mut sys, "type") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text,
+            Some(Value::Array(_)) => "array".to_owned(),
+            Some(Value::Object(_)) => "object".to_owned(),
+            Some(scalar) => scalar.to_string(),
+        };
         let mut field = |key, name| match take(&mut sys, key) {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
@@ -100,10 +109,11 @@ impl HandshakeData {
             client_build_number: field("clientBuildNumber", "sys.clientBuildNumber")?,
             client_version: field("clientVersion", "sys.clientVersion")?,
             inflate,
+            // Unknown to Go, so whatever it is must not refuse a client.
+            client_type,
             ..HandshakeSys::default()
         };
-        // Unknown to Go, so whatever they are must not refuse a client.
-        known.client_type = field("type", "sys.type").unwrap_or_default();
+        // Unknown to Go, too.
         known.version = field("version", "sys.version").unwrap_or_default();
         Ok(Self { sys: known, user })
     }
@@ -114,10 +124,11 @@ impl HandshakeData {
         JAVASCRIPT.contains(&&*self.sys.client_type)
     }
 
-    /// Whether this client is known to inflate bodies: it says so with `sys.inflate`, or it introduces itself as Go's client
-    /// and libpitaya do, with a `sys.libVersion` and without the `sys.type` that all of pomelo's clients have.
+    /// Whether this client is known to inflate bodies: by its `sys.inflate`, or where it does not say, because it introduces
+    /// itself as Go's client and libpitaya do: with a `sys.libVersion` and without the `sys.type` that all of pomelo's have.
     pub fn inflates(&self) -> bool {
-        self.sys.inflate || (!self.sys.lib_version.is_empty() && self.sys.client_type.is_empty())
+        let by_type = || !self.sys.lib_version.is_empty() && self.sys.client_type.is_empty();
+        self.sys.inflate.unwrap_or_else(by_type)
     }
 }
 
@@ -188,6 +199,11 @@ mod tests {
             (r#"{"libVersion":"1","type":null}"#, true),
             (r#"{"libVersion":"1","type":"js-ws"}"#, false),
             (r#"{"platform":"mac","libVersion":""}"#, false),
+            (r#"{"libVersion":"1","type":5}"#, false),
+            (r#"{"libVersion":"1","type":false}"#, false),
+            (r#"{"libVersion":"1","type":{}}"#, false),
+            (r#"{"libVersion":"1","inflate":false}"#, false),
+            (r#"{"libVersion":"1","inflate":null}"#, true),
             (r#"{"type":"socket","inflate":true}"#, true),
             (r#"{"inflate":"true"}"#, false),
             (r#"{"libVersion":null}"#, false),
@@ -196,7 +212,7 @@ mod tests {
         ] {
             assert_eq!(parse(&format!(r#"{{"sys":{sys}}}"#)).unwrap().inflates(), inflates, "{sys}");
         }
-        let ours = HandshakeSys { inflate: true, ..HandshakeSys::default() };
+        let ours = HandshakeSys { inflate: Some(true), ..HandshakeSys::default() };
         assert!(serde_json::to_string(&ours).unwrap().ends_with(r#""clientVersion":"","inflate":true}"#));
     }
 
@@ -215,7 +231,7 @@ mod tests {
             "{}",
             r#" {"sys":null,"user":null} "#,
             r#"{"sys":{"platform":null},"user":{}}"#,
-            r#"{"x":[1],"sys":{"type":1,"version":[]}}"#,
+            r#"{"x":[1],"sys":{"type":null,"version":[]}}"#,
         ] {
             assert_eq!(parse(body).unwrap(), HandshakeData::default(), "{body}");
         }

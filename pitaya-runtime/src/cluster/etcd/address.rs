@@ -2,6 +2,8 @@
 
 use crate::cluster::tls::ClientTls;
 use pitaya_core::text::redact;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Endpoint;
@@ -72,9 +74,43 @@ pub(super) fn parse(address: &str, dial: Duration, tls: &ClientTls) -> Result<(A
     Ok((host.into(), endpoint))
 }
 
+/// One name for the members of etcd at these addresses, however they are written: sorted, each once, hosts in lower case, no
+/// scheme. It resolves no names.
+pub(super) fn normalised(addresses: &[String]) -> String {
+    let normal = |address: &String| {
+        let trimmed = address.trim().trim_end_matches('/');
+        let authority = trimmed.split_once("://").map_or(trimmed, |(_, authority)| authority).to_ascii_lowercase();
+        let Some((host, port)) = authority.rsplit_once(':') else { return authority };
+        // Other spellings of the same number: `[0:0::1]`, `02379`.
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| ip.to_string());
+        let host = ip.as_deref().unwrap_or_else(|_| host.trim_end_matches('.'));
+        format!("{host}:{}", port.trim_start_matches('0'))
+    };
+    addresses.iter().map(normal).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spellings_of_the_same_addresses_have_one_name() {
+        let name = |list: &[&str]| normalised(&list.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>());
+        let same: [&[&str]; 5] = [
+            &["etcd-0:2379", "etcd-1:2379"],
+            &["etcd-1:2379", "etcd-0:2379"],
+            &["http://ETCD-1:2379/", " etcd-0:2379 "],
+            &["HTTPS://Etcd-0.:02379", "etcd-1:2379", "etcd-0:2379"],
+            &["https://etcd-1:2379//", "https://etcd-0:2379"],
+        ];
+        for list in same {
+            assert_eq!(name(list), "etcd-0:2379,etcd-1:2379", "{list:?}");
+        }
+        assert_eq!(name(&["[::1]:2379"]), name(&["http://[0:0::1]:2379"]));
+        for other in [&["etcd-0:2379"][..], &["etcd-0:2379", "etcd-1:2380"], &["etcd-0:2379", "etcd-2:2379"]] {
+            assert_ne!(name(other), "etcd-0:2379,etcd-1:2379", "{other:?}");
+        }
+    }
 
     fn none() -> ClientTls {
         crate::config::Config::default().cluster.sd.etcd.tls.files()

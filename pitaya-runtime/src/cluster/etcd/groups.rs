@@ -8,7 +8,7 @@ mod keys;
 mod members;
 mod release;
 
-use super::address::AddressError;
+use super::address::{AddressError, normalised};
 use super::client::Client;
 use super::fault::Fault;
 use super::lease::seconds;
@@ -84,9 +84,7 @@ impl EtcdGroups {
     pub fn new(config: &config::EtcdGroups) -> Result<Self, AddressError> {
         let login = Login::of(&config.user, &config.pass);
         let client = Arc::new(Client::new(&config.endpoints, login, config.dialtimeout, &config.tls.files())?);
-        let mut endpoints = config.endpoints.clone();
-        endpoints.sort();
-        let identity = format!("etcd:{}:{}", endpoints.join(","), config.prefix).into();
+        let identity = format!("etcd:{}:{}", normalised(&config.endpoints), config.prefix).into();
         let (keys, listed) = (Arc::new(Keys::new(&config.prefix)), Arc::default());
         Ok(Self { client, keys, identity, indexed: false, listed, deadline: config.transactiontimeout })
     }

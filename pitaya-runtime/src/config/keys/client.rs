@@ -45,7 +45,8 @@ section! {
         compression: bool = true,
         /// Which clients get compressed bodies beside those that are known to inflate: values of `sys.type` in the
         /// handshake, or `always` for every client. Known are clients that send `sys.inflate: true` (`pitaya-client`), and
-        /// those that send a `sys.libVersion` and no `sys.type` (libpitaya and Go's client; pomelo's send a `sys.type`).
+        /// those that send a `sys.libVersion` and no `sys.type` (libpitaya and Go's client; pomelo's send a `sys.type`). A
+        /// client that sends `sys.inflate: false` never gets them.
         #[go = "compresses for every client."]
         compressionclients: Vec<String> = Vec::new(),
     }

@@ -1,25 +1,24 @@
 //! The end of a session, as its groups see it.
 
 use super::Memberships;
+use super::places::{Counterpart, Places};
 use super::records::{Record, Writer};
 use crate::cluster::chance;
+use futures_util::future::join_all;
 use pitaya_core::Session;
 use pitaya_core::cluster::GroupError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-/// Departures that talk to stores and servers at the same time.
-const AT_ONCE: usize = 32;
 /// Pause before the first repetition of a departure that failed. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Ended sessions on their way out of their groups.
 pub(super) struct Departures {
-    places: Semaphore,
+    places: Places,
     waiting: AtomicUsize,
     /// `pitaya.groups.departures`
     most: usize,
@@ -27,17 +26,29 @@ pub(super) struct Departures {
 
 impl Departures {
     pub(super) fn new(most: usize) -> Self {
-        Self { places: Semaphore::new(AT_ONCE), waiting: AtomicUsize::new(0), most }
+        Self { places: Places::default(), waiting: AtomicUsize::new(0), most }
     }
 }
 
-/// One ended session.
-struct Departure {
-    session: i64,
-    /// What it has joined.
-    records: Vec<Record>,
+/// A part of what an ended session leaves behind. Each is done and repeated by itself: one that waits for a server holds up
+/// no other.
+enum Part {
+    /// What it has joined, of one writer and one uid.
+    Records(Vec<Record>),
     /// The user whose last session here it was, where users leave with that.
-    user: Option<Arc<str>>,
+    User(Arc<str>),
+}
+
+impl Part {
+    fn counterpart(&self) -> Counterpart {
+        match self {
+            Self::User(_) => Counterpart::Frontends,
+            Self::Records(records) => match records.first().map(|record| &record.writer) {
+                Some(Writer::Other { server, .. }) => Counterpart::Writer(server.id.clone()),
+                Some(Writer::Own) | None => Counterpart::Store,
+            },
+        }
+    }
 }
 
 impl Memberships {
@@ -61,22 +72,24 @@ impl Memberships {
             }
             return;
         }
-        let (this, departure) = (self.clone(), Departure { session: session.id(), records, user });
+        let (this, session) = (self.clone(), session.id());
+        let parts = by_writer(records).into_iter().map(Part::Records).chain(user.map(Part::User));
+        let parts: Vec<_> = parts.collect();
         self.tasks.spawn(async move {
-            this.depart(departure).await;
+            join_all(parts.iter().map(|part| this.depart(session, part))).await;
             this.departures.waiting.fetch_sub(1, Relaxed);
         });
     }
 
     /// Repeats what fails, until the app stops.
-    async fn depart(&self, mut departure: Departure) {
-        let mut pause = FIRST_PAUSE;
+    async fn depart(&self, session: i64, part: &Part) {
+        let (counterpart, mut pause) = (part.counterpart(), FIRST_PAUSE);
         loop {
-            let place = self.departures.places.acquire().await;
-            let outcome = self.try_to_depart(&mut departure).await;
+            let place = self.departures.places.at(&counterpart).await;
+            let outcome = self.try_to_depart(session, part).await;
             drop(place);
             let Err(error) = outcome else { return };
-            let (session, again) = (departure.session, matches!(error, GroupError::Unavailable(_)));
+            let again = matches!(error, GroupError::Unavailable(_));
             if let Some(missed) = self.quota.admit() {
                 let error = error.to_string();
                 tracing::warn!(session, error, again, missed, "ended session could not leave its groups");
@@ -90,31 +103,22 @@ impl Memberships {
         }
     }
 
-    /// What has been done is not done again.
-    async fn try_to_depart(&self, departure: &mut Departure) -> Result<(), GroupError> {
-        let holder = self.holder(departure.session);
-        let mut failed = None;
-        for some in by_writer(std::mem::take(&mut departure.records)) {
-            let groups: Vec<_> = some.iter().map(|record| record.group.clone()).collect();
-            let Some(Record { uid, writer, .. }) = some.first() else { continue };
-            let left = match writer {
-                Writer::Own => {
-                    // Behind a join that is on its way to the store.
-                    let _turn = self.turns.of(&holder.frontend, holder.session).await;
-                    self.store.leave(&groups, uid, &holder).await.map(drop)
-                }
-                Writer::Other { server, store } => self.end_at(server, store.as_deref(), &holder, uid, &groups).await,
-            };
-            if let Err(error) = left {
-                failed = Some(error);
-                departure.records.extend(some);
+    async fn try_to_depart(&self, session: i64, part: &Part) -> Result<(), GroupError> {
+        let records = match part {
+            Part::User(uid) => return self.user_left(uid).await,
+            Part::Records(records) => records,
+        };
+        let holder = self.holder(session);
+        let groups: Vec<_> = records.iter().map(|record| record.group.clone()).collect();
+        let Some(Record { uid, writer, .. }) = records.first() else { return Ok(()) };
+        match writer {
+            Writer::Own => {
+                // Behind a join that is on its way to the store.
+                let _turn = self.turns.of(&holder.frontend, holder.session).await;
+                self.store.leave(&groups, uid, &holder).await.map(drop)
             }
+            Writer::Other { server, store } => self.end_at(server, store.as_deref(), &holder, uid, &groups).await,
         }
-        if let Some(uid) = &departure.user {
-            self.user_left(uid).await?;
-            departure.user = None;
-        }
-        failed.map_or(Ok(()), Err)
     }
 
     /// Ends the memberships that a user holds, unless it is back in another session.

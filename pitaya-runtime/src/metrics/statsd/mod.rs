@@ -119,6 +119,26 @@ impl Event {
         self.out.sender.put(&line);
     }
 
+    /// Sends what a gauge has become.
+    fn send_gauge(&self, mut value: f64) {
+        let Self { out, head, mark, tags, last } = self;
+        loop {
+            let line = match value {
+                // A sign makes it a change of what the receiver has, by the protocol: from zero, in the same datagram.
+                value if value < 0.0 => format!("{head}0|{mark}{tags}\n{head}{value}|{mark}{tags}"),
+                // Without the sign of a negative zero.
+                value => format!("{head}{}|{mark}{tags}", value.abs()),
+            };
+            out.sender.put(&line);
+            // Another thread may have changed it and sent its line first: the last line has the last value.
+            let now = last.load(Relaxed);
+            if now == value.to_bits() {
+                return;
+            }
+            value = f64::from_bits(now);
+        }
+    }
+
     /// The format has no text for NaN and infinities: they are counted.
     fn is_number(&self, value: f64) -> bool {
         if !value.is_finite() {
@@ -146,11 +166,16 @@ impl CounterFn for Event {
 
 impl GaugeFn for Event {
     fn increment(&self, value: f64) {
-        self.set(f64::from_bits(self.last.load(Relaxed)) + value);
+        let grow = |bits| Some(f64::from_bits(bits) + value).filter(|grown| grown.is_finite()).map(f64::to_bits);
+        let (Ok(before) | Err(before)) = self.last.fetch_update(Relaxed, Relaxed, grow);
+        let value = f64::from_bits(before) + value;
+        if self.is_number(value) {
+            self.send_gauge(value);
+        }
     }
 
     fn decrement(&self, value: f64) {
-        self.set(f64::from_bits(self.last.load(Relaxed)) - value);
+        GaugeFn::increment(self, -value);
     }
 
     fn set(&self, value: f64) {
@@ -158,14 +183,7 @@ impl GaugeFn for Event {
             return;
         }
         self.last.store(value.to_bits(), Relaxed);
-        let Self { out, head, mark, tags, .. } = self;
-        let line = match value {
-            // A sign makes it a change of what the receiver has, by the protocol: from zero, in the same datagram.
-            value if value < 0.0 => format!("{head}0|{mark}{tags}\n{head}{value}|{mark}{tags}"),
-            // Without the sign of a negative zero.
-            value => format!("{head}{}|{mark}{tags}", value.abs()),
-        };
-        out.sender.put(&line);
+        self.send_gauge(value);
     }
 }
 
@@ -196,5 +214,35 @@ impl Recorder for Statsd {
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         Histogram::from_arc(self.event(key, Kind::Summary))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[tokio::test]
+    async fn changes_of_a_gauge_from_several_threads_add_up() {
+        const TIMES: usize = 20_000;
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let mut keys = crate::config::Config::default().metrics.statsd;
+        keys.host = receiver.local_addr().expect("it is bound").to_string();
+        let statsd = Statsd::new(&keys, &[], Arc::default());
+        let gauge = statsd.event(&Key::from_name("balance"), Kind::Gauge);
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    for _ in 0..TIMES {
+                        GaugeFn::increment(&*gauge, 2.0);
+                        GaugeFn::decrement(&*gauge, 1.0);
+                    }
+                });
+            }
+        });
+        assert_eq!(f64::from_bits(gauge.last.load(Relaxed)), 4.0 * TIMES as f64);
+        GaugeFn::increment(&*gauge, f64::INFINITY);
+        assert_eq!(f64::from_bits(gauge.last.load(Relaxed)), 4.0 * TIMES as f64, "no number: it stays");
+        assert_eq!(gauge.out.rejected.load(Relaxed), 1);
     }
 }
