@@ -31,7 +31,8 @@ const CLOCK: usize = 4;
 /// When they took longer than this, others on the thread have their turn before the next ones begin.
 const LONG: Duration = Duration::from_micros(300);
 
-/// Upper bound of the time for which a server that does not answer is passed over, unless discovery reports it anew.
+/// Upper bound of the time for which a server that does not answer is passed over, unless discovery reports it anew. Where
+/// another one of its type is used meanwhile, and the transport can ask, there is no bound: it is passed over until it answers.
 const SET_ASIDE: Duration = Duration::from_secs(5);
 /// Shortest and longest pause between two questions whether such a server is there.
 const RECHECK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
@@ -230,18 +231,55 @@ impl Callee for Calls {
 
 /// Asks a server that is passed over again and again whether it is there, and uses it again once it is: after a restart
 /// of the broker, servers subscribe at different moments, and a healthy one must not be passed over for longer than that.
-/// Ends after [`SET_ASIDE`] in any case.
+/// See [`SET_ASIDE`] for the end.
 async fn recheck(server: Arc<Server>, id: Arc<str>) {
     let (servers, transport) = (&server.cluster.servers, &server.cluster.transport);
     let end = now() + SET_ASIDE;
     let mut pause = RECHECK.0;
-    while now() < end {
-        sleep(pause).await;
+    while server.stopping.run_until_cancelled(sleep(pause)).await.is_some() {
         pause = (pause * 2).min(RECHECK.1);
         let Some(info) = servers.get(&id).filter(|_| servers.is_aside(&id)) else { return };
-        if transport.reaches(&info).await == Some(true) {
-            break;
+        let answered = transport.reaches(&info).await;
+        let is_offered = servers.of(&info.kind).iter().any(|offered| offered.id == id);
+        match verdict(answered, now() >= end, is_offered) {
+            Verdict::Back => return servers.take_back(&id),
+            Verdict::Retry => return servers.try_again(&id),
+            Verdict::Aside => {}
         }
     }
-    servers.take_back(&id);
+}
+
+/// What becomes of a server that is passed over, after a question.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is there.
+    Back,
+    /// Nothing is known of it, or none of its type is left but those passed over: calls show whether it is there.
+    Retry,
+    Aside,
+}
+
+/// `answered`: none where the transport cannot ask. `is_offered`: all of its type are passed over, so that it is used anyway.
+fn verdict(answered: Option<bool>, is_over: bool, is_offered: bool) -> Verdict {
+    match answered {
+        Some(true) => Verdict::Back,
+        Some(false) if is_over && is_offered => Verdict::Retry,
+        None if is_over => Verdict::Retry,
+        _ => Verdict::Aside,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_never_answers_stays_aside_while_another_one_is_there() {
+        assert_eq!(verdict(Some(true), false, false), Verdict::Back);
+        assert_eq!(verdict(Some(false), false, true), Verdict::Aside);
+        assert_eq!(verdict(Some(false), true, false), Verdict::Aside, "another one serves");
+        assert_eq!(verdict(Some(false), true, true), Verdict::Retry, "none is left");
+        assert_eq!(verdict(None, true, false), Verdict::Retry, "it cannot be asked");
+        assert_eq!(verdict(None, false, false), Verdict::Aside);
+    }
 }

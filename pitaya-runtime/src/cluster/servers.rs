@@ -117,12 +117,21 @@ impl Servers {
 
     /// Uses a server again that was passed over. Costs one atomic read when none is.
     pub(crate) fn take_back(&self, id: &str) {
+        self.restore(id, "server used again");
+    }
+
+    /// Uses a server again of which nothing is known but that it did not answer.
+    pub(crate) fn try_again(&self, id: &str) {
+        self.restore(id, "server tried again");
+    }
+
+    fn restore(&self, id: &str, message: &'static str) {
         if !self.has_passed_over() {
             return;
         }
         let changing = self.changing.lock();
         if self.aside.lock().remove(id) {
-            tracing::info!(server = id, "server used again");
+            tracing::info!(server = id, "{message}");
             self.publish(self.table.load().all.clone());
         }
         drop(changing);

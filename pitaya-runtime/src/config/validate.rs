@@ -1,5 +1,6 @@
 //! Which values cannot work, each by itself and together.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{ByteSize, Config, ConfigProblem, CustomMetric, Origin, setting::Setting};
@@ -98,7 +99,6 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     for (key, value) in [
         ("pitaya.cluster.rpc.client.nats.connect", &config.cluster.rpc.client.nats.connect),
         ("pitaya.cluster.rpc.server.nats.connect", &config.cluster.rpc.server.nats.connect),
-        ("pitaya.metrics.statsd.host", &config.metrics.statsd.host),
         ("pitaya.worker.redis.serverurl", &config.worker.redis.serverurl),
     ] {
         check.hold(!value.is_empty(), key, value, "an address is needed");
@@ -110,6 +110,13 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     ] {
         check.hold(!value.is_empty(), key, value, "at least one address is needed");
     }
+    let host = &config.metrics.statsd.host;
+    check.hold(
+        is_host_and_port(host),
+        "pitaya.metrics.statsd.host",
+        host,
+        "write host:port, for example localhost:9125",
+    );
     let rate = &config.metrics.statsd.rate;
     check.hold(*rate > 0.0 && *rate <= 1.0, "pitaya.metrics.statsd.rate", rate, "must be above 0 and at most 1");
     let datagram = &config.metrics.statsd.datagram;
@@ -168,9 +175,38 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
 fn is_collector(endpoint: &str) -> bool {
     let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
-    scheme.eq_ignore_ascii_case("http") && !host.is_empty() && !host.contains(char::is_whitespace)
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    scheme.eq_ignore_ascii_case("http") && split_authority(authority).is_some()
+}
+
+/// Whether this is `host:port`, with a port that something can be sent to.
+fn is_host_and_port(address: &str) -> bool {
+    // By itself: it may have a zone, as in `[fe80::1%2]:9125`.
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.port() != 0,
+        Err(_) => matches!(split_authority(address), Some((_, Some(_)))),
+    }
+}
+
+/// Splits a host, which is a name or an address, IPv6 in brackets, from its port.
+fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    let end = match authority.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, rest) = authority.split_at(end);
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)),
+    };
+    let port = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse::<u16>().ok().filter(|port| *port > 0)?)
+        }
+        _ => return None,
+    };
+    is_host.then_some((host, port))
 }
 
 /// The sections about TLS of the connections that this server makes.

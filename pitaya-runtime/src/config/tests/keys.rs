@@ -20,6 +20,7 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
         "integer" => json!(default.as_i64().unwrap() + 1),
         "number" => json!(default.as_f64().unwrap() / 2.0),
         "text" if key == "pitaya.tracing.endpoint" => json!("http://collector:4317"),
+        "text" if key == "pitaya.metrics.statsd.host" => json!("localhost:9126"),
         "text" if key == "pitaya.log.level" => json!("warn"),
         "text" | "text, not shown" => json!(format!("{text}x")),
         "duration" => {

@@ -305,12 +305,33 @@ fn the_address_of_a_collector_is_checked() {
         ("https://user:word@collector:4317", "https://..@collector:4317"),
         ("http://", "http://"),
         ("http://:4317", "http://:4317"),
+        ("http://collector:43x17", "http://collector:43x17"),
+        ("http://collector:99999", "http://collector:99999"),
+        ("http://collector:0", "http://collector:0"),
+        ("http://collector:", "http://collector:"),
+        ("http://[::1", "http://[::1"),
+        ("http://::1:4317", "http://::1:4317"),
     ] {
         let expected = format!(
             "pitaya.tracing.endpoint = \"{shown}\" (PITAYA_TRACING_ENDPOINT): the collector's address is wanted; write \
              for example http://collector:4317. TLS is not spoken to a collector"
         );
         assert_eq!(messages(&endpoint(wrong).unwrap_err()), [expected]);
+    }
+}
+
+#[test]
+fn the_address_of_statsd_is_checked() {
+    let host = |value: &str| load_env(&[("PITAYA_METRICS_STATSD_HOST", value)]);
+    for good in ["localhost:9125", "10.0.0.1:8125", "[::1]:9125", "[fe80::1%2]:9125", "stats_d.metrics.svc:1"] {
+        host(good).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+    for wrong in ["localhost", ":9125", "udp://localhost:9125", "0.0.0.0:0", "a:99999", "a:+1", "::1:9125", "a b:1"] {
+        let errors = messages(&host(wrong).unwrap_err()).join(" ");
+        assert!(
+            errors.contains("pitaya.metrics.statsd.host") && errors.contains("write host:port"),
+            "{wrong}: {errors}"
+        );
     }
 }
 
