@@ -17,14 +17,14 @@ pub struct Join {
 #[derive(Serialize)]
 pub struct Joined {
     pub room: String,
-    /// Who the newcomer is: the uid that the server chose.
+    /// Uid of the newcomer, chosen by the server.
     pub id: String,
     pub name: String,
     pub members: Vec<Person>,
     pub history: Vec<Line>,
 }
 
-/// Somebody in a room. Two people may have one name; the id tells them apart.
+/// Member of a room. Two people may have one name; the id tells them apart.
 #[derive(Serialize, Clone)]
 pub struct Person {
     pub id: String,

@@ -55,7 +55,7 @@ pub struct Client {
     login: Option<Arc<Link>>,
 }
 
-/// What all handles of a client share. The task does not hold it, so that it notices when all are gone.
+/// State shared by all handles of a client. The task does not hold it, so that it notices when all are gone.
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     pub(crate) compress: bool,
@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) closing: Mutex<Option<oneshot::Sender<Infallible>>>,
 }
 
-/// What happened without anyone being told, since the client first connected.
+/// Counts events that are reported nowhere else, since the client first connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
     /// Answers that came when nobody waited for them any more: after a timeout, or after the request was dropped.
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// What the server said in the handshake: its serializer, heartbeat and dictionary. After a reconnect, what it said
+    /// The server's handshake: its serializer, heartbeat and dictionary. After a reconnect, what it said
     /// then.
     #[must_use]
     pub fn handshake(&self) -> Arc<HandshakeResponse> {
@@ -275,7 +275,7 @@ impl Client {
         StateChanges::new(self.shared.core.state.subscribe())
     }
 
-    /// What happened without anyone being told.
+    /// Counts of events that are reported nowhere else.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let core = &self.shared.core;

@@ -229,7 +229,7 @@ impl Connection {
     }
 }
 
-/// Whoever waits for an answer of a connection that is dropped half-way is told.
+/// Fails the requests that wait when a connection is dropped half-way.
 impl Drop for Connection {
     fn drop(&mut self) {
         if !self.pending.is_closed() {

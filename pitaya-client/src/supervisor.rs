@@ -32,7 +32,7 @@ struct Supervisor {
     restore: Option<Restore>,
 }
 
-/// What restoring a connection needs.
+/// State needed to restore a connection.
 struct Restore {
     address: String,
     options: ConnectOptions,

@@ -1,4 +1,4 @@
-//! What only the manifest of the user's crate knows: under which name `pitaya-runtime` is there, and the edition.
+//! Reads from the manifest of the user's crate under which name `pitaya-runtime` is there, and the edition.
 
 use proc_macro2::Span;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the JSON codecs cost to read with, as ratios: the same bodies read by each in rounds that take turns.
+//! Compares the time the JSON codecs take to read the same bodies, as ratios of rounds that take turns.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ const USAGE: &str = "usage: codecs [--rounds 61] [--reads 20000] [--quick] [--ch
   --quick  3 rounds of 2000 reads: does everything run?
   --check  fail when GoJson takes more than 1.1 times what Json takes";
 
-/// What `GoJson` may take of what `Json` takes.
+/// Upper bound of the time of `GoJson`, as a multiple of that of `Json`.
 const ANY_CASE: f64 = 1.1;
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What `#[derive(Fault)]` writes: the trait, the conversion that `?` finds, and the row of the type.
+//! Code that `#[derive(Fault)]` writes: the trait, the conversion that `?` finds, and the row of the type.
 
 use super::{Case, Fault, Field, Message, Text};
 use crate::emit::at;

@@ -249,7 +249,7 @@ async fn recheck(server: Arc<Server>, id: Arc<str>) {
     }
 }
 
-/// What becomes of a server that is passed over, after a question.
+/// Next step for a server that is passed over, after a probe.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// It is there.

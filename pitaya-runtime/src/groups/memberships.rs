@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use turns::Turns;
 
-/// What one app knows of the memberships of sessions: of its own, and of those that joined here.
+/// Memberships of sessions known to one app: of its own sessions, and of those that joined here.
 pub(crate) struct Memberships {
     store: Arc<dyn GroupStore>,
     sessions: Arc<Sessions>,
@@ -51,7 +51,7 @@ pub(crate) struct Memberships {
     quota: Quota,
 }
 
-/// What the memberships of an app are made of.
+/// Dependencies of the memberships of an app.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn GroupStore>,
     pub(crate) sessions: Arc<Sessions>,

@@ -1,4 +1,4 @@
-//! What frontends tell each other of logins, besides what they publish: `sys.logins`, in both directions.
+//! Messages between frontends about logins, beside the broadcast: `sys.logins`, in both directions.
 
 use pitaya_core::cluster::envelope::{BindMsg, Stamp};
 
@@ -14,7 +14,7 @@ pub(crate) struct LoginsMsg {
     pub(crate) gone: bool,
 }
 
-/// What a login met at the frontend that acknowledges it.
+/// Acknowledgement of a login: which session the frontend had.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct Acknowledged {
     /// Which login.

@@ -127,7 +127,7 @@ impl Logins {
         self.follow(login, ending);
     }
 
-    /// What another frontend says of logins: the answer.
+    /// Takes a message of another frontend about logins, and returns the answer.
     pub(crate) fn take(self: &Arc<Self>, from: &Arc<str>, message: LoginsMsg) -> LoginsMsg {
         if message.gone {
             self.pending.lock().gone(from);

@@ -17,7 +17,7 @@ const LEAVING: Duration = Duration::from_secs(30);
 /// Logins told to one frontend with one message.
 const TOGETHER: usize = 1000;
 
-/// What the others make of a login.
+/// Verdict of the other frontends on a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// No older session is left anywhere.
@@ -36,7 +36,7 @@ struct Untold {
     unheard: Vec<Arc<str>>,
     /// Frontends where hooks of an older session run.
     ending: Vec<Arc<str>>,
-    /// Whoever waits for the others.
+    /// The bind that waits for the others, if it does.
     bind: Option<Sender<Verdict>>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Pending {
     version: Option<u64>,
 }
 
-/// What is to be told again.
+/// Announcements to repeat.
 #[derive(Default)]
 pub(super) struct Again {
     /// To everybody.
@@ -146,14 +146,14 @@ impl Pending {
         replaced
     }
 
-    /// Nobody waits for the others.
+    /// Ends the wait for the others without a count.
     pub(super) fn unwait(&mut self, session: i64) {
         if let Some(untold) = self.logins.get_mut(&session) {
             untold.bind = None;
         }
     }
 
-    /// Whoever waited for the others waits no longer. Gives how many had said nothing.
+    /// Ends the wait for the others. Returns how many had said nothing.
     pub(super) fn overdue(&mut self, session: i64) -> usize {
         let Some(untold) = self.logins.get_mut(&session) else { return 0 };
         untold.bind = None;
@@ -218,7 +218,7 @@ impl Pending {
         self.logins.is_empty()
     }
 
-    /// Those who acknowledge logins.
+    /// Frontends that acknowledge logins.
     pub(super) fn peers(&mut self, servers: &Servers, own: &ServerInfo) -> Vec<Arc<str>> {
         self.look(servers, own, Instant::now());
         self.peers.clone()

@@ -28,7 +28,7 @@ struct Ending {
     waiting: Vec<Sender<()>>,
 }
 
-/// What another frontend's login means here.
+/// Effect of another frontend's login here.
 pub(crate) enum Heard {
     /// No session of the user is here, and none ends.
     Unknown,

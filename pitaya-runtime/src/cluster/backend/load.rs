@@ -94,7 +94,7 @@ impl Load {
         }
     }
 
-    /// What waits or runs now.
+    /// Messages that wait or run now, and their bytes.
     pub(crate) fn used(&self) -> Amount {
         self.state.lock().used
     }

@@ -1,4 +1,4 @@
-//! Who connects to the broker: a user, a token, an nkey, or a credentials file.
+//! Logins to the broker: a user, a token, an nkey, or a credentials file.
 
 use super::address::Address;
 use crate::config::{NatsAuth, Secret};
@@ -30,7 +30,7 @@ pub(super) enum Login {
     Credentials(String),
 }
 
-/// What is shown to the broker.
+/// Credentials sent to the broker.
 #[derive(Clone)]
 pub(super) enum Proof {
     Plain(Auth),

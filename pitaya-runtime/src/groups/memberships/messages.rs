@@ -1,4 +1,4 @@
-//! What servers ask each other about memberships of sessions, as bytes: the bodies of remotes of the framework.
+//! Bodies of the framework's remotes about memberships of sessions.
 
 /// Asks the frontend of a session to record that a group was joined, or has been left.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Departures that talk to one counterpart at the same time.
 const AT_ONCE: usize = 32;
 
-/// Whom a departure waits for.
+/// Counterpart of a departure: the server or store that has to answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Counterpart {
     /// The store of this server.

@@ -1,4 +1,4 @@
-//! What servers ask each other about memberships of sessions. Only servers that list [`EXTENSION`] are asked.
+//! Remotes by which servers ask each other about memberships of sessions. Only servers that list [`EXTENSION`] are asked.
 
 use super::messages::{Change, Changed, Ended, WhereIs, Whereabouts};
 use super::records::{Record, Writer};

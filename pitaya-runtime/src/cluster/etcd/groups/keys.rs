@@ -51,7 +51,7 @@ impl Keys {
         format!("{}{session}/{group}{UIDS}{uid}", self.sessions_of(frontend, *epoch))
     }
 
-    /// What the rest of a key behind [`sessions_of`](Self::sessions_of) says: session, group, uid.
+    /// Parses the rest of a key behind [`sessions_of`](Self::sessions_of) says: session, group, uid.
     pub(super) fn parse_session(rest: &str) -> Option<(i64, &str, &str)> {
         let (session, rest) = rest.split_once('/')?;
         let (group, uid) = rest.split_once(UIDS)?;
@@ -74,7 +74,7 @@ impl Keys {
         format!("{}{frontend}/{epoch:x}", self.frontends)
     }
 
-    /// What the rest of a key behind `frontends` says.
+    /// Parses the rest of a key behind `frontends` says.
     pub(super) fn parse_frontend(rest: &str) -> Option<(Arc<str>, u64)> {
         let (frontend, epoch) = rest.rsplit_once('/')?;
         Some((frontend.into(), u64::from_str_radix(epoch, 16).ok()?))
