@@ -84,6 +84,25 @@ async fn who_waits_for_an_answer_gets_one() {
     assert!(front.heard_all() && front.transport.counts().malformed == 1);
 }
 
+/// Permissions of a broker are given by subject: whoever may publish to one user must not reach another one.
+#[tokio::test]
+async fn the_subject_says_who_is_meant_and_not_the_payload() {
+    let broker = NatsServer::start(&[]);
+    let mut front = server("connector", "f1", &broker).start().await;
+    for user in ["zoe", "max"] {
+        front.transport.listen(user).await.expect("listening");
+        front.fake.users.lock().expect("unpoisoned").push(user.to_owned());
+    }
+    let client = async_nats::connect(broker.url()).await.expect("a client");
+    let message = Push { route: "onX".to_owned(), uid: "max".to_owned(), data: "1".into() }.encode_to_vec();
+    client.request("pitaya/connector/user/zoe/push", message.into()).await.expect("an answer");
+    assert_eq!(front.hear().await, push("zoe", "1"));
+    let kick = KickMsg { user_id: "max".to_owned(), ..KickMsg::default() }.encode_to_vec();
+    client.request("pitaya/connector/user/zoe/kick", kick.into()).await.expect("an answer");
+    assert_eq!(front.hear().await, Told::Kick("zoe".to_owned(), None));
+    assert!(front.heard_all());
+}
+
 #[tokio::test]
 async fn other_frontends_hear_of_a_binding() {
     let broker = NatsServer::start(&[]);

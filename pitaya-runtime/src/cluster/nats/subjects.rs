@@ -46,19 +46,24 @@ pub(super) fn fits(name: &str) -> bool {
 
 /// What a message is, by the subject it came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Topic {
-    Push,
-    Kick,
+pub(super) enum Topic<'a> {
+    /// A push to the user with this uid.
+    Push(&'a str),
+    /// A kick of the user with this uid.
+    Kick(&'a str),
     Bindings,
 }
 
-/// Whether this belongs to a user or to the bindings, and to which of them.
-pub(super) fn topic(subject: &Subject) -> Topic {
-    match subject.rsplit_once('/') {
-        Some((_, "push")) => Topic::Push,
-        Some((_, "kick")) => Topic::Kick,
-        _ => Topic::Bindings,
+/// What came by this subject to frontends of this type. `None` for a subject that none of them subscribes.
+///
+/// The subject names the user, and not the payload: permissions of the broker are given by subject.
+pub(super) fn topic<'a>(kind: &str, subject: &'a Subject) -> Option<Topic<'a>> {
+    let rest = subject.strip_prefix("pitaya/")?.strip_prefix(kind)?;
+    if rest == "/bindings" {
+        return Some(Topic::Bindings);
     }
+    let user = rest.strip_prefix("/user/")?;
+    user.strip_suffix("/push").map(Topic::Push).or_else(|| user.strip_suffix("/kick").map(Topic::Kick))
 }
 
 #[cfg(test)]
@@ -90,8 +95,12 @@ mod tests {
 
     #[test]
     fn topics() {
-        assert_eq!(topic(&push("c", "u").into()), Topic::Push);
-        assert_eq!(topic(&kick("c", "u").into()), Topic::Kick);
-        assert_eq!(topic(&bindings("c").into()), Topic::Bindings);
+        let of = |subject: String| topic("c", &subject.into()).map(|topic| format!("{topic:?}"));
+        for uid in ["u", "u/push", "user/u/kick", "a.b", "bindings"] {
+            assert_eq!(of(push("c", uid)), Some(format!("Push({uid:?})")));
+            assert_eq!(of(kick("c", uid)), Some(format!("Kick({uid:?})")));
+        }
+        assert_eq!(of(bindings("c")).as_deref(), Some("Bindings"));
+        assert_eq!((of(push("d", "u")), of(bindings("cc")), of("pitaya/c/user/u".to_owned())), (None, None, None));
     }
 }

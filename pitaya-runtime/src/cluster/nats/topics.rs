@@ -79,16 +79,17 @@ fn abortable(subscriber: Subscriber) -> (Abortable<Subscriber>, AbortHandle) {
 fn take(hub: &Hub, message: &Message) {
     let Some(own) = hub.own() else { return };
     let reply = message.reply.as_ref();
-    let read = match subjects::topic(&message.subject) {
-        Topic::Push => Push::decode(message.payload.clone()).map(|push| {
+    let Some(topic) = subjects::topic(&own.info.kind, &message.subject) else { return count(&hub.counters.malformed) };
+    let read = match topic {
+        Topic::Push(uid) => Push::decode(message.payload.clone()).map(|push| {
             // libpitaya-cluster waits for an answer; Go neither waits nor answers.
             let error = || Error::new(codes::UNKNOWN, "session not found");
-            let found = own.callee.push(&push.uid, &push.route, &push.data);
+            let found = own.callee.push(uid, &push.route, &push.data);
             let outcome = if found { Ok(&b"ack"[..]) } else { Err(error()) };
             respond(hub, reply, outcome.as_ref().copied());
         }),
-        Topic::Kick => KickMsg::decode(message.payload.clone()).map(|kick| {
-            let kicked = own.callee.kick(&kick.user_id, KickReason::decode(&kick.reason).as_ref());
+        Topic::Kick(uid) => KickMsg::decode(message.payload.clone()).map(|kick| {
+            let kicked = own.callee.kick(uid, KickReason::decode(&kick.reason).as_ref());
             if let Some(reply) = reply {
                 let _ = hub.answer(reply.clone(), KickAnswer { kicked }.encode_to_vec());
             }
