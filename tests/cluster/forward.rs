@@ -144,7 +144,7 @@ async fn nobody_waits_for_ever(world: World) {
     let start = std::time::Instant::now();
     let text = ask(&client, "room.room.stuck", "").await;
     assert!(text.starts_with("PIT-408: rpc client: request timeout"), "{text}");
-    assert!(start.elapsed() < Duration::from_millis(600), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "not the default of 5 s: {:?}", start.elapsed());
     // The next one waits behind it there, and is told as much.
     assert!(ask(&client, "room.room.echo", "").await.starts_with("PIT-408"));
     assert_eq!(ask(&client, "connector.room.echo", "here").await, "here");

@@ -36,6 +36,8 @@ impl Load {
         let mut tasks = JoinSet::new();
         for n in 0..clients {
             let client = Client::connect(&format!("tcp://{front}")).await.expect("the frontend accepts");
+            // It is the servers that say what becomes of a request, however long one of them stands still.
+            let client = client.with_timeout(Duration::from_secs(60));
             let log = log.clone();
             tasks.spawn(async move {
                 let mut beat = tokio::time::interval(pause);

@@ -3,7 +3,7 @@
 use crate::world::{World, connect, meet};
 use pitaya_runtime::prelude::*;
 use pitaya_runtime::remote::{RpcCall, Target};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Text {
@@ -37,10 +37,11 @@ impl Hall {
         std::future::pending().await
     }
 
-    /// Computes for a while.
+    /// Computes for a while. Says when it began, in nanoseconds of the wall clock.
     pub async fn heavy(&self) -> Result<Text> {
+        let began = nanos();
         std::thread::sleep(Duration::from_millis(20));
-        Ok(text("done"))
+        Ok(text(began.to_string()))
     }
 
     pub async fn panics(&self) -> Result<Text> {
@@ -76,6 +77,10 @@ impl Desk {
     pub async fn stuck(&self, rpc: &Rpc) -> Result<Raw> {
         Ok(Raw::from(HallClient::new(rpc, "hall").stuck().await?.text))
     }
+}
+
+fn nanos() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970").as_nanos()
 }
 
 fn shown<T: std::fmt::Debug>(outcome: Result<T>) -> String {
@@ -134,7 +139,7 @@ async fn errors_keep_code_text_and_metadata(world: World) {
 /// business.
 async fn calls_that_come_together_are_apart(world: World) {
     let t = trio(&world).await;
-    let hall = HallClient::new(t.front.rpc(), "hall").on("one").within(Duration::from_secs(2));
+    let hall = HallClient::new(t.front.rpc(), "hall").on("one").within(Duration::from_secs(5));
     let given_up = tokio::time::timeout(Duration::from_millis(20), hall.stuck());
     let start = std::time::Instant::now();
     let others = futures_util::future::join_all((0..200).map(|n: u32| {
@@ -151,7 +156,7 @@ async fn calls_that_come_together_are_apart(world: World) {
         start.elapsed()
     };
     let (stuck, given_up, took) = tokio::join!(hall.stuck(), given_up, others);
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(4), "they waited for the one that is stuck: {took:?}");
     assert!(shown(stuck).starts_with("PIT-408"));
     assert!(given_up.is_err());
 }
@@ -159,14 +164,15 @@ async fn calls_that_come_together_are_apart(world: World) {
 /// Who is answered first hears it while the others run.
 async fn an_answer_goes_out_before_all_have_run(world: World) {
     use futures_util::{StreamExt, stream::FuturesUnordered};
-    const CALLS: u32 = 16;
+    const CALLS: u32 = 32;
     let t = trio(&world).await;
     let hall = HallClient::new(t.front.rpc(), "hall").on("one");
-    let start = std::time::Instant::now();
     let mut all: FuturesUnordered<_> = (0..CALLS).map(|_| hall.heavy()).collect();
-    assert_eq!(all.next().await, Some(Ok(text("done"))));
-    assert!(start.elapsed() < Duration::from_millis(20) * CALLS / 2, "{:?}", start.elapsed());
-    assert!(all.all(|answer| async move { answer.is_ok() }).await);
+    all.next().await.expect("a call").expect("an answer");
+    let heard = nanos();
+    let began = all.map(|answer| answer.expect("an answer").text.parse().expect("a number"));
+    let last: u128 = began.fold(0, |last, began| async move { last.max(began) }).await;
+    assert!(heard < last, "the first answer came {} ms after the last call had begun", (heard - last) / 1_000_000);
 }
 
 async fn deadlines_and_metadata_travel(world: World) {
@@ -176,7 +182,7 @@ async fn deadlines_and_metadata_travel(world: World) {
     let start = std::time::Instant::now();
     let late = shown(hall.within(Duration::from_millis(200)).on("one").ask_on(&text("two")).await);
     assert!(late.starts_with("PIT-408: rpc client: request timeout"), "{late}");
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(4), "the caller's time counts: {:?}", start.elapsed());
     let traced = HallClient::new(&t.front.rpc().with("trace", "t-1"), "hall");
     assert_eq!(traced.trace().await, Ok(text("t-1")));
 }

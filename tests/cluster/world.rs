@@ -36,7 +36,12 @@ impl World {
     }
 
     pub fn brokers() -> Self {
-        let way = Way::Brokers { nats: Nats::start(&[]), etcd: Etcd::start() };
+        Self::brokers_with(&[])
+    }
+
+    /// The same, with these flags for the broker.
+    pub fn brokers_with(flags: &[&str]) -> Self {
+        let way = Way::Brokers { nats: Nats::start(flags), etcd: Etcd::start() };
         Self { way, groups: MemoryGroups::new() }
     }
 

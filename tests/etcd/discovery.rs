@@ -1,6 +1,6 @@
 //! Who sees whom.
 
-use crate::support::{TTL, Table, config, eventually, keys, member, watching};
+use crate::support::{SOON, TTL, Table, config, eventually, keys, member, watching};
 use pitaya_runtime::cluster::{Discovery, DiscoveryError, EtcdDiscovery, ServerInfo};
 use pitaya_runtime::config::Config;
 use pitaya_tests::etcd::Etcd;
@@ -8,12 +8,13 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 #[tokio::test]
-async fn servers_see_each_other_within_a_second_and_leave_at_once() {
+async fn servers_see_each_other_and_leave_at_once() {
     let etcd = Etcd::start();
-    let config = config(&etcd);
+    let mut config = config(&etcd);
+    // Neither a lease that ends nor a reading for safety's sake shows anybody in the time of this test.
+    config.cluster.sd.etcd.heartbeat.ttl = SOON * 6;
+    config.cluster.sd.etcd.syncservers.interval = SOON * 6;
     let one = member(&config, "room", "one").await;
     let start = Instant::now();
     let two = member(&config, "room", "two").await;
@@ -22,12 +23,10 @@ async fn servers_see_each_other_within_a_second_and_leave_at_once() {
         assert!(member.discovery.is_connected());
     }
     println!("seen by both {:?} after the second began", start.elapsed());
-    assert!(start.elapsed() < SECOND);
     let start = Instant::now();
     two.discovery.withdraw().await;
     one.table.shows(&["one"]).await;
     println!("gone {:?} after its withdrawal began", start.elapsed());
-    assert!(start.elapsed() < SECOND);
     // It is not seen, and sees.
     two.table.shows(&["one"]).await;
     assert_eq!(keys(&etcd), ["pitaya/servers/room/one"]);
@@ -230,7 +229,7 @@ async fn an_id_is_taken_once() {
     let taken = two.discovery.announce(ServerInfo::new("room", "same", false)).await;
     assert_eq!(taken, Err(DiscoveryError::Taken("same".into())));
     println!("told that it is taken after {:?}", start.elapsed());
-    assert!(start.elapsed() < 3 * TTL);
+    assert!(start.elapsed() < SOON);
     assert!(one.discovery.is_connected());
 }
 

@@ -12,20 +12,27 @@ use tokio::time::{Instant, sleep_until};
 /// Logins a second.
 const RATE: u32 = 200;
 
-/// Logs in at the rate for this time, and gives how long each login took from when it was due: a client that had to wait
-/// for its turn has waited.
-pub async fn logins(address: SocketAddr, time: Duration) -> Vec<Duration> {
+/// Logs in at the rate for this time, in turn at each of the servers, and gives the 99th percentile of each: how long a
+/// login took from when it was due, since a client that had to wait for its turn has waited. What else the machine does
+/// falls on all servers alike.
+pub async fn logins<const SERVERS: usize>(addresses: [SocketAddr; SERVERS], time: Duration) -> [Duration; SERVERS] {
     let begun = Instant::now();
     let mut all = JoinSet::new();
     for n in 0..time.as_secs() as u32 * RATE {
         let due = begun + Duration::from_secs(1) / RATE * n;
         sleep_until(due).await;
+        let server = n as usize % SERVERS;
+        let address = addresses[server];
         all.spawn(async move {
             login(address).await;
-            due.elapsed()
+            (server, due.elapsed())
         });
     }
-    all.join_all().await
+    let mut times = [const { Vec::new() }; SERVERS];
+    for (server, took) in all.join_all().await {
+        times[server].push(took);
+    }
+    times.map(p99)
 }
 
 /// Shakes hands, and has one request answered.
@@ -74,7 +81,7 @@ pub async fn until(stream: &mut TcpStream, read: &mut Vec<u8>, kind: PacketKind)
 }
 
 /// The time that 99 of 100 did not exceed.
-pub fn p99(mut times: Vec<Duration>) -> Duration {
+fn p99(mut times: Vec<Duration>) -> Duration {
     assert!(!times.is_empty());
     times.sort_unstable();
     times[times.len() * 99 / 100]

@@ -105,16 +105,22 @@ async fn a_thousand_hostile_connections_keep_no_probe_waiting() {
             _ => crowd.spawn(hostile(at, b"GET /livez HTTP/1.1\r\n\r\n", true)),
         };
     }
-    let mut took = Vec::new();
+    // One that nobody attacks says what else the machine has to do.
+    let calm = started(probed("game").handlers(Room::default())).await;
+    let others = calm.admin_address().expect("open");
+    let (mut took, mut elsewhere) = (Vec::new(), Vec::new());
     while took.len() < 100 {
-        let begun = Instant::now();
-        probe(at).await;
-        took.push(begun.elapsed());
+        for (at, times) in [(at, &mut took), (others, &mut elsewhere)] {
+            let begun = Instant::now();
+            probe(at).await;
+            times.push(begun.elapsed());
+        }
         sleep(Duration::from_millis(10)).await;
     }
     took.sort_unstable();
-    println!("livez under attack: p50 {:?}, p95 {:?}, longest {:?}", took[50], took[95], took[99]);
-    // The half of them: the machine has other tests to run.
-    assert!(took[50] < Duration::from_millis(50), "{took:?}");
+    elsewhere.sort_unstable();
+    let (middle, calm) = (took[50], elsewhere[50]);
+    println!("livez under attack: p50 {middle:?}, p95 {:?}, longest {:?}; elsewhere {calm:?}", took[95], took[99]);
+    assert!(middle < Duration::from_millis(50).max(calm * 4), "{took:?}");
     crowd.abort_all();
 }

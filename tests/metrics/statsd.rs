@@ -2,29 +2,10 @@
 
 use crate::game::{PATIENCE, connect, game, keys, serve};
 use pitaya_runtime::prelude::*;
+use pitaya_tests::capture::ThreadLog;
 use serde_json::json;
-use std::cell::RefCell;
-use std::io::Write;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
-
-thread_local! {
-    /// The log of the test of this thread.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 async fn listen(rate: f64) -> (Lines, Builder) {
     listen_to(rate, 1432).await
@@ -138,8 +119,7 @@ async fn a_share_of_the_values_says_so() {
 
 #[tokio::test]
 async fn nobody_there_is_no_harm() {
-    // The only test that looks at the log: its tasks run on its own thread.
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(|| Log).init();
+    let log = ThreadLog::start(tracing::Level::WARN);
     let (socket, builder) = listen(1.0).await;
     drop(socket);
     let app = serve(builder.configure(|c| {
@@ -158,7 +138,7 @@ async fn nobody_there_is_no_harm() {
         crate::game::eventually("what was not sent is counted", || (dropped() > before).then_some(())).await;
     }
     app.shutdown().await;
-    let log = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("text"));
+    let log = log.text();
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     assert!(log.contains("StatsD unreachable") && log.contains("pitaya.metrics.statsd.host"), "{log}");
 }

@@ -9,7 +9,7 @@ use pitaya_tests::nats::NatsServer;
 use prost::Message;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct Recorded {
     case: String,
@@ -172,11 +172,9 @@ async fn what_is_malformed_is_answered() {
         ("metadata an array", with(0, b"[1]"), "PIT-500"),
     ];
     for (what, payload, code) in &wrong {
-        let began = Instant::now();
         let answer = client.request("pitaya/servers/room/r1", payload.clone().into()).await.expect(what);
         let error = Response::decode(answer.payload).expect(what).error.expect(what);
         assert_eq!(error.code, *code, "{what}: {}", error.msg);
-        assert!(began.elapsed() < Duration::from_millis(100), "{what}: {:?}", began.elapsed());
     }
     let text = client.request("pitaya/servers/room/r1", with(1, b"").into()).await.expect("an answer");
     assert_eq!(Response::decode(text.payload).expect("a response").error.expect("an error").msg, "no context found");

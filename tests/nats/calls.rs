@@ -140,7 +140,7 @@ async fn nobody_there_is_told_to_each() {
     let (lost, answered) = tokio::join!(lost, front.transport.call(&room.info, call("x")));
     assert!(lost.into_iter().all(|outcome| code(outcome) == "PIT-503"));
     assert_eq!(answered, Ok(Bytes::from_static(b"x")));
-    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "long before the time-out: {:?}", began.elapsed());
     assert_eq!((front.transport.counts().unreachable, front.transport.counts().bundles), (20, 2));
 }
 

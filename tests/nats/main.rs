@@ -8,3 +8,8 @@ mod plain;
 mod support;
 mod throughput;
 mod users;
+
+/// Whether the long form of a proof was asked for: `./tests/run --long`.
+fn long() -> bool {
+    std::env::var_os("TESTS_LONG").is_some()
+}

@@ -51,7 +51,7 @@ async fn an_answer_that_does_not_come_is_a_time_out() {
     let began = Instant::now();
     let slow = OutgoingCall::new("room.a.b", Duration::from_millis(200));
     let error = front.transport.call(&room.info, slow).await.expect_err("nobody answers");
-    assert!((200..400).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!((200..2_500).contains(&began.elapsed().as_millis()), "not the usual 3 s: {:?}", began.elapsed());
     assert_eq!((error.code(), error.message()), ("PIT-408", "rpc client: request timeout"));
     let metadata = error.metadata().expect("metadata");
     let wanted = [("peer.id", "r1"), ("route", "room.a.b"), ("server", "f1"), ("timeout", "200ms")];
@@ -121,7 +121,7 @@ async fn a_server_that_is_not_there_is_told_at_once() {
     let mut client = front.session(1);
     client.send(&nobody, 1, b"x").expect("there is a connection");
     assert_eq!(code(client.outcome(1).await), "PIT-503");
-    assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "long before the time-out: {:?}", began.elapsed());
     // By the lane too; and whoever keeps the list of servers is told of each.
     let mut ours = ServerInfo::new("room", "gone", false);
     ours.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
