@@ -22,6 +22,8 @@ pub mod codes {
     pub const UNKNOWN: &str = "PIT-000";
     /// The request cannot be understood: bad route, bad payload, a request to a notify route.
     pub const BAD_REQUEST: &str = "PIT-400";
+    /// A message of another server was not signed, or not rightly: it has *certainly not run*. Go has no such code.
+    pub const UNAUTHENTICATED: &str = "PIT-401";
     /// Nothing is mounted under the route.
     pub const NOT_FOUND: &str = "PIT-404";
     /// No answer in time, or the connection was lost after sending: the request *may have run*.

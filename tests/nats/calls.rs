@@ -184,7 +184,7 @@ async fn what_is_malformed_or_of_another_is_counted() {
     .carry(Number(8), &mut forwarded);
     let way = "pitaya/servers/shop/s1.t.c0.1";
     let wrong: Vec<(&str, Vec<u8>)> = vec![
-        (way, Vec::new()),
+        (way, vec![0x0a]),
         (way, vec![0xff; 9]),
         (way, bundle("null", b"")),
         (way, bundle("{}", b"")),

@@ -5,6 +5,7 @@ mod calls;
 mod lane;
 mod outages;
 mod plain;
+mod signed;
 mod support;
 mod throughput;
 mod users;

@@ -1,11 +1,11 @@
 //! Servers that are nothing but a transport, and what they hear.
 
-use pitaya_core::cluster::server::{LANE, LANE_VERSION};
+use pitaya_core::cluster::server::{LANE, LANE_VERSION, SPEAKS};
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{
     Callee, Delivery, Forward, Forwarder, IncomingCall, IncomingMessage, Login, Reply, ServerInfo, Sink, Transport,
 };
-use pitaya_runtime::config::Config;
+use pitaya_runtime::config::{Config, Secret};
 use pitaya_runtime::{Error, KickReason, Result};
 use pitaya_tests::PATIENCE;
 use pitaya_tests::nats::NatsServer;
@@ -25,6 +25,8 @@ pub(crate) struct Fake {
     pub(crate) users: Mutex<Vec<String>>,
     /// Servers that it was told have answered.
     pub(crate) reachable: Mutex<Vec<String>>,
+    /// Servers that discovery knows.
+    known: Mutex<Vec<Arc<ServerInfo>>>,
     told: UnboundedSender<Told>,
 }
 
@@ -67,6 +69,10 @@ impl Callee for Fake {
 
     fn unreachable(&self, server: &str) {
         let _ = self.told.send(Told::Unreachable(server.to_owned()));
+    }
+
+    fn server(&self, id: &str) -> Option<Arc<ServerInfo>> {
+        self.known.lock().expect("unpoisoned").iter().find(|server| *server.id == *id).cloned()
     }
 
     fn reachable(&self, server: &str) {
@@ -118,6 +124,18 @@ impl Maker {
         self
     }
 
+    /// With keys that it signs with.
+    pub(crate) fn keys(mut self, keys: &str) -> Self {
+        self.config.cluster.rpc.authentication.keys = Secret::new(keys);
+        self
+    }
+
+    /// With one more type of servers that need not sign.
+    pub(crate) fn unsigned(mut self, kind: &str) -> Self {
+        self.config.cluster.rpc.authentication.unsigned.push(kind.to_owned());
+        self
+    }
+
     pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
         self.config.cluster.rpc.client.nats.requesttimeout = timeout;
         self
@@ -134,14 +152,14 @@ impl Maker {
             on_call: self.on_call,
             users: Mutex::default(),
             reachable: Mutex::default(),
+            known: Mutex::default(),
             told,
         };
-        let node = Node {
-            info: Arc::new(info),
-            transport: Arc::new(NatsTransport::new(&self.config.cluster.rpc)),
-            fake: Arc::new(fake),
-            hears,
-        };
+        let transport = NatsTransport::new(&self.config.cluster.rpc);
+        if !transport.extensions().is_empty() {
+            info.metadata.insert(SPEAKS.to_owned(), transport.extensions().join(","));
+        }
+        let node = Node { info: Arc::new(info), transport: Arc::new(transport), fake: Arc::new(fake), hears };
         node.transport.start(node.info.clone(), node.fake.clone()).await.expect("the broker is there");
         node
     }
@@ -156,6 +174,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Discovery reports this server.
+    pub(crate) fn knows(&self, server: &Arc<ServerInfo>) {
+        self.fake.known.lock().expect("unpoisoned").push(server.clone());
+    }
+
     /// What it is told next.
     pub(crate) async fn hear(&mut self) -> Told {
         timeout(PATIENCE, self.hears.recv()).await.expect("it is told something").expect("it runs")

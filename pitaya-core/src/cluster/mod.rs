@@ -12,6 +12,7 @@ pub mod login;
 pub mod metadata;
 pub mod received;
 pub mod router;
+pub mod seal;
 pub mod server;
 pub mod transport;
 

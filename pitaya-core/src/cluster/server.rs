@@ -28,6 +28,9 @@ pub const LOGINS: &str = "logins";
 /// Extension: a body may travel as the client compressed it, marked by field 1007 of its `Request`.
 pub const DEFLATED_BODY: &str = "deflated-body";
 
+/// Extension of servers that sign all they send, as [`seal`](super::seal) has it. A transport that does announces it.
+pub const SIGNED: &str = "signed";
+
 /// Metadata key that lists routes whose answers may take another time than usual: `service.method=milliseconds`, separated by
 /// commas. Frontends of ours that forward such a route wait so long. A Go server carries it along and takes no notice.
 pub const TIMEOUTS: &str = "pitaya.timeouts";
@@ -125,12 +128,11 @@ impl ServerInfo {
         left_out
     }
 
-    /// Writes into the metadata what this code speaks: the lane and its extensions.
-    pub fn announce(&mut self) {
+    /// Writes into the metadata what this code speaks: the lane, its extensions, and those of the transport
+    /// ([`Transport::extensions`](super::Transport::extensions)).
+    pub fn announce(&mut self, transport: &[&str]) {
         self.metadata.insert(LANE.to_owned(), LANE_VERSION.to_owned());
-        if !EXTENSIONS.is_empty() {
-            self.metadata.insert(SPEAKS.to_owned(), EXTENSIONS.join(","));
-        }
+        self.metadata.insert(SPEAKS.to_owned(), [EXTENSIONS, transport].concat().join(","));
     }
 }
 

@@ -104,6 +104,12 @@ pub trait Callee: Send + Sync + 'static {
         let _ = server;
     }
 
+    /// The server with this id, as discovery knows it.
+    fn server(&self, id: &str) -> Option<Arc<ServerInfo>> {
+        let _ = id;
+        None
+    }
+
     /// This server has answered. Called for servers that cannot be asked ([`Transport::reaches`]).
     fn reachable(&self, server: &str) {
         let _ = server;
@@ -140,6 +146,30 @@ pub trait Transport: Send + Sync + 'static {
     /// What calls by it are named in traces: Go's name, where Go has such a transport.
     fn span(&self) -> &'static str {
         "RPC Call"
+    }
+
+    /// Extensions of the protocol that this transport adds to those of this code, for the server's record.
+    fn extensions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Reports all servers that discovery knows, whenever they change.
+    fn servers_changed(&self, servers: &[Arc<ServerInfo>]) {
+        let _ = servers;
+    }
+
+    /// Whether it has read files that may change while it runs.
+    fn has_files(&self) -> bool {
+        false
+    }
+
+    /// Reads these files again, if they have changed or `always`. Returns whether they were read. May block.
+    ///
+    /// # Errors
+    /// When they cannot be used: what was in force before stays so.
+    fn reload(&self, always: bool) -> Result<bool> {
+        let _ = always;
+        Ok(false)
     }
 
     /// What has happened so far, for metrics: names, what each counts, and how often. The same names each time.

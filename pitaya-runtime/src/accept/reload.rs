@@ -2,6 +2,7 @@
 
 use super::{BoxError, Listen};
 use crate::counters::{Counters, count};
+use pitaya_core::cluster::Transport;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,16 @@ impl fmt::Display for ReloadError {
 
 impl std::error::Error for ReloadError {}
 
-/// The files of all acceptors of an app.
+/// The files of what calls between servers go by.
+struct TransportFiles(Arc<dyn Transport>);
+
+impl Reload for TransportFiles {
+    fn reload(&self, always: bool) -> Result<bool, BoxError> {
+        self.0.reload(always).map_err(|error| error.message().into())
+    }
+}
+
+/// The files of all acceptors of an app, and of its transport.
 pub(crate) struct Reloads {
     watched: Vec<(String, Arc<dyn Reload>)>,
     /// Time between two looks; none without end.
@@ -50,8 +60,13 @@ pub(crate) struct Reloads {
 }
 
 impl Reloads {
-    pub(crate) fn new(acceptors: &[Box<dyn Listen>], every: Duration) -> Self {
-        let watched = acceptors.iter().filter_map(|acceptor| Some((acceptor.name(), acceptor.files()?))).collect();
+    pub(crate) fn new(acceptors: &[Box<dyn Listen>], transport: &Arc<dyn Transport>, every: Duration) -> Self {
+        let acceptors = acceptors.iter().filter_map(|acceptor| Some((acceptor.name(), acceptor.files()?)));
+        let mut watched: Vec<(String, Arc<dyn Reload>)> = acceptors.collect();
+        if transport.has_files() {
+            let files = Arc::new(TransportFiles(transport.clone()));
+            watched.push(("the transport between servers".to_owned(), files));
+        }
         Self { watched, every: (!every.is_zero()).then_some(every) }
     }
 

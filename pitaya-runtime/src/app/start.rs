@@ -78,6 +78,11 @@ impl App {
         let joined = told("the transport between servers", cluster.transport.start(cluster.own.clone(), calls)).await;
         joined.map_err(|e| StartError::Cluster(e.to_string()))?;
         told("discovery", cluster.discovery.watch(cluster.servers.clone())).await?;
+        let watching = server.clone();
+        server.tasks.spawn(async move {
+            let watch = watching.cluster.watch_servers();
+            let _ = watching.stopping.run_until_cancelled(watch).await;
+        });
         if cluster.own.frontend {
             cluster.report_user_publishers().await;
             let watching = server.clone();

@@ -123,7 +123,7 @@ impl Builder {
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;
         own.hostname = hostname();
         own.metadata = self.metadata;
-        own.announce();
+        own.announce(transport.extensions());
         let timeouts = registry
             .entries()
             .iter()
@@ -189,7 +189,7 @@ impl Builder {
             reserve: Default::default(),
             tracer,
             quotas: Default::default(),
-            reloads: Reloads::new(&self.acceptors, self.config.acceptor.tls.reload),
+            reloads: Reloads::new(&self.acceptors, &cluster.transport, self.config.acceptor.tls.reload),
             meter,
             forwarded: Load::new(forwarded, routes),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),

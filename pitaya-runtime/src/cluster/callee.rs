@@ -9,7 +9,7 @@ use crate::counters::count;
 use crate::server::Server;
 use crate::trace;
 use bytes::Bytes;
-use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Login, ReceivedCall, Reply};
+use pitaya_core::cluster::{Back, Callee, Delivery, IncomingCall, Login, ReceivedCall, Reply, ServerInfo};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{Error, KickReason, Result, codes};
 use std::borrow::Cow;
@@ -222,6 +222,10 @@ impl Callee for Calls {
         if self.server.cluster.servers.set_aside(server) {
             tokio::spawn(recheck(self.server.clone(), server.into()));
         }
+    }
+
+    fn server(&self, id: &str) -> Option<Arc<ServerInfo>> {
+        self.server.cluster.servers.get(id)
     }
 
     fn reachable(&self, server: &str) {

@@ -61,6 +61,15 @@ impl Cluster {
         self.transport.user_publishers(present).await;
     }
 
+    /// Tells the transport which servers there are, at each change.
+    pub(crate) async fn watch_servers(&self) {
+        loop {
+            let changed = self.servers.changed();
+            self.transport.servers_changed(&self.servers.all());
+            changed.await;
+        }
+    }
+
     /// Tells it again at each change of the servers.
     pub(crate) async fn watch_user_publishers(&self) {
         loop {

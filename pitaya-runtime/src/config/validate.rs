@@ -163,6 +163,18 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     check.path("pitaya.cluster.rpc.client.nats.auth.nkey", &auth.nkey);
     check.path("pitaya.cluster.rpc.client.nats.auth.credentials", &auth.credentials);
 
+    let authentication = &config.cluster.rpc.authentication;
+    check.path("pitaya.cluster.rpc.authentication.file", &authentication.file);
+    let tolerance = &authentication.tolerance;
+    let key = "pitaya.cluster.rpc.authentication.tolerance";
+    check.hold(*tolerance >= SECOND, key, tolerance, "clocks differ: at least 1s is needed");
+    #[cfg(feature = "nats")]
+    if !authentication.keys.expose().is_empty()
+        && let Err(why) = crate::cluster::nats::Keyring::parse(authentication.keys.expose())
+    {
+        check.hold(false, "pitaya.cluster.rpc.authentication.keys", &authentication.keys, why);
+    }
+
     let custom = &config.metrics.custom;
     check.metrics("pitaya.metrics.custom.summaries", &custom.summaries, true, false);
     check.metrics("pitaya.metrics.custom.histograms", &custom.histograms, false, true);
@@ -242,6 +254,21 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
         "pitaya.cluster.rpc.client.nats.auth.user",
         &auth.user,
         "`pass` needs a `user`",
+    );
+
+    let authentication = &config.cluster.rpc.authentication;
+    let is_set = !authentication.keys.expose().is_empty() || !authentication.file.is_empty();
+    check.hold(
+        authentication.keys.expose().is_empty() || authentication.file.is_empty(),
+        "pitaya.cluster.rpc.authentication.file",
+        &authentication.file,
+        "one of `keys` and `file` is wanted, not both",
+    );
+    check.hold(
+        is_set || authentication.unsigned.is_empty(),
+        "pitaya.cluster.rpc.authentication.unsigned",
+        &authentication.unsigned,
+        "has no effect without `keys` or `file`; set one of them too",
     );
 
     let (handshake, packet) = (&config.limits.handshake, &config.limits.packet);

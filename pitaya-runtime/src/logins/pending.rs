@@ -262,7 +262,7 @@ mod tests {
 
     fn info(id: &str) -> ServerInfo {
         let mut info = ServerInfo::new("connector", id, true);
-        info.announce();
+        info.announce(&[]);
         info
     }
 

@@ -3,12 +3,13 @@
 use super::counters::count;
 use super::delay::Delay;
 use super::front::Front;
-use super::hub::Hub;
+use super::hub::{Hub, Reply};
 use super::incoming::{LONGEST, Takes, stopping};
+use super::seal::{Claim, Refused, Stream};
 use super::subjects;
-use async_nats::{Message, Subject};
+use async_nats::Message;
 use bytes::Bytes;
-use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Part};
+use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
 use pitaya_core::cluster::{Delivery, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
 use pitaya_core::{Error, codes};
@@ -34,6 +35,8 @@ struct Known {
     json: Bytes,
     source: Arc<Source>,
     timeout: Duration,
+    /// Whether what it sends is signed.
+    signed: bool,
     delay: Delay,
 }
 
@@ -42,19 +45,15 @@ impl Arrivals {
         Self { hub, known: FxHashMap::default(), ways }
     }
 
-    fn read(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn read(&mut self, message: &Message, signed: bool) -> Result<(), Malformed> {
         // The part behind the last `.` is for the broker, when nobody takes the bundle.
         let (way, _) = message.reply.as_ref().and_then(|reply| reply.rsplit_once('.')).ok_or(Malformed)?;
         if !self.known.contains_key(way) {
-            let first = lane::parts(&message.payload).find_map(|part| match part {
-                Ok(Part::Envelope(envelope)) => Some(envelope),
-                _ => None,
-            });
             // A probe asks only whether we are there.
-            let Some(first) = first else { return Ok(()) };
-            self.meet(way, &Forwarded::read(first)?).ok_or(Malformed)?;
+            let Some(first) = envelopes(&message.payload).next() else { return Ok(()) };
+            self.meet(way, &Forwarded::read(first)?, signed).ok_or(Malformed)?;
         }
-        let Some(known) = self.known.get_mut(way) else { return Err(Malformed) };
+        let known = self.known.get_mut(way).filter(|known| known.signed == signed).ok_or(Malformed)?;
         let closed = self.hub.closed.is_cancelled();
         let callee = &self.hub.own().ok_or(Malformed)?.callee;
         let (mut sent, mut age, now) = (None, None, Instant::now());
@@ -102,15 +101,15 @@ impl Arrivals {
     }
 
     /// The first message of a frontend. It is believed to be its own only if its way back is below its own name.
-    fn meet(&mut self, way: &str, forwarded: &Forwarded<'_>) -> Option<()> {
+    fn meet(&mut self, way: &str, forwarded: &Forwarded<'_>, signed: bool) -> Option<()> {
         let metadata = metadata::decode(forwarded.metadata).ok()?;
         let id = std::str::from_utf8(forwarded.frontend).ok()?;
         let kind = metadata::text(&metadata, metadata::PEER_SERVICE)?;
         way.strip_prefix(&*subjects::server(kind, id))?.strip_prefix('.')?;
         let peer = Arc::new(Peer { id: id.into(), kind: kind.into() });
         let timeout = metadata::timeout(&metadata).unwrap_or(self.hub.settings.request_timeout);
-        let (number, subject) = (self.ways.fetch_add(1, Relaxed), Subject::from(way));
-        let front = Arc::new(Front::new(self.hub.clone(), number, subject));
+        let (number, to) = (self.ways.fetch_add(1, Relaxed), Reply { to: way.into(), signed });
+        let front = Arc::new(Front::new(self.hub.clone(), number, to));
         let mut source = Source::new(peer, Arc::new(metadata), front);
         source.lasts = true;
         let known = Known {
@@ -118,6 +117,7 @@ impl Arrivals {
             json: Bytes::copy_from_slice(forwarded.metadata),
             source: Arc::new(source),
             timeout: timeout.min(LONGEST),
+            signed,
             delay: Delay::default(),
         };
         if self.known.len() >= REMEMBERED {
@@ -129,10 +129,51 @@ impl Arrivals {
 }
 
 impl Takes for Arrivals {
-    fn take(&mut self, message: Message) {
-        if self.read(&message).is_err() {
+    const STREAM: Stream = Stream::Lane;
+
+    fn take(&mut self, message: Message, signed: bool) {
+        if self.read(&message, signed).is_err() {
             count(&self.hub.counters.malformed);
         }
+    }
+
+    fn is_probe(&self, message: &Message) -> bool {
+        lane::parts(&message.payload).all(|part| matches!(part, Ok(Part::SentAt(_))))
+    }
+
+    fn claim(&self, message: &Message) -> Option<Claim> {
+        let first = Forwarded::read(envelopes(&message.payload).next()?).ok()?;
+        let metadata = metadata::decode(first.metadata).ok()?;
+        let kind = metadata::text(&metadata, metadata::PEER_SERVICE)?.to_owned();
+        Some(Claim { id: std::str::from_utf8(first.frontend).ok()?.to_owned(), kind, frontend: true })
+    }
+
+    fn refuse(&mut self, message: &Message, refused: Refused) {
+        let numbers = envelopes(&message.payload).filter_map(|envelope| Some(Forwarded::read(envelope).ok()?.number));
+        refuse_all(&self.hub, message, numbers, refused);
+    }
+}
+
+fn envelopes(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
+    lane::parts(bundle).filter_map(|part| match part {
+        Ok(Part::Envelope(envelope)) => Some(envelope),
+        _ => None,
+    })
+}
+
+/// Answers each message of a bundle that was refused, without a signature.
+pub(super) fn refuse_all(hub: &Hub, message: &Message, numbers: impl Iterator<Item = Number>, refused: Refused) {
+    let way = message.reply.as_ref().and_then(|reply| reply.rsplit_once('.')).map(|(way, _)| way);
+    // Answers go to servers, and to nobody else's subjects.
+    let Some(way) = way.filter(|way| way.starts_with(subjects::SERVERS)) else { return };
+    let (mut answers, error) = (Vec::new(), refused.error());
+    numbers.for_each(|number| lane::answer(number, Err(&error), &mut answers));
+    let most = hub.back.load().as_ref().map_or(0, |line| line.post.payload);
+    let mut rest = &answers[..];
+    while let end @ 1.. = lane::cut(rest, most) {
+        let (now, later) = rest.split_at(end);
+        let _ = hub.answer(&Reply { to: way.into(), signed: false }, now.to_vec());
+        rest = later;
     }
 }
 

@@ -167,7 +167,7 @@ impl Broker {
             problem(e.to_string(), refused)
         })?;
         let (topics, orders) = mpsc::channel(topics::ORDERS);
-        let line = Line::new(self.made, client.clone(), &own.info, &hub.settings, signals, topics);
+        let line = Line::new(self.made, client.clone(), &own.info, hub, signals, topics);
         let line = Arc::new(line);
         let lost = |e: Error| problem(e.message().to_owned(), false);
         let calls = subscribe(&client, format!("{}*", line.inbox)).await.map_err(lost)?;
@@ -176,7 +176,7 @@ impl Broker {
         hub.tasks.spawn(conductor.run(calls, lanes));
         let (writer, hub) = (line.clone(), hub.clone());
         self.hub.tasks.spawn(async move {
-            let write = writer.post.run(&writer.client, &writer.calls, &hub.counters);
+            let write = writer.post.run(&writer.client, &writer.calls, &hub);
             writer.signals.down.run_until_cancelled(write).await;
         });
         Ok((line, orders))

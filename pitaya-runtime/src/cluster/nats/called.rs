@@ -1,15 +1,17 @@
 //! Bundles of calls from servers of ours, and the way back to each of them.
 
+use super::arrivals::refuse_all;
 use super::counters::count;
 use super::front::Front;
-use super::hub::Hub;
+use super::hub::{Hub, Reply};
 use super::incoming::{LONGEST, Takes, peer, stopping};
+use super::seal::{Claim, Refused, Stream};
 use super::subjects;
-use async_nats::{Message, Subject};
+use async_nats::Message;
 use bytes::Bytes;
 use pitaya_core::cluster::lane::{self, CallPart, LaneCall, Malformed};
 use pitaya_core::cluster::{Back, Caller, ReceivedCall, metadata};
-use pitaya_core::remote::Metadata;
+use pitaya_core::remote::{Metadata, Peer};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,6 +35,14 @@ struct Known {
     sender: Bytes,
     caller: Arc<Caller>,
     back: Arc<Front>,
+    /// Whether what it sends is signed.
+    signed: bool,
+}
+
+/// Who says that it sends a bundle, with its metadata.
+fn from(sender: &[u8]) -> Option<(Peer, Metadata)> {
+    let metadata = metadata::decode(lane::sender_metadata(sender).ok()?).ok()?;
+    Some((peer(&metadata)?, metadata))
 }
 
 impl Called {
@@ -40,15 +50,18 @@ impl Called {
         Self { hub, known: FxHashMap::default(), ways }
     }
 
-    fn read(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn read(&mut self, message: &Message, signed: bool) -> Result<(), Malformed> {
+        if message.payload.is_empty() {
+            return Ok(());
+        }
         // The part behind the last `.` is for the broker, when nobody takes the bundle.
         let (way, _) = message.reply.as_ref().and_then(|reply| reply.rsplit_once('.')).ok_or(Malformed)?;
         let mut parts = lane::call_parts(&message.payload);
         let Some(Ok(CallPart::Sender(sender))) = parts.next() else { return Err(Malformed) };
         if self.known.get(way).is_none_or(|known| known.sender != sender) {
-            self.meet(way, sender).ok_or(Malformed)?;
+            self.meet(way, sender, signed).ok_or(Malformed)?;
         }
-        let known = self.known.get(way).ok_or(Malformed)?;
+        let known = self.known.get(way).filter(|known| known.signed == signed).ok_or(Malformed)?;
         let (closed, now) = (self.hub.closed.is_cancelled(), Instant::now());
         let mut calls = Vec::with_capacity(message.payload.len() / USUAL);
         // What came before something that cannot be read runs all the same.
@@ -71,14 +84,13 @@ impl Called {
     }
 
     /// The first call of a server. It is believed to be its own only if its way back is below its own name.
-    fn meet(&mut self, way: &str, sender: &[u8]) -> Option<()> {
-        let metadata = metadata::decode(lane::sender_metadata(sender).ok()?).ok()?;
-        let peer = peer(&metadata)?;
+    fn meet(&mut self, way: &str, sender: &[u8], signed: bool) -> Option<()> {
+        let (peer, metadata) = from(sender)?;
         way.strip_prefix(&*subjects::server(&peer.kind, &peer.id))?.strip_prefix('.')?;
         let number = self.ways.fetch_add(1, Relaxed);
-        let back = Arc::new(Front::new(self.hub.clone(), number, Subject::from(way)));
+        let back = Arc::new(Front::new(self.hub.clone(), number, Reply { to: way.into(), signed }));
         let caller = Arc::new(Caller::new(Some(peer), metadata));
-        let known = Known { sender: Bytes::copy_from_slice(sender), caller, back };
+        let known = Known { sender: Bytes::copy_from_slice(sender), caller, back, signed };
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
@@ -88,10 +100,30 @@ impl Called {
 }
 
 impl Takes for Called {
-    fn take(&mut self, message: Message) {
-        if self.read(&message).is_err() {
+    const STREAM: Stream = Stream::Calls;
+
+    fn take(&mut self, message: Message, signed: bool) {
+        if self.read(&message, signed).is_err() {
             count(&self.hub.counters.malformed);
         }
+    }
+
+    fn is_probe(&self, message: &Message) -> bool {
+        message.payload.is_empty()
+    }
+
+    fn claim(&self, message: &Message) -> Option<Claim> {
+        let Some(Ok(CallPart::Sender(sender))) = lane::call_parts(&message.payload).next() else { return None };
+        let (Peer { id, kind }, _) = from(sender)?;
+        Some(Claim { id: id.to_string(), kind: kind.to_string(), frontend: false })
+    }
+
+    fn refuse(&mut self, message: &Message, refused: Refused) {
+        let numbers = lane::call_parts(&message.payload).filter_map(|part| match part {
+            Ok(CallPart::Envelope(envelope)) => Some(LaneCall::read(envelope).ok()?.number),
+            _ => None,
+        });
+        refuse_all(&self.hub, message, numbers, refused);
     }
 }
 

@@ -70,6 +70,8 @@ struct Entry {
     handed: bool,
     /// The bundle it went in.
     bundle: Option<u32>,
+    /// Whether the server that is to answer need not sign.
+    unsigned: bool,
 }
 
 /// Those who are to be told what became of what they sent.
@@ -124,9 +126,25 @@ impl Calls {
 
     /// One more, whose answer comes alone, and the subject that it comes by. Each has one of its own, though it costs the broker
     /// 0.7 µs to see where it leads: where two servers answer as one, what the second says must find nobody.
-    pub(super) fn open_alone(&self, waiter: Waiter, deadline: Instant, inbox: &str) -> Option<(Key, Subject)> {
-        let key = self.open(waiter, deadline)?;
+    pub(super) fn open_alone(
+        &self,
+        waiter: Waiter,
+        deadline: Instant,
+        inbox: &str,
+        unsigned: bool,
+    ) -> Option<(Key, Subject)> {
+        let mut state = self.0.lock();
+        let key = state.open(waiter, deadline)?;
+        if let Some(entry) = state.entries.get_mut(key.place()) {
+            entry.unsigned = unsigned;
+        }
         Some((key, key.below(inbox)))
+    }
+
+    /// Whether an answer without a signature is taken.
+    pub(super) fn is_unsigned(&self, key: Key) -> bool {
+        let state = self.0.lock();
+        state.entries.get(key.place()).is_some_and(|entry| entry.is(key) && entry.unsigned)
     }
 
     /// The answer to a call, once.

@@ -7,6 +7,7 @@ use super::hub::Hub;
 use super::incoming::drain;
 use super::line::{CALLS, Line};
 use super::outcome::{Failure, Lost};
+use super::seal::{Refused, Stream};
 use super::seats::Seat;
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
@@ -60,12 +61,12 @@ impl Conductor {
                 () = line.signals.down.cancelled() => break,
                 () = hub.stopped.cancelled() => break,
                 Some(message) = lanes.next() => {
-                    self.returned(&message);
-                    drain(&mut lanes, |message| self.returned(&message));
+                    self.returned(message);
+                    drain(&mut lanes, |message| self.returned(message));
                 }
                 Some(message) = calls.next() => {
-                    self.answer(&message);
-                    drain(&mut calls, |message| self.answer(&message));
+                    self.answer(message);
+                    drain(&mut calls, |message| self.answer(message));
                     self.settle();
                 }
                 _ = clock.tick(), if flying => flying = self.tick(),
@@ -79,10 +80,10 @@ impl Conductor {
         line.signals.down.cancel();
         // What was answered before the end is answered.
         while let Some(Some(message)) = lanes.next().now_or_never() {
-            self.returned(&message);
+            self.returned(message);
         }
         while let Some(Some(message)) = calls.next().now_or_never() {
-            self.answer(&message);
+            self.answer(message);
         }
         self.settle();
         let mut lost = Vec::new();
@@ -102,12 +103,24 @@ impl Conductor {
     }
 
     /// The answer to a call, or to a message forwarded to a server without a lane: told with those that came with it.
-    fn answer(&mut self, message: &Message) {
+    fn answer(&mut self, mut message: Message) {
         let Some(key) = message.subject.strip_prefix(&*self.line.inbox).and_then(Key::parse) else {
             return count(&self.hub.counters.stray);
         };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return self.alone.push((key, Err(Failure::Nobody)));
+        }
+        if let Some(guard) = &self.hub.guard
+            && let Err(refused) = guard.open(Stream::Answers, &mut message)
+            && !(refused == Refused::Unsigned && self.line.calls.is_unsigned(key))
+        {
+            // The right answer may come yet.
+            let told = LaneAnswer::read(&message.payload).ok().and_then(|answer| Refused::told(&answer));
+            match told.filter(|_| refused == Refused::Unsigned) {
+                Some(told) => self.alone.push((key, Ok(Err(told.error())))),
+                None => self.hub.count_refused(refused, &message.subject, None),
+            }
+            return;
         }
         let outcome = LaneAnswer::read(&message.payload).map_err(|e| {
             count(&self.hub.counters.malformed);
@@ -126,11 +139,16 @@ impl Conductor {
     }
 
     /// A bundle that a server of ours made, or the broker's word that nobody took one.
-    fn returned(&mut self, message: &Message) {
-        let rest = message.subject.strip_prefix(&*self.line.lane_inbox).unwrap_or_default();
+    fn returned(&mut self, mut message: Message) {
+        let subject = message.subject.clone();
+        let rest = subject.strip_prefix(&*self.line.lane_inbox).unwrap_or_default();
         let (lane, bundle) = rest.split_once('.').map_or((rest, None), |(lane, bundle)| (lane, Some(bundle)));
+        // The broker's own word is not signed.
+        if bundle.is_none() && !self.admit(lane, &mut message) {
+            return;
+        }
         if lane.starts_with(CALLS) {
-            return self.calls_returned(message, bundle);
+            return self.calls_returned(&message, bundle);
         }
         let Ok(lane) = lane.parse() else { return count(&self.hub.counters.malformed) };
         if let Some(bundle) = bundle {
@@ -156,6 +174,28 @@ impl Conductor {
         }
         self.flush();
         self.line.post.answered(lane, self.answered.drain(..));
+    }
+
+    /// Verifies a bundle of answers that came by this way, where messages are signed. Returns whether it is taken.
+    fn admit(&mut self, way: &str, message: &mut Message) -> bool {
+        let Some(guard) = &self.hub.guard else { return true };
+        let Err(refused) = guard.open(Stream::Returns, message) else { return true };
+        if refused == Refused::Unsigned {
+            let is_excused = match way.strip_prefix(CALLS) {
+                Some(way) => way.parse().is_ok_and(|way| self.line.is_unsigned(way)),
+                None => way.parse().is_ok_and(|lane| self.line.post.is_unsigned(lane)),
+            };
+            if is_excused {
+                return true;
+            }
+            // Nothing else of it is heard.
+            message.payload = Refused::told_in(&message.payload).into();
+            if !message.payload.is_empty() {
+                return true;
+            }
+        }
+        self.hub.count_refused(refused, &message.subject, None);
+        false
     }
 
     /// The same for a bundle of calls.

@@ -57,6 +57,16 @@ counters! {
     stray;
     /// Messages of other servers that could not be understood.
     malformed;
+    /// Messages of other servers that were refused because they were not signed.
+    unsigned;
+    /// Messages of other servers that were refused because they were signed with a key that is not known here.
+    unknown_key;
+    /// Messages of other servers that were refused because they are not what was signed.
+    forged;
+    /// Messages of other servers that were refused because they came again.
+    replayed;
+    /// Messages of other servers that were refused because of the time at which they were signed.
+    untimely;
     /// Messages of other servers that came when their sender had stopped waiting, and were not run.
     late;
     /// Messages that the NATS library dropped, because they came faster than they were taken.

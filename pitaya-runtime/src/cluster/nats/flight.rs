@@ -20,6 +20,8 @@ pub(super) struct Lane {
     pub(super) index: u32,
     /// Whose it is.
     pub(super) server: Arc<str>,
+    /// Whether it need not sign.
+    pub(super) unsigned: bool,
     /// Where bundles for it go.
     pub(super) subject: Subject,
     /// What its answers come by, and a `.`: the number of the bundle follows in a reply subject.
@@ -200,7 +202,7 @@ mod tests {
     const USUAL: Duration = Duration::from_secs(5);
 
     fn flight(now: Instant) -> Flight {
-        let lane = Lane { index: 0, server: "x".into(), subject: "x".into(), reply: "r.".into() };
+        let lane = Lane { index: 0, server: "x".into(), unsigned: false, subject: "x".into(), reply: "r.".into() };
         Flight::new(Arc::new(lane), now, USUAL)
     }
 

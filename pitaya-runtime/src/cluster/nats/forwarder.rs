@@ -63,7 +63,7 @@ impl Path {
         own: &Own,
         of: &Forward<'_>,
     ) -> Result<()> {
-        let subject = line.subject(to)?;
+        let single = line.subject(to)?;
         let mut message = outgoing(way.session(of.session, of.uid, of.data), own, of);
         let timeout = of.timeout.unwrap_or(self.hub.settings.request_timeout);
         let sender;
@@ -77,7 +77,7 @@ impl Path {
         let route = way.route(of.route);
         drop(way);
         let waiter = Waiter::Message(Told { session: seat.number, id: of.id, server: to.id.clone(), route, timeout });
-        let sent = line.request(subject, payload.into(), waiter, timeout);
+        let sent = line.request(single, payload.into(), waiter, timeout);
         sent.map(drop).map_err(|refusal| self.hub.refused(refusal))
     }
 }

@@ -1,10 +1,9 @@
 //! The way back to one frontend of ours, for all its sessions.
 
 use super::counters::count;
-use super::hub::Hub;
+use super::hub::{Hub, Reply};
 use super::incoming::too_large;
 use super::outcome::Refusal;
-use async_nats::Subject;
 use parking_lot::Mutex;
 use pitaya_core::cluster::Back;
 use pitaya_core::cluster::lane::{self, LaneAnswer, Number, Part};
@@ -19,17 +18,17 @@ const FULL: usize = 32_000;
 pub(super) struct Front {
     hub: Arc<Hub>,
     way: u64,
-    subject: Subject,
+    to: Reply,
 }
 
 impl Front {
-    pub(super) fn new(hub: Arc<Hub>, way: u64, subject: Subject) -> Self {
-        Self { hub, way, subject }
+    pub(super) fn new(hub: Arc<Hub>, way: u64, to: Reply) -> Self {
+        Self { hub, way, to }
     }
 
     fn send(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refusal> {
         match &*self.hub.back.load() {
-            Some(line) => line.post.back(self.way, &self.subject, write),
+            Some(line) => line.post.back(self.way, &self.to, write),
             None => Err(Refusal::Closed),
         }
     }

@@ -4,14 +4,15 @@ use super::counters::{Counters, count};
 use super::line::Line;
 use super::outcome::{Refusal, unsent};
 use super::post::{Parcel, Tracked};
+use super::seal::{Claim, Guard, Peers, Refused};
 use super::seats::Seats;
 use super::settings::Settings;
 use super::user_topics::UserTopics;
 use arc_swap::ArcSwapOption;
 use async_nats::Subject;
 use async_nats::message::OutboundMessage;
-use bytes::Bytes;
 use pitaya_core::cluster::lane::sender_part;
+use pitaya_core::cluster::seal::Purpose;
 use pitaya_core::cluster::{Callee, ServerInfo, metadata};
 use pitaya_core::remote::Metadata;
 use pitaya_core::{Error, Result};
@@ -20,6 +21,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Where an answer goes.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) to: Subject,
+    /// Whether what it answers was signed: only then it is signed, too.
+    pub(super) signed: bool,
+}
 
 /// Who this server is.
 pub(super) struct Own {
@@ -45,6 +54,9 @@ pub(super) struct Hub {
     /// The same a little earlier: answers go by it as soon as something to answer can come.
     pub(super) back: ArcSwapOption<Line>,
     pub(super) users: UserTopics,
+    /// Present when messages are signed.
+    pub(super) guard: Option<Arc<Guard>>,
+    pub(super) peers: Peers,
     /// No more calls are taken.
     pub(super) closed: CancellationToken,
     /// Everything ends.
@@ -55,6 +67,7 @@ pub(super) struct Hub {
 impl Hub {
     pub(super) fn new(settings: Settings) -> Self {
         let users = UserTopics::new(settings.user_topics);
+        let guard = Guard::new(&settings.authentication).map(Arc::new);
         Self {
             settings,
             counters: Counters::default(),
@@ -63,6 +76,8 @@ impl Hub {
             line: ArcSwapOption::empty(),
             back: ArcSwapOption::empty(),
             users,
+            guard,
+            peers: Peers::default(),
             closed: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -99,22 +114,21 @@ impl Hub {
     }
 
     /// Publishes what nobody answers.
-    pub(super) fn publish(&self, subject: impl Into<Subject>, payload: Vec<u8>) -> Result<()> {
+    pub(super) fn publish(&self, subject: impl Into<Subject>, payload: Vec<u8>, purpose: Purpose) -> Result<()> {
         let message = OutboundMessage { subject: subject.into(), reply: None, payload: payload.into(), headers: None };
         let line = self.back.load();
         line.as_ref()
             .ok_or_else(unsent)?
             .post
-            .send(message, Tracked::No, false)
+            .send(Parcel { message, tracked: Tracked::No, purpose: Some(purpose) }, false)
             .map_err(|refusal| self.refused(refusal))
     }
 
     /// Answers a message of another server. Nobody waits for the result: what fails is counted.
-    pub(super) fn answer(&self, to: Subject, payload: Vec<u8>) -> Result<(), Refusal> {
-        let payload = Bytes::from(payload);
-        let message = OutboundMessage { subject: to, reply: None, payload, headers: None };
+    pub(super) fn answer(&self, to: &Reply, payload: Vec<u8>) -> Result<(), Refusal> {
+        let answer = Parcel::answer(to.clone(), payload.into());
         let sent = match &*self.back.load() {
-            Some(line) => line.post.send(message, Tracked::No, true),
+            Some(line) => line.post.send(answer, true),
             None => Err(Refusal::Closed),
         };
         if let Err(refusal) = sent {
@@ -128,6 +142,30 @@ impl Hub {
         let all = answers.len();
         let sent = self.back.load().as_ref().map_or(0, |line| line.post.send_all(answers));
         self.counters.unsent.fetch_add((all - sent) as u64, Relaxed);
+    }
+
+    /// Whether a message without a signature is taken from whom it claims to come from.
+    pub(super) fn excuses(&self, claim: &Claim) -> bool {
+        let known = self.own().and_then(|own| own.callee.server(&claim.id));
+        known.zip(self.guard.as_ref()).is_some_and(|(server, guard)| {
+            *server.kind == *claim.kind && (server.frontend || !claim.frontend) && guard.excuses(&server)
+        })
+    }
+
+    /// Counts a message that was not taken as a server's, and says so.
+    #[cold]
+    pub(super) fn count_refused(&self, refused: Refused, subject: &str, claim: Option<&Claim>) {
+        let counters = &self.counters;
+        count(match refused {
+            Refused::Unsigned => &counters.unsigned,
+            Refused::UnknownKey => &counters.unknown_key,
+            Refused::Forged => &counters.forged,
+            Refused::Replayed => &counters.replayed,
+            Refused::Untimely => &counters.untimely,
+        });
+        if let Some(guard) = &self.guard {
+            guard.log(refused, subject, claim);
+        }
     }
 
     /// Counts what could not be sent to whoever waits for it.

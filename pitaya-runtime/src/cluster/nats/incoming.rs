@@ -1,13 +1,15 @@
 //! Calls and messages that come one by one: from Go servers, and calls of ours that want no answer.
 
 use super::counters::count;
-use super::hub::Hub;
+use super::hub::{Hub, Reply};
 use super::outcome::{Refusal, oversize};
+use super::seal::{Claim, Refused, Stream};
 use super::subjects;
-use async_nats::{Message, Subject, Subscriber};
+use async_nats::{Message, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use pitaya_core::cluster::envelope::{KickMsg, Msg, MsgType, Push, Request, Response, RpcType, Session};
+use pitaya_core::cluster::seal::Purpose;
 use pitaya_core::cluster::{Back, Delivery, IncomingCall, Letter, Source, metadata};
 use pitaya_core::remote::{Metadata, Peer};
 use pitaya_core::{Error, KickReason, Result, codes};
@@ -24,8 +26,20 @@ const TURN: usize = 64;
 
 /// Whoever takes what comes by a subject.
 pub(super) trait Takes: Send {
-    /// One message.
-    fn take(&mut self, message: Message);
+    /// The subscription.
+    const STREAM: Stream;
+
+    /// One message. `signed` is false when its sender need not sign: then it is answered unsigned.
+    fn take(&mut self, message: Message, signed: bool);
+
+    /// Whether it asks only if this server is there, which its sender learns from the broker.
+    fn is_probe(&self, message: &Message) -> bool;
+
+    /// From whom a message says that it comes.
+    fn claim(&self, message: &Message) -> Option<Claim>;
+
+    /// A message that is not taken as a server's: whoever waits for its answers is told.
+    fn refuse(&mut self, message: &Message, refused: Refused);
 
     /// No more are there at this moment.
     fn over(&mut self) {}
@@ -39,6 +53,30 @@ pub(super) fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) 
             _ => return,
         }
     }
+}
+
+/// Verifies a message, where messages are signed, and has it taken or refused.
+fn give(hub: &Hub, taker: &mut impl Takes, mut message: Message) {
+    let Some(guard) = &hub.guard else { return taker.take(message, true) };
+    match guard.open(stream_of(taker), &mut message) {
+        Ok(()) => taker.take(message, true),
+        Err(Refused::Unsigned) if taker.is_probe(&message) => {}
+        Err(refused) => {
+            let claim = taker.claim(&message);
+            if refused == Refused::Unsigned && claim.as_ref().is_some_and(|claim| hub.excuses(claim)) {
+                return taker.take(message, false);
+            }
+            hub.count_refused(refused, &message.subject, claim.as_ref());
+            // To what comes again the first one is answered.
+            if refused != Refused::Replayed {
+                taker.refuse(&message, refused);
+            }
+        }
+    }
+}
+
+fn stream_of<T: Takes>(_: &T) -> Stream {
+    T::STREAM
 }
 
 /// Takes what comes by one of the server's subjects, until another connection does or this one is lost. What had arrived
@@ -60,8 +98,8 @@ pub(super) async fn serve(
             () = retired.cancelled(), if open => { open = false; let _ = subscriber.drain().await; }
             message = subscriber.next() => match message {
                 Some(message) => {
-                    taker.take(message);
-                    drain(&mut subscriber, |message| taker.take(message));
+                    give(&hub, &mut taker, message);
+                    drain(&mut subscriber, |message| give(&hub, &mut taker, message));
                     taker.over();
                 }
                 None => return,
@@ -76,22 +114,28 @@ pub(super) fn stopping() -> Error {
 }
 
 /// Takes one message by the server's own subject: of a client of another server, or one that is not in order.
-pub(super) fn take(hub: &Arc<Hub>, message: &Message) {
+pub(super) fn take(hub: &Arc<Hub>, message: &Message, signed: bool) {
+    let reply = reply_to(message, signed);
     if hub.closed.is_cancelled() {
-        respond(hub, message.reply.as_ref(), Err(&stopping()));
-    } else if let Err(error) = read(hub, message) {
+        respond(hub, reply.as_ref(), Err(&stopping()));
+    } else if let Err(error) = read(hub, message, reply.clone()) {
         count(&hub.counters.malformed);
         tracing::debug!(
             subject = &*message.subject,
             error = error.message(),
             "a message of another server cannot be understood"
         );
-        respond(hub, message.reply.as_ref(), Err(&error));
+        respond(hub, reply.as_ref(), Err(&error));
     }
 }
 
+/// Where the answer to a message goes, if one is wanted.
+pub(super) fn reply_to(message: &Message, signed: bool) -> Option<Reply> {
+    message.reply.clone().map(|to| Reply { to, signed })
+}
+
 /// Understands a message and has it run, or says what is wrong with it.
-fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
+fn read(hub: &Arc<Hub>, message: &Message, reply: Option<Reply>) -> Result<()> {
     let Some(own) = hub.own() else { return Ok(()) };
     let request = Request::decode(message.payload.clone())
         .map_err(|e| Error::bad_request(format!("the request cannot be read: {e}")))?;
@@ -102,7 +146,6 @@ fn read(hub: &Arc<Hub>, message: &Message) -> Result<()> {
         return Err(Error::bad_request("the metadata leave no time: reqTimeout is 0"));
     }
     let deadline = Instant::now() + timeout;
-    let reply = message.reply.clone();
     match RpcType::try_from(request.r#type) {
         Ok(RpcType::User) => {
             let mut call = IncomingCall::new(msg.route, deadline);
@@ -133,7 +176,7 @@ fn forwarded(
     msg: &Msg,
     frontend: Arc<Peer>,
     metadata: Metadata,
-    reply: Option<Subject>,
+    reply: Option<Reply>,
     deadline: Instant,
 ) -> Delivery {
     let session = session.unwrap_or_default();
@@ -147,12 +190,12 @@ fn forwarded(
 }
 
 /// Answers, if anybody waits. What is larger than the broker takes becomes an error.
-pub(super) fn respond(hub: &Hub, reply: Option<&Subject>, outcome: Result<&[u8], &Error>) {
+pub(super) fn respond(hub: &Hub, reply: Option<&Reply>, outcome: Result<&[u8], &Error>) {
     let Some(reply) = reply else { return };
     let encode = |outcome: Result<&[u8], &Error>| Response::from(outcome.map(Bytes::copy_from_slice)).encode_to_vec();
-    if let Err(Refusal::Oversize(size, most)) = hub.answer(reply.clone(), encode(outcome)) {
+    if let Err(Refusal::Oversize(size, most)) = hub.answer(reply, encode(outcome)) {
         let error = too_large(size, most);
-        let _ = hub.answer(reply.clone(), encode(Err(&error)));
+        let _ = hub.answer(reply, encode(Err(&error)));
     }
 }
 
@@ -164,7 +207,7 @@ pub(super) fn too_large(size: usize, most: usize) -> Error {
 /// The way back to the client of a server without a lane: one message's.
 struct PlainBack {
     hub: Arc<Hub>,
-    reply: Option<Subject>,
+    reply: Option<Reply>,
     kind: Arc<str>,
     notify: bool,
 }
@@ -207,11 +250,12 @@ impl Back for PlainBack {
 /// Pushes to a user by the subject of its frontend's type.
 pub(super) fn publish_push(hub: &Hub, kind: &str, uid: &str, route: &str, body: &[u8]) -> Result<()> {
     let push = Push { route: route.to_owned(), uid: uid.to_owned(), data: Bytes::copy_from_slice(body) };
-    hub.publish(subjects::push(kind, uid), push.encode_to_vec())
+    hub.publish(subjects::push(kind, uid), push.encode_to_vec(), Purpose::Publication)
 }
 
 /// Kicks a user by the subject of its frontend's type.
 pub(super) fn publish_kick(hub: &Hub, kind: &str, uid: &str, reason: Option<&KickReason>) -> Result<()> {
     let reason = reason.map(KickReason::encode).unwrap_or_default().into();
-    hub.publish(subjects::kick(kind, uid), KickMsg { user_id: uid.to_owned(), reason }.encode_to_vec())
+    let kick = KickMsg { user_id: uid.to_owned(), reason };
+    hub.publish(subjects::kick(kind, uid), kick.encode_to_vec(), Purpose::Publication)
 }

@@ -2,9 +2,10 @@
 
 use super::calls::{Calls, Key, Waiter, Waits};
 use super::flight::Lane;
+use super::hub::Hub;
 use super::outcome::{Failure, Refusal};
-use super::post::{Post, Tracked};
-use super::settings::Settings;
+use super::post::{Parcel, Post, Tracked};
+use super::seal::Guard;
 use super::subjects;
 use super::topics::Order;
 use async_nats::message::OutboundMessage;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
 use pitaya_core::cluster::lane::{LaneCall, LoneCall};
+use pitaya_core::cluster::seal::{self, Purpose};
 use pitaya_core::{Error, Result};
 use rustc_hash::FxHashMap;
 use std::future::poll_fn;
@@ -34,6 +36,14 @@ pub(super) struct Signals {
     pub(super) down: CancellationToken,
     /// The broker is about to end, and asks its clients to go elsewhere.
     pub(super) lame: Notify,
+}
+
+/// Where messages go that travel alone.
+#[derive(Clone)]
+pub(super) struct Single {
+    pub(super) subject: Subject,
+    /// Whether its server need not sign.
+    pub(super) unsigned: bool,
 }
 
 pub(super) struct Line {
@@ -58,7 +68,10 @@ pub(super) struct Line {
     /// The ways of calls.
     callees: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
     /// Where what travels alone goes.
-    subjects: RwLock<FxHashMap<Arc<str>, Subject>>,
+    subjects: RwLock<FxHashMap<Arc<str>, Single>>,
+    guard: Option<Arc<Guard>>,
+    /// Whether this server is a frontend.
+    frontend: bool,
     /// Nothing is in flight, and nobody looks at the clock.
     idle: AtomicBool,
     stir: Notify,
@@ -69,14 +82,17 @@ impl Line {
         number: u64,
         client: Client,
         own: &ServerInfo,
-        settings: &Settings,
+        hub: &Hub,
         signals: Arc<Signals>,
         topics: mpsc::Sender<Order>,
     ) -> Self {
+        let (settings, guard) = (&hub.settings, hub.guard.clone());
+        // Each message has room for its seal.
+        let payload = client.max_payload() - if guard.is_some() { seal::LEN } else { 0 };
         let token = uuid::Uuid::new_v4().simple();
         Self {
             number,
-            post: Post::new(settings.buffer, client.max_payload(), settings.request_timeout),
+            post: Post::new(settings.buffer, payload, settings.request_timeout),
             client,
             calls: Calls::default(),
             signals,
@@ -88,6 +104,8 @@ impl Line {
             lanes: RwLock::default(),
             callees: RwLock::default(),
             subjects: RwLock::default(),
+            guard,
+            frontend: own.frontend,
             idle: AtomicBool::new(false),
             stir: Notify::new(),
         }
@@ -98,12 +116,13 @@ impl Line {
         if let Some(lane) = self.lanes.read().get(&to.id) {
             return Ok(lane.index);
         }
-        check(to)?;
+        let unsigned = self.check(to)?;
         let mut lanes = self.lanes.write();
         let lane = lanes.entry(to.id.clone()).or_insert_with(|| {
             self.post.add_lane(|index| Lane {
                 index,
                 server: to.id.clone(),
+                unsigned,
                 subject: subjects::lane(&to.kind, &to.id).into(),
                 reply: format!("{}{index}.", self.lane_inbox).into(),
             })
@@ -116,12 +135,13 @@ impl Line {
         if let Some(lane) = self.callees.read().get(&to.id) {
             return Ok(lane.clone());
         }
-        check(to)?;
+        let unsigned = self.check(to)?;
         let mut callees = self.callees.write();
         let index = callees.len() as u32;
         let lane = || Lane {
             index,
             server: to.id.clone(),
+            unsigned,
             subject: subjects::calls(&to.kind, &to.id).into(),
             reply: format!("{}{CALLS}{index}.", self.lane_inbox).into(),
         };
@@ -129,13 +149,35 @@ impl Line {
     }
 
     /// A server's own subject.
-    pub(super) fn subject(&self, to: &ServerInfo) -> Result<Subject> {
-        if let Some(subject) = self.subjects.read().get(&to.id) {
-            return Ok(subject.clone());
+    pub(super) fn subject(&self, to: &ServerInfo) -> Result<Single> {
+        if let Some(single) = self.subjects.read().get(&to.id) {
+            return Ok(single.clone());
+        }
+        let unsigned = self.check(to)?;
+        let single = || Single { subject: subjects::server(&to.kind, &to.id).into(), unsigned };
+        Ok(self.subjects.write().entry(to.id.clone()).or_insert_with(single).clone())
+    }
+
+    /// The same for a message without an answer: whether that would be signed does not matter.
+    pub(super) fn subject_unanswered(&self, to: &ServerInfo) -> Result<Subject> {
+        if let Some(single) = self.subjects.read().get(&to.id) {
+            return Ok(single.subject.clone());
         }
         check(to)?;
-        let subject = || Subject::from(subjects::server(&to.kind, &to.id));
-        Ok(self.subjects.write().entry(to.id.clone()).or_insert_with(subject).clone())
+        Ok(subjects::server(&to.kind, &to.id).into())
+    }
+
+    /// Checks that a server can be addressed and that its answers will be taken. Returns whether it need not sign.
+    fn check(&self, to: &ServerInfo) -> Result<bool> {
+        check(to)?;
+        let Some(guard) = &self.guard else { return Ok(false) };
+        guard.trusts(to)?;
+        Ok(guard.excuses(to))
+    }
+
+    /// Whether the server that answers calls by this way need not sign.
+    pub(super) fn is_unsigned(&self, way: u32) -> bool {
+        self.callees.read().values().any(|lane| lane.index == way && lane.unsigned)
     }
 
     /// Sends a call to a server of ours, together with the others that go there.
@@ -167,26 +209,30 @@ impl Line {
     }
 
     /// Sends a call to any other server.
-    pub(super) fn call_alone(&self, to: Subject, call: &LoneCall<'_>, timeout: Duration) -> Result<Key, Refusal> {
-        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + timeout, &self.inbox);
-        let (key, reply) = opened.ok_or(Refusal::Closed)?;
-        let sent = self.post.call_alone(to, reply, key, call);
+    pub(super) fn call_alone(&self, to: Single, call: &LoneCall<'_>, timeout: Duration) -> Result<Key, Refusal> {
+        let (key, reply) = self.open(Waiter::Call, timeout, to.unsigned).ok_or(Refusal::Closed)?;
+        let sent = self.post.call_alone(to.subject, reply, key, call);
         self.sent(key, sent)
     }
 
     /// Sends a message that is answered to a waiter.
     pub(super) fn request(
         &self,
-        subject: Subject,
+        to: Single,
         payload: Bytes,
         waiter: Waiter,
         timeout: Duration,
     ) -> Result<Key, Refusal> {
-        let opened = self.calls.open_alone(waiter, Instant::now() + timeout, &self.inbox);
-        let (key, reply) = opened.ok_or(Refusal::Closed)?;
-        let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
-        let sent = self.post.send(message, Tracked::Call(key), false);
+        let (key, reply) = self.open(waiter, timeout, to.unsigned).ok_or(Refusal::Closed)?;
+        let message = OutboundMessage { subject: to.subject, reply: Some(reply), payload, headers: None };
+        let request = Parcel { message, tracked: Tracked::Call(key), purpose: Some(Purpose::Request) };
+        let sent = self.post.send(request, false);
         self.sent(key, sent)
+    }
+
+    /// A waiter whose answer comes alone.
+    fn open(&self, waiter: Waiter, within: Duration, unsigned: bool) -> Option<(Key, Subject)> {
+        self.calls.open_alone(waiter, Instant::now() + within, &self.inbox, unsigned)
     }
 
     /// Ends what is subscribed for a user.
@@ -201,27 +247,29 @@ impl Line {
     /// Waits until the broker has done what it was told before: a message to ourselves comes back behind it. (The flush
     /// of the library ends at the socket.)
     pub(super) async fn settle(&self, within: Duration) -> Result<(), Failure> {
-        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + within, &self.inbox);
-        let (key, subject) = opened.ok_or(Failure::Unsent)?;
+        let (key, subject) = self.open(Waiter::Call, within, false).ok_or(Failure::Unsent)?;
         let mut waits = Waits::new(&self.calls, key);
         let message = OutboundMessage { subject, reply: None, payload: Bytes::new(), headers: None };
-        self.post.send(message, Tracked::Call(key), true).map_err(|_| Failure::Unsent)?;
+        let word = Parcel { message, tracked: Tracked::Call(key), purpose: Some(Purpose::Answer) };
+        self.post.send(word, true).map_err(|_| Failure::Unsent)?;
         self.stir();
         poll_fn(|cx| waits.poll(cx)).await.map(drop)
     }
 
-    /// Whether a server of ours listens on its lane. It is sent a probe, to which the broker answers with 503 when there is
+    /// Whether a server of ours listens where this server sends most to: a frontend to lanes, and any other one to the
+    /// subjects of calls, for the broker may let it publish nowhere else. The server is sent a probe, to which the broker answers with 503 when there is
     /// nobody; a message to ourselves behind it says that the broker has seen the probe.
     pub(super) async fn reaches(&self, to: &ServerInfo, within: Duration) -> bool {
         if check(to).is_err() {
             return false;
         }
-        let opened = self.calls.open_alone(Waiter::Call, Instant::now() + within, &self.inbox);
-        let Some((key, reply)) = opened else { return false };
+        let Some((key, reply)) = self.open(Waiter::Call, within, false) else { return false };
         let mut refused = Waits::new(&self.calls, key);
-        let subject = subjects::lane(&to.kind, &to.id).into();
+        let subject = if self.frontend { subjects::lane } else { subjects::calls };
+        let subject = subject(&to.kind, &to.id).into();
         let probe = OutboundMessage { subject, reply: Some(reply), payload: Bytes::new(), headers: None };
-        if self.post.send(probe, Tracked::Call(key), true).is_err() {
+        let probe = Parcel { message: probe, tracked: Tracked::Call(key), purpose: Some(Purpose::Request) };
+        if self.post.send(probe, true).is_err() {
             return false;
         }
         self.stir();

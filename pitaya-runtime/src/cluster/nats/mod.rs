@@ -26,6 +26,7 @@ mod line;
 mod login;
 mod outcome;
 mod post;
+mod seal;
 mod seats;
 mod settings;
 mod singles;
@@ -34,6 +35,7 @@ mod topics;
 mod user_topics;
 
 pub use counters::NatsCounts;
+pub(crate) use seal::Keyring;
 
 use self::calls::{Key, Waits};
 use self::hub::Own;
@@ -45,6 +47,8 @@ use bytes::Bytes;
 use hub::Hub;
 use pitaya_core::cluster::envelope::BindMsg;
 use pitaya_core::cluster::lane::{LaneCall, LoneCall, Number};
+use pitaya_core::cluster::seal::Purpose;
+use pitaya_core::cluster::server::SIGNED;
 use pitaya_core::cluster::{Callee, Forwarder, Login, OutgoingCall, ServerInfo, Sink, Transport, metadata};
 use pitaya_core::{BoxFuture, Error, KickReason, Result, duration};
 use prost::Message as _;
@@ -90,6 +94,9 @@ impl Transport for NatsTransport {
     fn start(&self, own: Arc<ServerInfo>, callee: Arc<dyn Callee>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             line::check(&own)?;
+            if let Some(guard) = &self.hub.guard {
+                guard.start()?;
+            }
             self.hub.become_server(own, callee)?;
             let mut broker = broker::Broker::new(self.hub.clone())?;
             let line = broker.first().await?;
@@ -117,6 +124,24 @@ impl Transport for NatsTransport {
             self.hub.line.store(None);
             self.hub.back.store(None);
         })
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        if self.hub.guard.is_some() { &[SIGNED] } else { &[] }
+    }
+
+    fn servers_changed(&self, servers: &[Arc<ServerInfo>]) {
+        if let Some(own) = self.hub.own() {
+            self.hub.peers.look(&own.info.id, self.hub.guard.as_deref(), servers);
+        }
+    }
+
+    fn has_files(&self) -> bool {
+        self.hub.guard.as_ref().is_some_and(|guard| guard.has_file())
+    }
+
+    fn reload(&self, always: bool) -> Result<bool> {
+        self.hub.guard.as_ref().map_or(Ok(false), |guard| guard.reload(always))
     }
 
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -228,7 +253,8 @@ impl Transport for NatsTransport {
 
     fn tell_bound(&self, login: &Login) -> Result<()> {
         let own = self.hub.own().ok_or_else(unsent)?;
-        self.hub.publish(subjects::bindings(&own.info.kind), BindMsg::from(login).encode_to_vec())
+        let login = BindMsg::from(login).encode_to_vec();
+        self.hub.publish(subjects::bindings(&own.info.kind), login, Purpose::Publication)
     }
 }
 
@@ -246,13 +272,13 @@ impl NatsTransport {
         if !call.answer {
             let mut envelope = Vec::new();
             alone(own, call, |call| call.write(&mut envelope));
-            self.hub.publish(line.subject(to)?, envelope)?;
+            self.hub.publish(line.subject_unanswered(to)?, envelope, Purpose::Request)?;
             return Ok(None);
         }
         let lone = !to.keeps_order();
         let key = if lone {
-            let subject = line.subject(to)?;
-            alone(own, call, |lone| line.call_alone(subject, &lone, call.timeout))
+            let single = line.subject(to)?;
+            alone(own, call, |lone| line.call_alone(single, &lone, call.timeout))
         } else {
             bundled(own, line, to, call)?
         };

@@ -15,12 +15,14 @@ use state::{For, Open, State};
 use super::calls::Key;
 use super::counters::{Counters, count};
 use super::flight::{Flight, Lane};
+use super::hub::Reply;
 use super::outcome::{Lost, Refusal};
 use async_nats::Subject;
 use async_nats::message::OutboundMessage;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::cluster::lane::{self, LaneCall, LoneCall, Number, Outgoing};
+use pitaya_core::cluster::seal::Purpose;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
@@ -66,8 +68,7 @@ impl Post {
     }
 
     /// Sends one message. What answers somebody may take twice the buffer: dropping it helps nobody.
-    pub(super) fn send(&self, message: OutboundMessage, tracked: Tracked, answer: bool) -> Result<(), Refusal> {
-        let parcel = Parcel { message, tracked };
+    pub(super) fn send(&self, parcel: Parcel, answer: bool) -> Result<(), Refusal> {
         if parcel.message.payload.len() > self.payload {
             return Err(Refusal::Oversize(parcel.message.payload.len(), self.payload));
         }
@@ -99,7 +100,8 @@ impl Post {
         call.write(&mut state.block);
         let payload = state.block.split().freeze();
         let message = OutboundMessage { subject, reply: Some(reply), payload, headers: None };
-        state.ready.push_back(Parcel { message, tracked: Tracked::Call(key) });
+        let purpose = Some(Purpose::Request);
+        state.ready.push_back(Parcel { message, tracked: Tracked::Call(key), purpose });
         drop(state);
         self.wake();
         Ok(())
@@ -196,7 +198,8 @@ impl Post {
             state.bytes += OVERHEAD + bundle.len();
             let tracked = Tracked::Calls(lane.clone(), Vec::new());
             let (to, subject) = (For::Calls(lane.index), lane.subject.clone());
-            state.open.push(Open { to, subject, reply: None, tracked, bundle });
+            let purpose = Some(Purpose::Request);
+            state.open.push(Open { to, subject, reply: None, tracked, purpose, bundle });
             state.open.len() - 1
         });
         let open = &mut state.open[place];
@@ -213,7 +216,8 @@ impl Post {
     }
 
     /// Adds to the bundle for a frontend what `write` writes.
-    pub(super) fn back(&self, way: u64, subject: &Subject, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refusal> {
+    pub(super) fn back(&self, way: u64, to: &Reply, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refusal> {
+        let (subject, purpose) = (&to.to, to.signed.then_some(Purpose::Answer));
         let mut state = self.state.lock();
         state.admit(0, self.buffer * 2)?;
         let place = match state.open.iter().position(|open| open.to == For::Back(way)) {
@@ -221,7 +225,7 @@ impl Post {
             None => {
                 let bundle = Vec::with_capacity(state.usual);
                 let (to, subject, tracked) = (For::Back(way), subject.clone(), Tracked::No);
-                state.open.push(Open { to, subject, reply: None, tracked, bundle });
+                state.open.push(Open { to, subject, reply: None, tracked, purpose, bundle });
                 state.bytes += OVERHEAD;
                 state.open.len() - 1
             }
@@ -238,7 +242,7 @@ impl Post {
             let next = open.bundle.split_off(before);
             let (to, subject, tracked) = (For::Back(way), subject.clone(), Tracked::No);
             state.close(place);
-            state.open.push(Open { to, subject, reply: None, tracked, bundle: next });
+            state.open.push(Open { to, subject, reply: None, tracked, purpose, bundle: next });
             state.bytes += OVERHEAD;
         } else if after > BUNDLE {
             state.close(place);
@@ -247,6 +251,11 @@ impl Post {
         drop(state);
         self.wake();
         Ok(())
+    }
+
+    /// Whether the server of this lane need not sign.
+    pub(super) fn is_unsigned(&self, lane: u32) -> bool {
+        self.state.lock().flights.get(lane as usize).is_some_and(|flight| flight.lane.unsigned)
     }
 
     /// A server answered messages of these bundles.

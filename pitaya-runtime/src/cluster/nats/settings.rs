@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::login::Login;
 use crate::cluster::tls::ClientTls;
-use crate::config::{Rpc, UserTopics};
+use crate::config::{Authentication, Rpc, UserTopics};
 use pitaya_core::Result;
 use pitaya_core::text::redact;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) user_topics: UserTopics,
     pub(super) login: Login,
     pub(super) tls: ClientTls,
+    pub(super) authentication: Authentication,
 }
 
 impl Settings {
@@ -44,6 +45,7 @@ impl Settings {
             user_topics: rpc.server.nats.usertopics,
             login: Login::new(&nats.auth),
             tls: nats.tls.files(),
+            authentication: rpc.authentication.clone(),
         }
     }
 

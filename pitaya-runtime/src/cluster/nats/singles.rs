@@ -1,15 +1,18 @@
 //! Calls that come one by one, as Go servers send them: those that are there at the same moment run together.
 
-use super::hub::Hub;
-use super::incoming::{self, LONGEST, Takes, peer, respond};
+use super::hub::{Hub, Reply};
+use super::incoming::{self, LONGEST, Takes, peer, reply_to, respond};
 use super::post::Parcel;
-use async_nats::{Message, Subject};
+use super::seal::{Claim, Refused, Stream};
+use async_nats::Message;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use pitaya_core::cluster::envelope::put_answer;
+use pitaya_core::cluster::envelope::{Request, RpcType, put_answer};
 use pitaya_core::cluster::lane::LoneCall;
 use pitaya_core::cluster::{Back, Caller, ReceivedCall, metadata};
+use pitaya_core::remote::Peer;
 use pitaya_core::{Error, KickReason, Result};
+use prost::Message as _;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +37,7 @@ pub(super) struct Singles {
     last: Option<Arc<Known>>,
     /// Calls that came at the same moment, and whom each answer goes to.
     calls: Vec<ReceivedCall>,
-    replies: Vec<Option<Subject>>,
+    replies: Vec<Option<Reply>>,
     /// When the first message of this moment came.
     now: Option<Instant>,
 }
@@ -85,14 +88,34 @@ impl Singles {
 }
 
 impl Takes for Singles {
-    fn take(&mut self, message: Message) {
+    const STREAM: Stream = Stream::Singles;
+
+    fn take(&mut self, message: Message, signed: bool) {
         match self.call(&message.payload) {
             Some(call) => {
                 self.calls.push(call);
-                self.replies.push(message.reply);
+                self.replies.push(reply_to(&message, signed));
             }
-            None => incoming::take(&self.hub, &message),
+            None => incoming::take(&self.hub, &message, signed),
         }
+    }
+
+    fn is_probe(&self, _: &Message) -> bool {
+        false
+    }
+
+    fn claim(&self, message: &Message) -> Option<Claim> {
+        let request = Request::decode(message.payload.clone()).ok()?;
+        let metadata = metadata::decode(&request.metadata).ok()?;
+        let Peer { id, kind } = peer(&metadata)?;
+        let frontend = request.r#type == i32::from(RpcType::Sys);
+        // A client's message runs for the session of the frontend that it names.
+        let id = if frontend { request.frontend_id } else { id.to_string() };
+        Some(Claim { id, kind: kind.to_string(), frontend })
+    }
+
+    fn refuse(&mut self, message: &Message, refused: Refused) {
+        respond(&self.hub, reply_to(message, false).as_ref(), Err(&refused.error()));
     }
 
     fn over(&mut self) {
@@ -115,13 +138,13 @@ struct Replies {
 #[derive(Default)]
 struct Open {
     /// Each is taken once.
-    to: Vec<Option<Subject>>,
+    to: Vec<Option<Reply>>,
     queued: Vec<Parcel>,
     block: BytesMut,
 }
 
 impl Replies {
-    fn new(hub: Arc<Hub>, to: Vec<Option<Subject>>) -> Self {
+    fn new(hub: Arc<Hub>, to: Vec<Option<Reply>>) -> Self {
         let most = hub.back.load().as_ref().map_or(0, |line| line.post.payload).saturating_sub(HEAD).min(BLOCK);
         let queued = Vec::with_capacity(to.len().min(TOGETHER));
         Self { hub, most, open: Mutex::new(Open { to, queued, block: BytesMut::new() }) }
@@ -129,7 +152,7 @@ impl Replies {
 }
 
 impl Open {
-    fn take(&mut self, ticket: u64) -> Option<Subject> {
+    fn take(&mut self, ticket: u64) -> Option<Reply> {
         self.to.get_mut(ticket as usize)?.take()
     }
 }
@@ -145,13 +168,13 @@ impl Back for Replies {
             return self.answer(ticket, outcome);
         };
         let mut open = self.open.lock();
-        let Some(subject) = open.take(ticket) else { return };
+        let Some(to) = open.take(ticket) else { return };
         let Open { queued, block, .. } = &mut *open;
         if block.capacity() < data.len() + HEAD {
             *block = BytesMut::with_capacity(BLOCK + HEAD);
         }
         put_answer(data, block);
-        queued.push(Parcel::answer(subject, block.split().freeze()));
+        queued.push(Parcel::answer(to, block.split().freeze()));
     }
 
     fn flush(&self) {

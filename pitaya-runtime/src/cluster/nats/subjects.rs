@@ -3,6 +3,9 @@
 
 use async_nats::Subject;
 
+/// What all subjects of servers begin with.
+pub(super) const SERVERS: &str = "pitaya/servers/";
+
 /// A server's own, for calls.
 pub(super) fn server(kind: &str, id: &str) -> String {
     format!("pitaya/servers/{kind}/{id}")

@@ -2,7 +2,8 @@
 
 use super::counters::count;
 use super::hub::Hub;
-use super::incoming::respond;
+use super::incoming::{reply_to, respond};
+use super::seal::{Claim, Refused, Stream};
 use super::subjects::{self, Topic};
 use async_nats::{Message, Subscriber};
 use futures_util::stream::{AbortHandle, Abortable, SelectAll};
@@ -45,7 +46,7 @@ pub(super) async fn run(
             () = retired.cancelled() => {
                 // What has arrived. The subscriptions end with their streams.
                 while let Some(Some(message)) = all.next().now_or_never() {
-                    take(&hub, &message);
+                    take(&hub, message);
                 }
                 return;
             }
@@ -67,7 +68,7 @@ pub(super) async fn run(
                 Some(Order::Ignore(uid)) => users.remove(&uid).iter().flatten().for_each(AbortHandle::abort),
                 None => return,
             },
-            Some(message) = all.next(), if !all.is_empty() => take(&hub, &message),
+            Some(message) = all.next(), if !all.is_empty() => take(&hub, message),
         }
     }
 }
@@ -76,10 +77,22 @@ fn abortable(subscriber: Subscriber) -> (Abortable<Subscriber>, AbortHandle) {
     futures_util::stream::abortable(subscriber)
 }
 
-fn take(hub: &Hub, message: &Message) {
+fn take(hub: &Hub, mut message: Message) {
     let Some(own) = hub.own() else { return };
-    let reply = message.reply.as_ref();
-    let Some(topic) = subjects::topic(&own.info.kind, &message.subject) else { return count(&hub.counters.malformed) };
+    let subject = message.subject.clone();
+    let Some(topic) = subjects::topic(&own.info.kind, &subject) else { return count(&hub.counters.malformed) };
+    let signed = match admit(hub, &own.info.kind, topic, &mut message) {
+        Ok(signed) => signed,
+        Err(refused) => {
+            hub.count_refused(refused, &message.subject, None);
+            if refused != Refused::Replayed {
+                respond(hub, reply_to(&message, false).as_ref(), Err(&refused.error()));
+            }
+            return;
+        }
+    };
+    let reply = reply_to(&message, signed);
+    let reply = reply.as_ref();
     let read = match topic {
         Topic::Push(uid) => Push::decode(message.payload.clone()).map(|push| {
             // libpitaya-cluster waits for an answer; Go neither waits nor answers.
@@ -91,7 +104,7 @@ fn take(hub: &Hub, message: &Message) {
         Topic::Kick(uid) => KickMsg::decode(message.payload.clone()).map(|kick| {
             let kicked = own.callee.kick(uid, KickReason::decode(&kick.reason).as_ref());
             if let Some(reply) = reply {
-                let _ = hub.answer(reply.clone(), KickAnswer { kicked }.encode_to_vec());
+                let _ = hub.answer(reply, KickAnswer { kicked }.encode_to_vec());
             }
         }),
         Topic::Bindings => BindMsg::decode(message.payload.clone()).map(|bound| {
@@ -114,4 +127,22 @@ fn take(hub: &Hub, message: &Message) {
         );
         respond(hub, reply, Err(&error));
     }
+}
+
+/// Verifies what was published, where messages are signed. Returns whether it was signed, or its sender need not sign.
+///
+/// Pushes and kicks of Go servers do not say from whom they come: without a signature they are taken when any type is excused.
+fn admit(hub: &Hub, kind: &str, topic: Topic<'_>, message: &mut Message) -> Result<bool, Refused> {
+    let Some(guard) = &hub.guard else { return Ok(true) };
+    let is_login = topic == Topic::Bindings;
+    match guard.open(if is_login { Stream::Bindings } else { Stream::Users }, message) {
+        Ok(()) => return Ok(true),
+        Err(Refused::Unsigned) => {}
+        Err(refused) => return Err(refused),
+    }
+    let is_excused = match BindMsg::decode(message.payload.clone()) {
+        Ok(bound) if is_login => hub.excuses(&Claim { id: bound.fid, kind: kind.to_owned(), frontend: true }),
+        _ => !is_login && guard.excuses_any(),
+    };
+    if is_excused { Ok(false) } else { Err(Refused::Unsigned) }
 }

@@ -49,8 +49,32 @@ section! {
 section! {
     /// `pitaya.cluster.rpc`: calls between servers.
     "pitaya.cluster.rpc" Rpc {
+        authentication: Authentication,
         client: RpcClient,
         server: RpcServer,
+    }
+}
+
+section! {
+    /// `pitaya.cluster.rpc.authentication`: servers sign their messages, over NATS, and take signed ones only. It is off while
+    /// there is no key. `docs/security.md` says how to turn it on in a running cluster.
+    "pitaya.cluster.rpc.authentication" Authentication {
+        /// Keys of at least 32 bytes, with commas between; all servers of the cluster have the same. The first signs, and each
+        /// verifies.
+        #[go = "has no such key."]
+        keys: Secret = Secret::default(),
+        /// A file with these keys, one a line, in place of `keys`. It is read again when it has changed, as often as
+        /// `pitaya.acceptor.tls.reload` says, and at SIGHUP.
+        #[go = "has no such key."]
+        #[redacted = "PEM"]
+        file: String = String::new(),
+        /// Types of servers that need not sign: those of Go. Whoever can publish on the broker can act as a server of such a
+        /// type. `*` stands for all types, while keys are given to one server after the other.
+        #[go = "has no such key."]
+        unsigned: Vec<String> = Vec::new(),
+        /// The most that the time of a signature may differ from the time here. Clocks must agree at least that well.
+        #[go = "has no such key."]
+        tolerance: Duration = secs(60),
     }
 }
 

@@ -22,6 +22,7 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
         "text" if key == "pitaya.tracing.endpoint" => json!("http://collector:4317"),
         "text" if key == "pitaya.metrics.statsd.host" => json!("localhost:9126"),
         "text" if key == "pitaya.log.level" => json!("warn"),
+        "text, not shown" if key == "pitaya.cluster.rpc.authentication.keys" => json!("k".repeat(32)),
         "text" | "text, not shown" => json!(format!("{text}x")),
         "duration" => {
             let longer = duration::parse(text).unwrap() + std::time::Duration::from_secs(1);
@@ -65,6 +66,9 @@ fn companion(key: &str) -> Option<(&'static str, Value)> {
         }
         "pitaya.modules.bindingstorage.etcd.tls.key" => {
             Some(("pitaya.modules.bindingstorage.etcd.tls.certificate", json!("c")))
+        }
+        "pitaya.cluster.rpc.authentication.unsigned" => {
+            Some(("pitaya.cluster.rpc.authentication.keys", json!("k".repeat(32))))
         }
         "pitaya.cluster.sd.etcd.user" => Some(("pitaya.cluster.sd.etcd.pass", json!("p"))),
         "pitaya.cluster.sd.etcd.pass" => Some(("pitaya.cluster.sd.etcd.user", json!("u"))),

@@ -46,6 +46,7 @@ fn settings(config: &Config) -> BTreeMap<&'static str, Value> {
     let mut config = config.clone();
     let secrets = [
         ("pitaya.cluster.sd.etcd.pass", &config.cluster.sd.etcd.pass),
+        ("pitaya.cluster.rpc.authentication.keys", &config.cluster.rpc.authentication.keys),
         ("pitaya.groups.etcd.pass", &config.groups.etcd.pass),
         ("pitaya.modules.bindingstorage.etcd.pass", &config.modules.bindingstorage.etcd.pass),
         ("pitaya.worker.redis.password", &config.worker.redis.password),

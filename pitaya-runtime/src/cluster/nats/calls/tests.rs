@@ -37,7 +37,7 @@ fn a_place_is_used_again_under_another_key() {
 #[test]
 fn a_second_answer_finds_nobody() {
     let (calls, now) = (Calls::default(), Instant::now());
-    let open = || calls.open_alone(waiter(7), now, "in.").expect("open");
+    let open = || calls.open_alone(waiter(7), now, "in.", false).expect("open");
     let answer = |subject: &Subject| {
         let key = subject.strip_prefix("in.").and_then(Key::parse).expect("a key");
         let heard = settle(&calls, key);

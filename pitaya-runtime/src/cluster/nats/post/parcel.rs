@@ -3,9 +3,10 @@
 use super::OVERHEAD;
 use crate::cluster::nats::calls::Key;
 use crate::cluster::nats::flight::Lane;
-use async_nats::Subject;
+use crate::cluster::nats::hub::Reply;
 use async_nats::message::OutboundMessage;
 use bytes::Bytes;
+use pitaya_core::cluster::seal::Purpose;
 use std::sync::Arc;
 
 /// What depends on whether a message is sent.
@@ -25,15 +26,17 @@ pub(in super::super) enum Tracked {
 
 /// One message of the broker on its way to the library.
 pub(in super::super) struct Parcel {
-    pub(super) message: OutboundMessage,
-    pub(super) tracked: Tracked,
+    pub(in super::super) message: OutboundMessage,
+    pub(in super::super) tracked: Tracked,
+    /// What it is signed for, where this server signs. None for what goes to those who do not.
+    pub(in super::super) purpose: Option<Purpose>,
 }
 
 impl Parcel {
     /// What nobody answers.
-    pub(in super::super) fn answer(subject: Subject, payload: Bytes) -> Self {
-        let message = OutboundMessage { subject, reply: None, payload, headers: None };
-        Self { message, tracked: Tracked::No }
+    pub(in super::super) fn answer(to: Reply, payload: Bytes) -> Self {
+        let message = OutboundMessage { subject: to.to, reply: None, payload, headers: None };
+        Self { message, tracked: Tracked::No, purpose: to.signed.then_some(Purpose::Answer) }
     }
 
     pub(super) fn cost(&self) -> usize {

@@ -6,7 +6,9 @@ use super::Post;
 use super::lull::Lull;
 use super::parcel::{Parcel, Tracked};
 use crate::cluster::nats::calls::Calls;
-use crate::cluster::nats::counters::{Counters, count};
+use crate::cluster::nats::counters::count;
+use crate::cluster::nats::hub::Hub;
+use crate::cluster::nats::seal::Sealer;
 use async_nats::Client;
 use futures_util::SinkExt;
 use pitaya_core::cluster::lane;
@@ -23,7 +25,8 @@ const HANDED: usize = 32;
 
 impl Post {
     /// The task that sends. Ends when the connection does.
-    pub(in super::super) async fn run(&self, client: &Client, calls: &Calls, counters: &Counters) {
+    pub(in super::super) async fn run(&self, client: &Client, calls: &Calls, hub: &Hub) {
+        let (counters, guard, mut sealer) = (&hub.counters, hub.guard.as_deref(), Sealer::default());
         let (mut batch, mut client, mut lull) = (VecDeque::new(), client.clone(), Lull::default());
         loop {
             poll_fn(|cx| {
@@ -41,12 +44,16 @@ impl Post {
                 if !self.hand(batch.range_mut(..handed), calls) {
                     return;
                 }
-                for parcel in batch.drain(..handed) {
+                for mut parcel in batch.drain(..handed) {
                     if matches!(parcel.tracked, Tracked::Gone) {
                         continue;
                     }
                     if matches!(parcel.tracked, Tracked::Bundle(..) | Tracked::Calls(..)) {
                         count(&counters.bundles);
+                    }
+                    // Here, so that numbers rise in the order of the messages.
+                    if let (Some(guard), Some(purpose)) = (guard, parcel.purpose) {
+                        guard.sign(&mut sealer, purpose, &mut parcel.message);
                     }
                     // Waits while the library has enough to do: what comes meanwhile waits here, and is counted. Not by
                     // `publish`: that copies a message ten times on its way.

@@ -8,6 +8,7 @@ use async_nats::Subject;
 use async_nats::message::OutboundMessage;
 use bytes::{Bytes, BytesMut};
 use pitaya_core::cluster::lane;
+use pitaya_core::cluster::seal::Purpose;
 use std::collections::VecDeque;
 
 /// Whose bundle it is: a lane's there, the calls' there, or one of the ways back.
@@ -23,6 +24,7 @@ pub(super) struct Open {
     pub(super) subject: Subject,
     pub(super) reply: Option<Subject>,
     pub(super) tracked: Tracked,
+    pub(super) purpose: Option<Purpose>,
     pub(super) bundle: Vec<u8>,
 }
 
@@ -62,6 +64,7 @@ impl State {
             subject: lane.subject.clone(),
             reply: Some(lane.reply(&number)),
             tracked: Tracked::Bundle(lane.index, number),
+            purpose: Some(Purpose::Request),
             bundle,
         });
     }
@@ -78,6 +81,7 @@ impl State {
         self.ready.push_back(Parcel {
             message: OutboundMessage { subject, reply, payload, headers: None },
             tracked: open.tracked,
+            purpose: open.purpose,
         });
     }
 }
