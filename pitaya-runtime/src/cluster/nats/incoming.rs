@@ -56,9 +56,9 @@ pub(super) fn drain(subscriber: &mut Subscriber, mut each: impl FnMut(Message)) 
 }
 
 /// Verifies a message, where messages are signed, and has it taken or refused.
-fn give(hub: &Hub, taker: &mut impl Takes, mut message: Message) {
+fn give<T: Takes>(hub: &Hub, taker: &mut T, mut message: Message) {
     let Some(guard) = &hub.guard else { return taker.take(message, true) };
-    match guard.open(stream_of(taker), &mut message) {
+    match guard.open(T::STREAM, &mut message) {
         Ok(()) => taker.take(message, true),
         Err(Refused::Unsigned) if taker.is_probe(&message) => {}
         Err(refused) => {
@@ -73,10 +73,6 @@ fn give(hub: &Hub, taker: &mut impl Takes, mut message: Message) {
             }
         }
     }
-}
-
-fn stream_of<T: Takes>(_: &T) -> Stream {
-    T::STREAM
 }
 
 /// Takes what comes by one of the server's subjects, until another connection does or this one is lost. What had arrived

@@ -39,7 +39,7 @@ const SECTION: &str = "pitaya.cluster.rpc.authentication";
 /// this much clocks may differ.
 const BEFORE: Duration = Duration::from_secs(1);
 
-/// Subscription that a message came by. Each has its own order of numbers.
+/// Subscription that a message came by. Numbers are remembered for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Lane,
@@ -47,7 +47,7 @@ pub(super) enum Stream {
     Singles,
     /// Bundles of answers.
     Returns,
-    /// Answers that come alone, each by a subject of its own: what comes again finds nobody who waits.
+    /// Answers that come alone: what comes again finds nobody who waits.
     Answers,
     Bindings,
     Users,
@@ -55,6 +55,10 @@ pub(super) enum Stream {
 
 impl Stream {
     const ALL: usize = 7;
+
+    /// How many numbers of a connection are remembered, by stream: none of answers that come alone, each by a subject of its
+    /// own, and more of what comes by many subscriptions. As many wait at most for one of them to be taken.
+    const WINDOWS: [u64; Self::ALL] = [8192, 8192, 8192, 8192, 64, 8192, 65_536];
 
     fn purpose(self) -> Purpose {
         match self {
@@ -112,7 +116,7 @@ impl Guard {
             unsigned: section.unsigned.clone(),
             tolerance: micros(section.tolerance),
             started: AtomicU64::new(0),
-            seen: std::array::from_fn(|stream| Mutex::new(Seen::new(stream != Stream::Users as usize))),
+            seen: std::array::from_fn(|stream| Mutex::new(Seen::new(Stream::WINDOWS[stream]))),
             quotas: std::array::from_fn(|_| Quota::default()),
         })
     }

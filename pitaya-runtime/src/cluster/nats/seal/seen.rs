@@ -1,16 +1,13 @@
 //! Which messages have come already: one that comes again is refused.
 //!
-//! Messages of one connection come by one subscription in the order in which they were numbered, so that the highest number
-//! is all there is to remember. What users' subjects bring comes by many subscriptions, in any order: there a window of
-//! numbers is remembered.
+//! Each connection numbers what it sends. What it sends by one subject comes in this order, but not always: users' subjects
+//! are many subscriptions, and while one connection to the broker takes the place of another, both are read. So numbers are
+//! remembered in a window, and what is behind it is refused.
 //!
 //! A connection that has been silent for longer than the tolerance is forgotten: what it sent is refused for its time.
 
 use std::collections::HashMap;
 
-/// Numbers remembered of a connection whose messages come by several subscriptions. What is older is refused: as many wait
-/// at most for one of them to be taken.
-const WINDOW: u64 = 65_536;
 /// So many connections are remembered before those that are silent are looked for.
 const FEW: usize = 256;
 
@@ -18,7 +15,8 @@ const FEW: usize = 256;
 #[derive(Debug)]
 pub(super) struct Seen {
     connections: HashMap<[u8; 16], Connection>,
-    ordered: bool,
+    /// How many numbers of a connection are remembered: a multiple of 64.
+    window: u64,
     /// With so many connections those that are silent are forgotten.
     full: usize,
 }
@@ -28,14 +26,13 @@ struct Connection {
     highest: u64,
     /// When its last message was sent.
     sent: u64,
-    /// Which of the last numbers have come, by number modulo [`WINDOW`].
+    /// Which of the last numbers have come, by number modulo the window.
     bits: Box<[u64]>,
 }
 
 impl Seen {
-    /// `ordered`: all messages of a connection come by one subscription.
-    pub(super) fn new(ordered: bool) -> Self {
-        Self { connections: HashMap::new(), ordered, full: FEW }
+    pub(super) fn new(window: u64) -> Self {
+        Self { connections: HashMap::new(), window, full: FEW }
     }
 
     /// Remembers a message, which was sent at this time. Returns whether it comes for the first time. What was sent before
@@ -46,7 +43,7 @@ impl Seen {
             self.full = FEW.max(self.connections.len() * 2);
         }
         let known = self.connections.entry(connection).or_default();
-        let fresh = if self.ordered { known.advance(number) } else { known.mark(number) };
+        let fresh = known.mark(number, self.window);
         if fresh {
             known.sent = known.sent.max(sent);
         }
@@ -55,43 +52,31 @@ impl Seen {
 }
 
 impl Connection {
-    fn advance(&mut self, number: u64) -> bool {
-        let rises = number > self.highest;
-        self.highest = self.highest.max(number);
-        rises
-    }
-
-    fn mark(&mut self, number: u64) -> bool {
+    fn mark(&mut self, number: u64, window: u64) -> bool {
         if self.bits.is_empty() {
-            self.bits = vec![0; (WINDOW / 64) as usize].into();
+            self.bits = vec![0; (window / 64) as usize].into();
         }
-        if number == 0 || number.saturating_add(WINDOW) <= self.highest {
+        if number == 0 || number.saturating_add(window) <= self.highest {
             return false;
         }
         if number > self.highest {
             // The places of the numbers between belonged to older ones.
-            let first = (self.highest + 1).max(number.saturating_sub(WINDOW - 1));
-            (first..=number).for_each(|number| self.set(number, false));
+            let first = (self.highest + 1).max(number.saturating_sub(window - 1));
+            for number in first..=number {
+                let (word, bit) = self.place(number, window);
+                *word &= !bit;
+            }
             self.highest = number;
         }
-        let (word, bit) = Self::place(number);
-        let fresh = self.bits[word] & bit == 0;
-        self.set(number, true);
+        let (word, bit) = self.place(number, window);
+        let fresh = *word & bit == 0;
+        *word |= bit;
         fresh
     }
 
-    fn place(number: u64) -> (usize, u64) {
-        let place = number % WINDOW;
-        ((place / 64) as usize, 1 << (place % 64))
-    }
-
-    fn set(&mut self, number: u64, seen: bool) {
-        let (word, bit) = Self::place(number);
-        if seen {
-            self.bits[word] |= bit;
-        } else {
-            self.bits[word] &= !bit;
-        }
+    fn place(&mut self, number: u64, window: u64) -> (&mut u64, u64) {
+        let place = number % window;
+        (&mut self.bits[(place / 64) as usize], 1 << (place % 64))
     }
 }
 
@@ -104,21 +89,23 @@ mod tests {
     const ONE: [u8; 16] = [1; 16];
 
     #[test]
-    fn numbers_of_one_subscription_rise() {
-        let mut seen = Seen::new(true);
-        for (number, fresh) in [(1, true), (1, false), (5, true), (3, false), (5, false), (6, true)] {
+    fn each_connection_counts_by_itself() {
+        let mut seen = Seen::new(64);
+        for (number, fresh) in
+            [(1, true), (1, false), (5, true), (3, true), (3, false), (69, true), (5, false), (6, true)]
+        {
             assert_eq!(seen.admit(ONE, number, 0, 0), fresh, "{number}");
         }
-        assert!(seen.admit([2; 16], 1, 0, 0), "another connection counts by itself");
+        assert!(seen.admit([2; 16], 1, 0, 0));
     }
 
     proptest! {
         #[test]
         fn in_any_order_each_comes_once(numbers in proptest::collection::vec(
-            prop_oneof![1_u64..300, 60_000_u64..140_000], 1..200)) {
-            let (mut seen, mut all, mut highest) = (Seen::new(false), HashSet::new(), 0);
+            prop_oneof![1_u64..300, 200_u64..900], 1..200)) {
+            let (mut seen, mut all, mut highest) = (Seen::new(256), HashSet::new(), 0);
             for number in numbers {
-                let wanted = number + WINDOW > highest && all.insert(number);
+                let wanted = number + 256 > highest && all.insert(number);
                 highest = highest.max(number);
                 prop_assert_eq!(seen.admit(ONE, number, 0, 0), wanted, "{}", number);
             }
@@ -127,7 +114,7 @@ mod tests {
 
     #[test]
     fn silent_connections_are_forgotten() {
-        let mut seen = Seen::new(true);
+        let mut seen = Seen::new(64);
         for name in 0..FEW as u64 * 10 {
             let mut connection = [0; 16];
             connection[..8].copy_from_slice(&name.to_le_bytes());
