@@ -5,9 +5,12 @@ Specification (github.com/compose-spec/compose-spec, schema/compose-spec.json, A
 """
 
 import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 
 import jsonschema
 import kubernetes_validate
@@ -53,7 +56,7 @@ def stop(told):
 
 def keys_of_the_config():
     """Each variable of docs/config.md, with its default."""
-    row = re.compile(r"^\| `pitaya\.[a-z.]+` \| `(PITAYA_[A-Z_]+)` \| [^|]* \| `([^`]*)` \|", re.M)
+    row = re.compile(r"^\| `pitaya\.[a-z.]+` \| `(PITAYA_[A-Z_]+)` \| [^|]* \| (?:`([^`]*)`|empty) \|", re.M)
     return dict(row.findall((ROOT / "docs/config.md").read_text()))
 
 
@@ -91,7 +94,7 @@ def pods(resources):
         yield where, template
 
 
-def references(resources, settings):
+def references(resources, settings, secrets):
     """What one manifest says of another."""
     all_pods = list(pods(resources))
     for where, resource in of_kind(resources, "Service"):
@@ -113,7 +116,19 @@ def references(resources, settings):
             for probe in filter(None, asked):
                 hold(probe["httpGet"]["port"] in ports, where, f"no port {probe['httpGet']['port']} to be probed")
             for source in container.get("envFrom", []):
-                hold(source["configMapRef"]["name"] in settings, where, "there is no such ConfigMap")
+                if "secretRef" in source:
+                    hold(source["secretRef"]["name"] in secrets, where, "deploy/secrets makes no such Secret")
+                else:
+                    hold(source["configMapRef"]["name"] in settings, where, "there is no such ConfigMap")
+            mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
+            for volume in template["spec"].get("volumes", []):
+                if "secret" in volume and volume["name"] in mounted:
+                    files = secrets.get(volume["secret"]["secretName"], {})
+                    words = json.dumps(container.get("command", []) + container.get("args", []))
+                    told = {name: value for values in settings.values() for name, value in values.items()}
+                    words += json.dumps(told) if container["image"] == "pitaya-cluster" else ""
+                    for name in re.findall(r"/secrets/([\w.]+)", words):
+                        hold(name in files, where, f"the Secret of deploy/secrets has no {name}")
 
 
 def secure(where, spec):
@@ -135,6 +150,8 @@ def servers(resources, settings, known):
                 continue
             told = {**known}
             for source in container["envFrom"]:
+                if "secretRef" in source:
+                    continue
                 told.update(settings.get(source["configMapRef"]["name"], {}))
             port = next((port for port in container["ports"] if port["name"] == "admin"), {})
             hold(str(port.get("containerPort")) == told["PITAYA_METRICS_PROMETHEUS_PORT"], where, "the admin port")
@@ -172,9 +189,23 @@ def kubernetes(known):
     settings = {resource["metadata"]["name"]: resource["data"] for _, resource in of_kind(resources, "ConfigMap")}
     for name, values in settings.items():
         variables(f"ConfigMap {name}", values, known)
-    references(resources, settings)
+    references(resources, settings, made_secrets())
     servers(resources, settings, known)
     return len(resources)
+
+
+def made_secrets():
+    """What deploy/secrets makes for Kubernetes, checked against its schema: the names in each Secret."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = subprocess.run(
+            [ROOT / "deploy/secrets", "--kubernetes"],
+            env={**os.environ, "PITAYA_SECRETS": folder},
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+    resources = [(f"Secret {r['metadata']['name']}", r) for r in yaml.load_all(made.stdout, Strict)]
+    schemas(resources)
+    return {r["metadata"]["name"]: {**r.get("data", {}), **r.get("stringData", {})} for _, r in resources}
 
 
 def compose(known):
