@@ -34,6 +34,8 @@
 //! dictionary turns routes into codes and back, the heartbeat is sent and expected. Compressed bodies are opened
 //! whatever the options say.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod address;
 mod client;
 mod close;
@@ -67,3 +69,8 @@ pub use pitaya_core::{
     Error,
     wire::{Dictionary, HandshakeResponse, handshake::HandshakeRefusal},
 };
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

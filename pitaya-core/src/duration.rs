@@ -203,3 +203,27 @@ pub mod option {
         value.as_ref().map(from_value).transpose().map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    // The same table is in the tests of `pitaya_macros::duration`, which reads the durations of attributes.
+    #[test]
+    fn durations_are_those_of_attributes() {
+        for (text, expected) in [
+            ("1ms", 1),
+            ("300ms", 300),
+            ("2s", 2_000),
+            ("1m30s", 90_000),
+            ("1.5h", 5_400_000),
+            (".5s", 500),
+            ("1.s", 1_000),
+            ("24h", 86_400_000),
+            ("0.25m", 15_000),
+            ("1.0005s", 1_000),
+        ] {
+            assert_eq!(parse(text).map(|duration| duration.as_millis()), Ok(expected), "{text}");
+        }
+    }
+}

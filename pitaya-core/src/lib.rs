@@ -13,6 +13,8 @@
 //! bytes ◀─ wire::packet ◀─ wire::message ◀─────────────────────── codec: answer ─▶ body
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod answer;
 pub mod cluster;
 pub mod codec;
@@ -67,3 +69,8 @@ pub mod __private {
     pub use std::time::Duration;
     pub type Name = std::sync::Arc<str>;
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

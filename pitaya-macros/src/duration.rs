@@ -55,11 +55,22 @@ fn part(number: &str, unit: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
 
+    // The same table is in the tests of `pitaya_core::duration`, which reads the durations of the configuration.
     #[test]
     fn durations_are_those_of_the_configuration() {
-        for text in ["1ms", "300ms", "2s", "1m30s", "1.5h", ".5s", "1.s", "24h", "0.25m", "1.0005s"] {
-            let configured = pitaya_runtime::duration::parse(text).expect("a duration");
-            assert_eq!(millis(text).map(u128::from), Ok(configured.as_millis()), "{text}");
+        for (text, expected) in [
+            ("1ms", 1),
+            ("300ms", 300),
+            ("2s", 2_000),
+            ("1m30s", 90_000),
+            ("1.5h", 5_400_000),
+            (".5s", 500),
+            ("1.s", 1_000),
+            ("24h", 86_400_000),
+            ("0.25m", 15_000),
+            ("1.0005s", 1_000),
+        ] {
+            assert_eq!(millis(text), Ok(expected), "{text}");
         }
     }
 

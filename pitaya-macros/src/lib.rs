@@ -6,6 +6,8 @@
 //! The path of a block: `parse` takes it apart, `check` applies the rules and builds the `model`, `emit` writes
 //! the model down. Mistakes are collected on the way (`errors`) and reported together.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod args;
 mod check;
 mod duration;
@@ -70,3 +72,8 @@ fn expand(side: Side, args: proc_macro2::TokenStream, item: proc_macro2::TokenSt
         Err(item) => quote!(#item #errors),
     }
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -39,8 +39,14 @@ fn messages(file: &File) -> Vec<String> {
     found
 }
 
+/// The guide to the macros, which lies beside the crate: a published crate is tested without it.
+fn guide() -> Option<String> {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/macros.md")).ok()
+}
+
 fn documented(text: &str) -> bool {
-    let rows = include_str!("../../docs/macros.md").lines().filter_map(|line| line.strip_prefix("| ["));
+    let Some(guide) = guide() else { return true };
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| ["));
     rows.filter_map(|row| row.split_once(".rs) | ")).any(|(_, message)| claim(message) == claim(text))
 }
 
@@ -67,7 +73,7 @@ fn claim(text: &str) -> String {
 fn a_message_is_found_by_what_it_says() {
     assert_eq!(claim("code 7 is taken by `a, b`; so `c`\nhelp: d"), "code  is taken by ``");
     assert!(documented("a handler takes at most one payload; `x` is the second\nhelp: y"));
-    assert!(!documented("a handler takes at most two payloads; `x` is the third"));
+    assert_eq!(documented("a handler takes at most two payloads; `x` is the third"), guide().is_none());
 }
 
 fn message(item: &Item) -> Option<String> {

@@ -31,6 +31,8 @@
 //! The path of a message through the modules: [`accept`] (a socket, then a stream) → `connection` (packets, turns,
 //! order) → `pitaya_core::registry` (the row of the route) → the method → `outbox` and back.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod accept;
 mod admin;
 mod agent;
@@ -104,3 +106,8 @@ pub mod prelude {
         Module, Protobuf, Raw, RemoteContext, Result, Rpc, Session, SessionEvent, StrictJson, handler, remote,
     };
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,7 @@ use pitaya_benches::procfs;
 use pitaya_benches::server::Bench;
 use pitaya_benches::suite::claim::{Figure, Verdict};
 use pitaya_benches::suite::results::{ClaimResult, Results, RowResult, Sample, ScenarioResult};
-use pitaya_benches::suite::row::Drive;
+use pitaya_benches::suite::row::{Drive, Row};
 use pitaya_benches::suite::scenarios::{SCENARIOS, Scenario};
 use pitaya_benches::suite::stage::{Stage, USUAL_SECS};
 use pitaya_benches::suite::{docs, plot, table};
@@ -92,7 +92,7 @@ fn run() -> Result<Vec<String>, String> {
 /// All rows of a scenario, one after the other within a round, so that a busy minute hits a row and its baseline alike.
 fn play(stage: &mut Stage, scenario: &Scenario, rounds: usize) -> Result<ScenarioResult, String> {
     let before = procfs::load_average();
-    let absent: Vec<_> = scenario.rows.iter().map(|row| stage.absent(row)).collect();
+    let absent = absences(scenario.rows, |row| stage.absent(row));
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); scenario.rows.len()];
     for round in 0..rounds {
         for (at, row) in scenario.rows.iter().enumerate() {
@@ -155,6 +155,20 @@ fn play(stage: &mut Stage, scenario: &Scenario, rounds: usize) -> Result<Scenari
     })
 }
 
+/// Why a row cannot be measured, of each row: what it needs is missing, or that of the row before it whose rate it takes.
+fn absences(rows: &[Row], absent: impl Fn(&Row) -> Option<String>) -> Vec<Option<String>> {
+    let mut found: Vec<Option<String>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let source = match row.drive {
+            Drive::HalfOf { row: of, .. } => rows.iter().position(|row| row.name == of),
+            _ => None,
+        };
+        let inherited = source.and_then(|at| found.get(at).cloned().flatten());
+        found.push(absent(row).or(inherited));
+    }
+    found
+}
+
 fn select(only: &[String]) -> Result<Vec<&'static Scenario>, String> {
     if let Some(unknown) = only.iter().find(|id| !SCENARIOS.iter().any(|scenario| scenario.id == **id)) {
         return Err(format!("--only: no scenario {unknown:?}; there are S1 to S{}", SCENARIOS.len()));
@@ -196,4 +210,18 @@ fn json(results: &Results) -> Result<String, String> {
 fn today() -> String {
     let output = Command::new("date").args(["-u", "+%F"]).output();
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_at_half_the_rate_of_an_absent_row_is_absent_too() {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.id == "S6").expect("latency at half of the capacity");
+        let absent = absences(scenario.rows, |row| row.rig.is_peer().then(|| "no Go".to_owned()));
+        for (row, absent) in scenario.rows.iter().zip(absent) {
+            assert_eq!(absent.is_some(), row.name.contains("go"), "{}", row.name);
+        }
+    }
 }

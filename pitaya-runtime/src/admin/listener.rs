@@ -185,7 +185,7 @@ mod tests {
         table.act("/do", || Box::pin(async { Answer::text("200 OK", "done\n") }));
         table.act("/never", || Box::pin(std::future::pending()));
         table.look("/broken", || panic!("as a test"));
-        table.heavy("/heavy", || Answer::text("200 OK", "x".repeat(64 << 20)));
+        table.heavy("/heavy", || Answer::text("200 OK", "x".repeat(16 << 20)));
         let listener = Listener::bind("127.0.0.1", 0, Duration::from_secs(1), Arc::default()).await.unwrap();
         let address = listener.address().unwrap();
         Running { address, _task: AbortOnDropHandle::new(tokio::spawn(listener.run(table))) }

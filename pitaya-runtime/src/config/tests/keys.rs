@@ -216,8 +216,10 @@ fn every_key_of_gos_is_known() {
 #[test]
 fn config_reference() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/config.md");
+    if !path.parent().unwrap().exists() {
+        return; // a published crate is tested without the pages beside it
+    }
     if env::var_os("UPDATE_DOCS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, reference()).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();

@@ -45,7 +45,7 @@ fn hex(text: &str) -> Vec<u8> {
 /// The recorded lines by case, each case in the order it ran.
 fn cases(malformed: bool) -> BTreeMap<String, Vec<Line>> {
     let mut cases = BTreeMap::<_, Vec<_>>::new();
-    for line in include_str!("../../tests/vectors/client.jsonl").lines() {
+    for line in include_str!("client.jsonl").lines() {
         let line: Line = serde_json::from_str(line).expect("a line is one JSON object");
         match line.case.strip_prefix("malformed/").map(str::to_owned) {
             Some(name) if malformed => cases.entry(name).or_default().push(line),
