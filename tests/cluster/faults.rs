@@ -1,14 +1,13 @@
 //! What breaks, and how little of it is seen.
 
+use crate::clocks::Clocks;
 use crate::game::Room;
 use crate::load::{Load, codes};
-use crate::world::{SOON, World, connect, eventually, long, meet};
+use crate::world::{SOON, World, connect, eventually, launch, long, meet};
 use pitaya_runtime::cluster::nats::NatsTransport;
 use pitaya_runtime::cluster::{Callee, Delivery, IncomingCall, Reply, ServerInfo, Transport};
 use pitaya_runtime::prelude::*;
 use pitaya_tests::process::Conformance;
-use std::io::Write;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,18 +80,6 @@ fn process(world: &mut World) -> Conformance {
     launch(world, &["-type", "room", "-frontend=false"], &[])
 }
 
-/// A server in a process of its own, with these variables besides.
-fn launch(world: &mut World, flags: &[&str], env: &[(&str, &str)]) -> Conformance {
-    let (nats, etcd) = (world.nats().url(), world.etcd().endpoint());
-    let mut all = vec![
-        ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &*nats),
-        ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &*nats),
-        ("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", &*etcd),
-    ];
-    all.extend(env);
-    Conformance::launch(flags, &all)
-}
-
 /// Failures end within a second; who asks for a route that may run twice sees none.
 async fn a_backend_is_killed(with: impl FnOnce(Builder) -> Builder) -> Vec<(Duration, String)> {
     let mut world = World::brokers();
@@ -123,6 +110,39 @@ async fn failures_of_a_killed_backend_end_within_a_second() {
 async fn a_route_that_may_run_twice_does_not_see_a_killed_backend() {
     let failed = a_backend_is_killed(|b| b.retry(ECHO)).await;
     assert!(failed.is_empty(), "{:?} and so on, {}", failed.first(), failed.len());
+}
+
+/// A backend that hangs is asked no more once its lease has ended, and its sessions go to another one; when it goes on, it
+/// is used again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_backend_that_hangs_is_left_until_it_goes_on() {
+    let mut world = World::brokers();
+    let flags = ["-type", "room", "-frontend=false"];
+    let backs = [0, 1].map(|_| launch(&mut world, &flags, &[("PITAYA_CLUSTER_SD_ETCD_HEARTBEAT_TTL", "2s")]));
+    let hasty = |b: Builder| {
+        let b = b.configure(|c| c.cluster.rpc.client.nats.requesttimeout = Duration::from_secs(1));
+        b.handlers(Room::default())
+    };
+    let front = world.frontend("connector", "front", hasty).await;
+    let rooms = || front.servers().of("room").len();
+    eventually("both are there", || rooms() == 2).await;
+    let load = Load::start(&front, 20, Duration::from_millis(10), ECHO).await;
+    eventually("it works", || load.answered() > 500).await;
+    backs[0].signal("STOP");
+    let hung = Instant::now();
+    eventually("its lease ends", || rooms() == 1).await;
+    let gone = Instant::now();
+    let before = load.answered();
+    eventually("the others are served", || load.answered() > before + 1_000).await;
+    backs[0].signal("CONT");
+    eventually("it is back", || rooms() == 2).await;
+    let resolved = load.stop().await;
+    let failed = codes(&resolved);
+    println!("{} requests, {failed:?}, gone after {:?}", resolved.len(), gone - hung);
+    assert!(failed.keys().all(|code| *code == "PIT-408"), "it may have run: {failed:?}");
+    // What it had been asked before has its time-out still.
+    let last = resolved.iter().filter(|(_, code)| code.is_some()).map(|(at, _)| *at).max().expect("some failed");
+    assert!(last.saturating_duration_since(gone) < bound(1), "{:?} after it was gone", last - gone);
 }
 
 /// Receives what other servers send, and does nothing with it.
@@ -190,24 +210,19 @@ impl Standstill {
 }
 
 async fn a_frontend_stands_still(still: Standstill) {
+    let clocks = still.clock.then(|| Clocks::new(false));
+    let preloaded = clocks.as_ref().map(Clocks::env).unwrap_or_default();
     let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let (lost, library, broker) = (file("lost"), file("clock.so"), file("nats.conf"));
+    let broker = folder.path().join("nats.conf");
     let mut env = vec![("PITAYA_CLUSTER_RPC_CLIENT_NATS_REQUESTTIMEOUT", "1s"), ("RUST_LOG", "info")];
-    if still.clock {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/clock.c");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, source]).status();
-        assert!(built.expect("the compiler that Rust links with").success());
-        std::fs::write(&lost, 0_i64.to_ne_bytes()).expect("a file");
-        env.extend([("LD_PRELOAD", &*library), ("CLOCK_LOST", &*lost)]);
-    }
+    env.extend(preloaded.iter().map(|(name, value)| (*name, &**value)));
     let mut world = if still.given_up {
         env.extend([
             ("PITAYA_CLUSTER_SD_ETCD_HEARTBEAT_TTL", "2s"),
             ("PITAYA_CLUSTER_RPC_CLIENT_NATS_PINGINTERVAL", "500ms"),
         ]);
         std::fs::write(&broker, "ping_interval: \"500ms\"\nping_max: 1\n").expect("a file");
-        World::brokers_with(&["-c", &broker])
+        World::brokers_with(&["-c", broker.to_str().expect("a path")])
     } else {
         World::brokers()
     };
@@ -222,10 +237,8 @@ async fn a_frontend_stands_still(still: Standstill) {
     if still.given_up {
         eventually("its record has gone", || !is_seen()).await;
     }
-    if still.clock {
-        // Written in place: the process has mapped it.
-        let mut file = std::fs::File::options().write(true).open(&lost).expect("the file");
-        file.write_all(&(still.time.as_millis() as i64).to_ne_bytes()).expect("written");
+    if let Some(clocks) = &clocks {
+        clocks.lose(still.time);
     }
     let went_on = Instant::now();
     front.signal("CONT");

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, missing_docs, clippy::needless_pass_by_value)]
 
 mod budgets;
+mod clocks;
 mod deployed;
 mod edges;
 mod faults;

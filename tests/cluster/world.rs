@@ -6,6 +6,7 @@ use pitaya_runtime::groups::memory::MemoryGroups;
 use pitaya_runtime::prelude::*;
 use pitaya_tests::etcd::Etcd;
 use pitaya_tests::nats::NatsServer as Nats;
+use pitaya_tests::process::Conformance;
 use std::time::Duration;
 
 /// No test waits longer for anything that should happen at once.
@@ -124,6 +125,19 @@ pub async fn meet(apps: &[&App]) {
 
 pub async fn connect(app: &App) -> Client {
     Client::connect(&format!("tcp://{}", app.addresses()[0])).await.expect("the app accepts")
+}
+
+/// A server in a process of its own, with these variables besides.
+#[allow(dead_code, reason = "tests of other topics have this world, too, and no processes in it")]
+pub fn launch(world: &mut World, flags: &[&str], env: &[(&str, &str)]) -> Conformance {
+    let (nats, etcd) = (world.nats().url(), world.etcd().endpoint());
+    let mut all = vec![
+        ("PITAYA_CLUSTER_RPC_CLIENT_NATS_CONNECT", &*nats),
+        ("PITAYA_CLUSTER_RPC_SERVER_NATS_CONNECT", &*nats),
+        ("PITAYA_CLUSTER_SD_ETCD_ENDPOINTS", &*etcd),
+    ];
+    all.extend(env);
+    Conformance::launch(flags, &all)
 }
 
 /// Waits until `done`, looking often; for states that announce themselves nowhere.

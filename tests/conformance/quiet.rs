@@ -5,6 +5,16 @@ use pitaya_tests::etcd::Etcd;
 use pitaya_tests::nats::NatsServer;
 use pitaya_tests::process::Conformance;
 
+/// A variable with a slip of the pen would be a setting that has no effect, in silence.
+#[test]
+fn a_variable_that_is_no_setting_is_told_of() {
+    let server = Conformance::start(&[], &[("PITAYA_HARTBEAT_INTERVAL", "5s"), ("PITAYA_HEARTBEAT_INTERVAL", "9s")]);
+    let lines = server.logged_before_ready();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("PITAYA_HARTBEAT_INTERVAL")).collect();
+    assert!(told.len() == 1 && told[0].contains("WARN"), "{lines:#?}");
+    assert!(told[0].contains("did you mean `PITAYA_HEARTBEAT_INTERVAL`?"), "{lines:#?}");
+}
+
 #[test]
 fn the_ready_line_is_not_drowned() {
     let (etcd, nats) = (Etcd::start(), NatsServer::start(&[]));

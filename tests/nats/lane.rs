@@ -174,6 +174,29 @@ async fn a_message_without_an_answer_is_a_time_out() {
     assert_eq!(room.transport.counts().malformed, 0, "a probe is no mistake");
 }
 
+/// The metadata of a frontend.
+const CONNECTOR: &str = r#"{"peer.service":"connector"}"#;
+
+/// A bundle of one message with this number, stamped with this time, from a frontend with this id and these metadata.
+fn bundle(stamp: u64, frontend: &str, metadata: &str, number: u32) -> Vec<u8> {
+    let (session, sender) = (lane::session_part(1, "", b"{}"), lane::sender_part(frontend, metadata.as_bytes()));
+    let mut bundle = Vec::new();
+    lane::open(stamp, &mut bundle);
+    let message = lane::Outgoing {
+        session: &session,
+        sender: &sender,
+        id: number.into(),
+        notify: false,
+        route: "room.room.x",
+        body: b"",
+        deflated: false,
+        micros: 0,
+        own: b"",
+    };
+    message.carry(Number::new(0, 0, number), &mut bundle);
+    bundle
+}
+
 /// Whoever is on the bus can write to the lane; only its owner is believed.
 #[tokio::test]
 async fn a_lane_of_another_is_not_honoured() {
@@ -181,26 +204,8 @@ async fn a_lane_of_another_is_not_honoured() {
     let (sender, mut arrived) = unbounded_channel();
     let room = server("room", "r1", &broker).on_message(move |message| drop(sender.send(message))).start().await;
     let client = async_nats::connect(broker.url()).await.expect("a client");
-    let bundle = |frontend: &str, metadata: &str| {
-        let (session, sender) = (lane::session_part(1, "", b"{}"), lane::sender_part(frontend, metadata.as_bytes()));
-        let mut bundle = Vec::new();
-        lane::open(1, &mut bundle);
-        let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
-        lane::Outgoing {
-            session: &session,
-            sender: &sender,
-            id,
-            notify,
-            route,
-            body,
-            deflated: false,
-            micros: 0,
-            own: b"",
-        }
-        .carry(Number::new(0, 0, 1), &mut bundle);
-        bundle
-    };
-    let own = r#"{"peer.service":"connector"}"#;
+    let bundle = |frontend: &str, metadata: &str| bundle(1, frontend, metadata, 1);
+    let own = CONNECTOR;
     let publish = async |reply: &'static str, bundle: Vec<u8>| {
         client.publish_with_reply("pitaya/servers/room/r1.lane", reply, bundle.into()).await.expect("sent");
     };
@@ -255,24 +260,7 @@ impl Frontend {
     /// Sends one message, stamped with this time, and gives its number.
     async fn send(&mut self, stamp: u64) -> u32 {
         self.sent += 1;
-        let session = lane::session_part(1, "", b"{}");
-        let sender = lane::sender_part("f1", br#"{"peer.service":"connector"}"#);
-        let mut bundle = Vec::new();
-        lane::open(stamp, &mut bundle);
-        let (id, notify, route, body) = (self.sent.into(), false, "room.room.x", &b""[..]);
-        lane::Outgoing {
-            session: &session,
-            sender: &sender,
-            id,
-            notify,
-            route,
-            body,
-            deflated: false,
-            micros: 0,
-            own: b"",
-        }
-        .carry(Number::new(0, 0, self.sent), &mut bundle);
-        self.publish(bundle).await;
+        self.publish(bundle(stamp, "f1", CONNECTOR, self.sent)).await;
         self.sent
     }
 
@@ -310,24 +298,7 @@ async fn a_clock_that_stood_still_loses_nothing_for_longer_than_a_second() {
     let mut probe = Vec::new();
     lane::open(1, &mut probe);
     front.publish(probe).await;
-    let mut forged = Vec::new();
-    lane::open(90_000_000, &mut forged);
-    let session = lane::session_part(1, "", b"{}");
-    let sender = lane::sender_part("f2", br#"{"peer.service":"connector"}"#);
-    let (id, notify, route, body) = (1, false, "room.room.x", &b""[..]);
-    lane::Outgoing {
-        session: &session,
-        sender: &sender,
-        id,
-        notify,
-        route,
-        body,
-        deflated: false,
-        micros: 0,
-        own: b"",
-    }
-    .carry(Number::new(0, 0, 1), &mut forged);
-    front.publish(forged).await;
+    front.publish(bundle(90_000_000, "f2", CONNECTOR, 1)).await;
     let next = front.send(now(0)).await;
     assert_eq!(outcome(next).await, None, "no stranger makes the owner's messages late");
     let stepped = Instant::now();

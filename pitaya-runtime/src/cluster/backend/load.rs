@@ -170,31 +170,16 @@ impl Load {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake;
     use super::*;
-    use pitaya_core::cluster::{Back, Letter, Source};
-    use pitaya_core::rpc::Peer;
-    use pitaya_core::{Error, Result};
+    use pitaya_core::cluster::Letter;
     use std::ops::Range;
-    use std::sync::Arc;
     use std::time::Instant;
-
-    struct Nowhere;
-
-    impl Back for Nowhere {
-        fn answer(&self, _: u64, _: Result<&[u8], &Error>) {}
-        fn push(&self, _: u64, _: Option<&str>, _: &str, _: &[u8]) -> Result<()> {
-            Ok(())
-        }
-        fn kick(&self, _: u64, _: Option<&str>, _: Option<&pitaya_core::KickReason>) -> Result<()> {
-            Ok(())
-        }
-    }
 
     /// One message of each of these sessions, with a body of this length.
     fn delivery(sessions: impl IntoIterator<Item = i64>, body: usize) -> Delivery {
         let bytes = bytes::Bytes::from(vec![0; body]);
-        let peer = Arc::new(Peer { id: "f".into(), kind: "connector".into() });
-        let mut delivery = Delivery::new(Arc::new(Source::new(peer, Arc::default(), Arc::new(Nowhere))), bytes.clone());
+        let mut delivery = Delivery::new(fake::source(), bytes.clone());
         for session in sessions {
             let mut letter = Letter::new(session, Instant::now(), 0);
             letter.body = &*bytes;

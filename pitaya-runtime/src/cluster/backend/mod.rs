@@ -4,6 +4,8 @@
 //! session waits: messages of one session run one after the other, in the order of their arrival, as on the frontend.
 
 mod changes;
+#[cfg(test)]
+mod fake;
 mod load;
 mod outlets;
 mod remote;

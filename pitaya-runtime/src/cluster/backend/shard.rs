@@ -339,30 +339,14 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake;
     use super::*;
     use futures_util::FutureExt;
-    use pitaya_core::cluster::Back;
-    use pitaya_core::rpc::Peer;
-    use pitaya_core::{Error, Result};
-
-    struct Nowhere;
-
-    impl Back for Nowhere {
-        fn answer(&self, _: u64, _: Result<&[u8], &Error>) {}
-        fn push(&self, _: u64, _: Option<&str>, _: &str, _: &[u8]) -> Result<()> {
-            Ok(())
-        }
-        fn kick(&self, _: u64, _: Option<&str>, _: Option<&pitaya_core::KickReason>) -> Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn the_app_waits_for_messages_that_no_task_has_seen() {
         let (shard, tasks) = (Shard::default(), TaskTracker::new());
-        let peer = Peer { id: "front".into(), kind: "connector".into() };
-        let source = Source::new(Arc::new(peer), Arc::default(), Arc::new(Nowhere));
-        let delivery = Delivery::one(Arc::new(source), &Letter::new(1, now(), 0));
+        let delivery = Delivery::one(fake::source(), &Letter::new(1, now(), 0));
         assert!(shard.push(&tasks, 0, delivery));
         tasks.close();
         assert!(tasks.wait().now_or_never().is_none());
