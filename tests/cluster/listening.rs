@@ -7,7 +7,9 @@ use pitaya_core::BoxFuture;
 use pitaya_runtime::cluster::{
     Callee, Discovery, DiscoveryError, Forwarder, Login, OutgoingCall, Registrar, ServerInfo, Sink, Transport,
 };
+use pitaya_runtime::config::Secret;
 use pitaya_runtime::prelude::*;
+use pitaya_tests::capture::Capture;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -105,6 +107,19 @@ async fn frontend(ear: &Ear, with: impl FnOnce(Builder) -> Builder) -> App {
     let app = builder.acceptor(Tcp::bind("127.0.0.1:0")).build().expect("valid");
     app.start().await.expect("it starts");
     app
+}
+
+/// Whoever sets keys believes that messages are signed.
+#[tokio::test]
+async fn keys_for_a_transport_that_does_not_sign_are_warned_of() {
+    let (log, _guard) = Capture::filtered("warn");
+    for keys in ["", "a key that every server of the cluster knows"] {
+        let ear = Ear::with_permits(0);
+        let with = |config: &mut Config| config.cluster.rpc.authentication.keys = Secret::new(keys);
+        frontend(&ear, |builder| builder.configure(with)).await.shutdown().await;
+        let warned = log.lines("pitaya.cluster.rpc.authentication is set, but the app's transport does not sign");
+        assert_eq!(warned.len(), usize::from(!keys.is_empty()), "{}", log.text());
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn marked(nats: &str, etcd: &str) -> Builder {
         discovery.grantlease.maxretries = 1;
         discovery.grantlease.retryinterval = Duration::from_millis(1);
         discovery.dialtimeout = Duration::from_millis(500);
+        config.cluster.rpc.authentication.keys = Secret::new(MARKER.repeat(6));
         config.worker.redis.password = Secret::new(MARKER);
         config.worker.redis.serverurl = format!("redis://:{MARKER}@127.0.0.1:1");
         config.health.enabled = true;

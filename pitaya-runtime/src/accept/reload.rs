@@ -24,7 +24,7 @@ pub trait Reload: Send + Sync + 'static {
 
 /// Why files were not taken: see [`App::reload`](crate::App::reload).
 pub struct ReloadError {
-    /// The acceptors whose files are wrong, as `protocol://address`, and what is wrong.
+    /// The acceptors whose files are wrong, as `protocol://address`, or the transport, and what is wrong.
     pub failed: Vec<(String, BoxError)>,
 }
 

@@ -20,6 +20,7 @@ use crate::timers::Timers;
 use crate::trace::Tracer;
 use crate::users::Users;
 use parking_lot::Mutex;
+use pitaya_core::cluster::server::SIGNED;
 use pitaya_core::cluster::{EPOCH, ServerInfo};
 use pitaya_core::codec::serializer;
 use pitaya_core::registry::Registry;
@@ -91,6 +92,7 @@ impl Builder {
         problems.extend(tracer.as_ref().err().cloned().map(Problem::Config));
         // The servers of one process are no word about other processes that may have the same etcd.
         let sweeps = !(matches!(self.mode, None | Some(Mode::Local(_))) && self.store.is_etcd());
+        let has_own_transport = matches!(self.mode, Some(Mode::Own(..)));
         let ways = self.mode.unwrap_or_else(|| Mode::Local(LocalCluster::default())).ways(&self.config);
         let kept = self.store.open(&self.config, self.leave_groups);
         problems.extend(ways.as_ref().err().into_iter().chain(kept.as_ref().err()).cloned().map(Problem::Config));
@@ -118,6 +120,12 @@ impl Builder {
         );
         let mut warnings = if self.warn_unmounted { unmounted(&registry) } else { Vec::new() };
         warnings.extend(self.warnings.iter().map(ToString::to_string));
+        if has_own_transport
+            && self.config.cluster.rpc.authentication.is_set()
+            && !transport.extensions().contains(&SIGNED)
+        {
+            warnings.push("pitaya.cluster.rpc.authentication is set, but the app's transport does not sign".to_owned());
+        }
         let unbuilt = self.config.unbuilt().into_iter();
         warnings.extend(unbuilt.map(|section| format!("{section} is set, but has no effect in this version")));
         let timeout = self.config.cluster.rpc.client.nats.requesttimeout;

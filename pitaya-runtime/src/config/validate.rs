@@ -257,7 +257,6 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
     );
 
     let authentication = &config.cluster.rpc.authentication;
-    let is_set = !authentication.keys.expose().is_empty() || !authentication.file.is_empty();
     check.hold(
         authentication.keys.expose().is_empty() || authentication.file.is_empty(),
         "pitaya.cluster.rpc.authentication.file",
@@ -265,7 +264,7 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
         "one of `keys` and `file` is wanted, not both",
     );
     check.hold(
-        is_set || authentication.unsigned.is_empty(),
+        authentication.is_set() || authentication.unsigned.is_empty(),
         "pitaya.cluster.rpc.authentication.unsigned",
         &authentication.unsigned,
         "has no effect without `keys` or `file`; set one of them too",

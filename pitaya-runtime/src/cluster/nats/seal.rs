@@ -108,9 +108,8 @@ impl Default for Sealer {
 impl Guard {
     /// The guard that these settings ask for; none without keys.
     pub(super) fn new(section: &Authentication) -> Option<Self> {
-        let source = Source::new(section);
-        source.is_set().then(|| Self {
-            source,
+        section.is_set().then(|| Self {
+            source: Source::new(section),
             keys: ArcSwapOption::empty(),
             written: Mutex::default(),
             unsigned: section.unsigned.clone(),

@@ -78,6 +78,13 @@ section! {
     }
 }
 
+impl Authentication {
+    /// Whether there are keys, so that messages are signed.
+    pub(crate) fn is_set(&self) -> bool {
+        !self.keys.expose().is_empty() || !self.file.is_empty()
+    }
+}
+
 section! {
     /// `pitaya.cluster.rpc.client`: calls this server makes.
     "pitaya.cluster.rpc.client" RpcClient {

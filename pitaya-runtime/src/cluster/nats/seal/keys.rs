@@ -30,11 +30,6 @@ impl Source {
         Self { keys: section.keys.clone(), file: section.file.clone() }
     }
 
-    /// Whether there are keys, so that messages are signed.
-    pub(crate) fn is_set(&self) -> bool {
-        !self.keys.expose().is_empty() || !self.file.is_empty()
-    }
-
     /// When the file was written last, as far as the system says.
     pub(super) fn written(&self) -> Option<SystemTime> {
         std::fs::metadata(&self.file).and_then(|file| file.modified()).ok()
