@@ -30,8 +30,9 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse(std::env::args().skip(1))?;
 
-    // PITAYA_* variables can change anything; the chat only wants to miss a lost browser sooner than a game would.
-    let mut config = Config::load_env()?.config;
+    // Browsers come from the Internet. PITAYA_* variables can change anything; the chat only wants to miss a lost browser
+    // sooner than a game would.
+    let mut config = Config::edge().with_env()?.config;
     pitaya_runtime::logs::init(&config.log)?;
     config.heartbeat.interval = config.heartbeat.interval.min(Duration::from_secs(10));
 

@@ -81,7 +81,8 @@ fn connector(args: &Args, port: u16) -> Result<App, Box<dyn std::error::Error>> 
 }
 
 fn server(kind: &str, args: &Args) -> Result<Builder, Box<dyn std::error::Error>> {
-    let mut config = Config::load_env()?.config;
+    // Players reach the frontends directly. PITAYA_* variables can change anything.
+    let mut config = Config::edge().with_env()?.config;
     args.configure(&mut config);
     config.heartbeat.interval = config.heartbeat.interval.min(Duration::from_secs(10));
     // Each server has its own part of what is in this program.

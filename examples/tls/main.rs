@@ -40,7 +40,8 @@ impl Room {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::load_env()?.config;
+    // The limits of a server that the Internet reaches, unless PITAYA_* variables say otherwise.
+    let config = Config::edge().with_env()?.config;
     pitaya_runtime::logs::init(&config.log)?;
     let args = Args::parse(std::env::args().skip(1))?;
     // Made for the time it runs, if none was given.

@@ -38,6 +38,7 @@ mod admin;
 mod agent;
 mod app;
 mod bucket;
+mod budget;
 mod builder;
 mod call;
 pub mod cluster;

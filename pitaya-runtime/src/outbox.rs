@@ -65,10 +65,15 @@ impl Outbox {
     /// writer's own, with nothing appended.
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut queue = self.queue.lock();
+        let room = queue.packets.capacity();
         let written = queue.put(self.limit, write);
         let wakes = match written {
-            // Who made it dirty has woken the connection, which has not looked yet.
-            Ok(()) => !self.dirty.swap(true, Ordering::AcqRel),
+            // Who made it dirty has woken the connection, which has not looked yet; or it has, and waits for a client that
+            // takes nothing. It is to count what is held for that one, whenever that has doubled.
+            Ok(()) => {
+                let doubled = queue.unsent > 0 && queue.packets.capacity() != room;
+                !self.dirty.swap(true, Ordering::AcqRel) || doubled
+            }
             // A writer that failed has left nothing.
             Err(_) => queue.ended().is_some(),
         };
@@ -113,6 +118,16 @@ impl Outbox {
         // Idle sessions hold no buffers.
         queue.packets = Vec::new();
         queue.ended()
+    }
+
+    /// Drops what is queued: nobody will take it.
+    pub(crate) fn forget(&self) {
+        self.queue.lock().packets = Vec::new();
+    }
+
+    /// Memory that what is queued holds, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.queue.lock().packets.capacity()
     }
 
     /// Why nothing can follow any more, or [`Shutdown`](CloseReason::Shutdown) when nothing new may begin.
@@ -199,6 +214,19 @@ mod tests {
         outbox.wakes(None);
         outbox.wake();
         assert_eq!(times(), 4);
+    }
+
+    #[test]
+    fn who_waits_for_a_slow_client_is_woken_when_what_is_held_doubles() {
+        let (outbox, woken) = (Outbox::new(1 << 20), Arc::new(Woken::default()));
+        outbox.wakes(Some(woken.clone().into()));
+        outbox.set_unsent(1);
+        for _ in 0..1000 {
+            put(&outbox, 1000).unwrap();
+        }
+        let times = woken.0.load(Ordering::Relaxed);
+        assert!((5..=20).contains(&times), "{times}");
+        assert!(outbox.held() >= 1_000_000);
     }
 
     #[test]

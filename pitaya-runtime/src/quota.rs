@@ -56,6 +56,8 @@ pub(crate) struct Quotas {
     pub(crate) gates: Quota,
     /// Messages were over a limit.
     pub(crate) limits: Quota,
+    /// Packets did not come whole in time.
+    pub(crate) packets: Quota,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::accept::Reloads;
 use crate::agent::Agent;
 use crate::app::CutOff;
+use crate::budget::Budget;
 use crate::cluster::{Cluster, Load, RouteLoad};
 use crate::counters::{Counters, count};
 use crate::groups::memberships::Memberships;
@@ -79,6 +80,8 @@ pub(crate) struct Server {
     pub(crate) reloads: Reloads,
     /// Measures messages and calls, when anybody listens.
     pub(crate) meter: Option<Arc<Meter>>,
+    /// Bytes held for clients.
+    pub(crate) budget: Budget,
     /// Messages of other servers' clients that wait or run.
     pub(crate) forwarded: Load,
     /// Places for the calls of other servers.

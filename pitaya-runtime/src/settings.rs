@@ -49,6 +49,12 @@ pub(crate) struct Settings {
     pub(crate) handshake_size: usize,
     pub(crate) packet_initial: usize,
     pub(crate) packet: usize,
+    /// How long a packet may take that has begun, besides its size over `packet_rate`; 0 for ever.
+    packet_timeout: Duration,
+    /// Bytes a second.
+    packet_rate: usize,
+    /// Bytes that may be held for all clients.
+    pub(crate) buffers: usize,
     pub(crate) inflate: usize,
     pub(crate) inflate_ratio: usize,
     pub(crate) outbox: usize,
@@ -68,6 +74,15 @@ pub(crate) struct Settings {
     pub(crate) drain: Drain,
 }
 
+impl Settings {
+    /// How long a packet of this length may take from its first byte to its last. `None` where there is no limit.
+    pub(crate) fn packet_time(&self, length: usize) -> Option<Duration> {
+        let limited = !self.packet_timeout.is_zero() && self.packet_rate > 0;
+        let transfer = || Duration::try_from_secs_f64(length as f64 / self.packet_rate as f64);
+        limited.then(|| self.packet_timeout.saturating_add(transfer().unwrap_or(Duration::MAX)))
+    }
+}
+
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         let limits = &config.limits;
@@ -81,6 +96,13 @@ impl From<&Config> for Settings {
             handshake_size: limits.handshake.size.bytes(),
             packet_initial: limits.packet.initial.bytes(),
             packet,
+            packet_timeout: limits.packet.timeout,
+            packet_rate: limits.packet.rate.bytes(),
+            buffers: match limits.buffers.bytes() {
+                // Where the system does not tell its memory, as much as a quarter of 8 GiB.
+                0 => memory::limit().map_or(2 << 30, |limit| limit / 4),
+                bytes => bytes,
+            },
             inflate: if inflate == 0 { packet } else { inflate },
             inflate_ratio: limits.inflate.ratio as usize,
             outbox: limits.outbox.bytes(),
@@ -119,6 +141,20 @@ pub(crate) fn connections(configured: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ByteSize;
+
+    #[test]
+    fn a_packet_has_its_time_and_that_of_its_bytes() {
+        let mut config = Config::default();
+        let time = |config: &Config, length| Settings::from(config).packet_time(length);
+        assert_eq!(time(&config, 0), Some(Duration::from_secs(30)));
+        assert_eq!(time(&config, 1 << 20), Some(Duration::from_secs(286)));
+        config.limits.packet.rate = ByteSize::new(0);
+        assert_eq!(time(&config, 1 << 20), None);
+        config = Config::default();
+        config.limits.packet.timeout = Duration::ZERO;
+        assert_eq!(time(&config, 1 << 20), None);
+    }
 
     #[test]
     fn a_client_that_says_it_cannot_inflate_gets_plain_bodies() {

@@ -142,17 +142,28 @@ def secure(where, spec):
         hold(container.get("resources", {}).get("limits", {}).get("memory"), where, "its memory has no limit")
 
 
+def edge(where, told, set_here):
+    """What the limits of `Config::edge()` ask of the surroundings."""
+    host = told["PITAYA_METRICS_PROMETHEUS_HOST"]
+    hold(host == "0.0.0.0", where, f"nobody reaches the admin port on {host}")
+    limit = set_here.get("PITAYA_LIMITS_CONNECTIONS_PERADDRESS", "0")
+    hold(int(limit) > 0, where, "PITAYA_LIMITS_CONNECTIONS_PERADDRESS is not set")
+
+
 def servers(resources, settings, known):
     """What our own servers need."""
     for where, template in pods(resources):
         for container in template["spec"]["containers"]:
             if container["image"] != "pitaya-cluster":
                 continue
-            told = {**known}
+            ours = {}
             for source in container["envFrom"]:
                 if "secretRef" in source:
                     continue
-                told.update(settings.get(source["configMapRef"]["name"], {}))
+                ours.update(settings.get(source["configMapRef"]["name"], {}))
+            # In place of the default: the program starts from the limits of the edge.
+            told = {**known, "PITAYA_METRICS_PROMETHEUS_HOST": "127.0.0.1", **ours}
+            edge(where, told, ours)
             port = next((port for port in container["ports"] if port["name"] == "admin"), {})
             hold(str(port.get("containerPort")) == told["PITAYA_METRICS_PROMETHEUS_PORT"], where, "the admin port")
             hold(told["PITAYA_HEALTH_ENABLED"] == "true", where, "probes without PITAYA_HEALTH_ENABLED")
@@ -219,7 +230,8 @@ def compose(known):
         for other in service.get("depends_on", {}):
             hold(other in services and "healthcheck" in services[other], where, f"`{other}` has no health to wait for")
         if service["image"] == "pitaya-cluster":
-            told = {**known, **service["environment"]}
+            told = {**known, "PITAYA_METRICS_PROMETHEUS_HOST": "127.0.0.1", **service["environment"]}
+            edge(where, told, service["environment"])
             variables(where, service["environment"], known)
             need = seconds(told["PITAYA_SESSION_DRAIN_TIMEOUT"]) + stop(told)
             grace = seconds(service["stop_grace_period"])

@@ -1,10 +1,13 @@
-//! Floods of connections that never say who they are: when they end, what others feel of them, what they cost.
+//! Floods of connections that never say who they are, and of clients that log in and then hold memory: when they end, what
+//! others feel of them, what they cost.
 //!
 //! Apart from the tests of `edge`, and one after the other: what is measured here is not to be each other's noise.
 
 // Tests need no manual.
 #![allow(unreachable_pub, missing_docs)]
 
+mod budget;
+mod drips;
 mod flood;
 mod honest;
 mod memory;

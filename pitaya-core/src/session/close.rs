@@ -33,11 +33,15 @@ pub enum CloseReason {
     Violation(String),
     /// The server stops.
     Shutdown,
+    /// A packet that it had begun did not come whole in time.
+    PacketTimeout,
+    /// The process held too many bytes for its clients, and this one's were among the most and the oldest.
+    OverBudget,
 }
 
 impl CloseReason {
     /// Every label, in a fixed order: [`index`](Self::index) counts along it.
-    pub const LABELS: [&'static str; 12] = [
+    pub const LABELS: [&'static str; 14] = [
         "client",
         "connection",
         "server",
@@ -50,6 +54,8 @@ impl CloseReason {
         "malformed",
         "violation",
         "shutdown",
+        "packet_timeout",
+        "over_budget",
     ];
 
     /// Its place in [`LABELS`](Self::LABELS).
@@ -68,6 +74,8 @@ impl CloseReason {
             Self::Malformed(_) => 9,
             Self::Violation(_) => 10,
             Self::Shutdown => 11,
+            Self::PacketTimeout => 12,
+            Self::OverBudget => 13,
         }
     }
 

@@ -19,6 +19,13 @@ pub trait Framing: Send + Unpin + 'static {
     /// Why the connection has to be closed; packets of before the error have been appended.
     fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason>;
 
+    /// The message that has begun and has not come whole, if any. A framing that holds bytes of such messages tells of them
+    /// here; otherwise they have no deadline, and the process does not know of the memory.
+    #[inline]
+    fn unfinished(&self) -> Option<Unfinished> {
+        None
+    }
+
     /// Appends whole packets in their frames, and whatever the layer itself owes the client.
     fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>);
 
@@ -35,6 +42,17 @@ pub trait Framing: Send + Unpin + 'static {
         let _ = (packet, now);
         Verdict::Pass
     }
+}
+
+/// A message whose beginning has come and whose end has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Number of the message: another one than those of the messages before and after it.
+    pub number: u32,
+    /// Length of the message in bytes, as far as it was announced.
+    pub length: usize,
+    /// Memory that is held for it, in bytes.
+    pub held: usize,
 }
 
 /// No layer.

@@ -1,6 +1,6 @@
 //! Who looks at packets before a session does: Go's acceptor wrappers.
 
-use super::{Acceptor, BoxError, Established, Framing, Reload};
+use super::{Acceptor, BoxError, Established, Framing, Reload, Unfinished};
 use crate::config::Config;
 use pitaya_core::wire::Packet;
 use pitaya_core::{CloseReason, Error};
@@ -162,6 +162,11 @@ impl<F: Framing, G: Gate> Framing for Gated<F, G> {
 
     fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
         self.inner.decode(stream, limit, packets)
+    }
+
+    #[inline]
+    fn unfinished(&self) -> Option<Unfinished> {
+        self.inner.unfinished()
     }
 
     fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>) {

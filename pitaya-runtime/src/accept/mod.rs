@@ -28,7 +28,7 @@ mod tcp;
 mod tls;
 mod websocket;
 
-pub use framing::{Framing, Plain};
+pub use framing::{Framing, Plain, Unfinished};
 pub use gate::{Gate, Gated, Verdict, Wrapped, Wrapper};
 pub use rate_limit::{RateLimit, Window};
 pub use reload::{Reload, ReloadError};

@@ -6,6 +6,7 @@ use super::{BuildError, Builder, Problem};
 use crate::accept::{Admission, Reloads};
 use crate::admin::Answer;
 use crate::app::{Admin, App, Start};
+use crate::budget::Budget;
 use crate::cluster::{Amount, Cluster, Load, LocalCluster, RouteLoad, RouteTimeouts, Servers};
 use crate::config::SerializerType;
 use crate::groups::Groups;
@@ -171,6 +172,7 @@ impl Builder {
         }));
         let sweep = memberships.clone().sweep();
         let groups = Groups::new(store, memberships.clone(), users.clone());
+        let budget = Budget::new(settings.buffers);
         let forwarded = Amount { messages: settings.forwarded, bytes: settings.forwarded_bytes };
         let routes = registry.entries().len();
         let remotes = RouteLoad::new(settings.calls, registry.remotes().entries().len());
@@ -199,6 +201,7 @@ impl Builder {
             quotas: Default::default(),
             reloads: Reloads::new(&self.acceptors, &cluster.transport, self.config.acceptor.tls.reload),
             meter,
+            budget,
             forwarded: Load::new(forwarded, routes),
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             remotes,

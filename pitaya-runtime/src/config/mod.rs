@@ -135,11 +135,44 @@ impl Config {
         Self::read(file, environment.into_iter().map(|(name, value)| (name.into(), value.into())))
     }
 
+    /// Reads the environment of the process over these settings: what it does not set stays as it is.
+    ///
+    /// ```
+    /// use pitaya_runtime::config::Config;
+    ///
+    /// let loaded = Config::edge().with_env()?;
+    /// # Ok::<(), pitaya_runtime::config::ConfigErrors>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every problem, not only the first.
+    pub fn with_env(self) -> Result<Loaded, ConfigErrors> {
+        self.read_over(None, env::vars_os())
+    }
+
+    /// Reads a file and the environment of the process over these settings, as [`load`](Self::load) does over the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of both sources, not only the first.
+    pub fn with_file(self, path: impl AsRef<Path>) -> Result<Loaded, ConfigErrors> {
+        self.read_over(Some(path.as_ref()), env::vars_os())
+    }
+
     fn read(
         file: Option<&Path>,
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, ConfigErrors> {
-        let mut loading = load::Loading::new(Self::default());
+        Self::default().read_over(file, environment)
+    }
+
+    fn read_over(
+        self,
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut loading = load::Loading::new(self);
         if let Some(path) = file {
             loading.file(path);
         }

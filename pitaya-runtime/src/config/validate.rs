@@ -283,6 +283,13 @@ fn together(config: &Config) -> Vec<ConfigProblem> {
         &packet.initial,
         format!("must not be more than `pitaya.limits.packet.size`, which is {}", packet.size),
     );
+    let buffers = &config.limits.buffers;
+    check.hold(
+        buffers.bytes() == 0 || buffers >= &packet.size,
+        "pitaya.limits.buffers",
+        buffers,
+        format!("must hold one packet of `pitaya.limits.packet.size`, which is {}", packet.size),
+    );
     let acceptor = &config.acceptor;
     check.hold(
         !acceptor.proxyprotocol || !acceptor.trustedproxies.is_empty(),

@@ -8,11 +8,14 @@
 //! │  done  │  whole packets, counted   │  not looked at yet  │
 //! ```
 
+use crate::accept::Unfinished;
 use pitaya_core::wire::packet::HEADER;
 use pitaya_core::wire::{Packet, PacketKind};
 
 /// What has run is cut off when it is this part of all: cutting moves at most three bytes for each byte that ran.
 const CUT: usize = 4;
+/// Memory beyond this is given back when most of it is free.
+const KEEP: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Backlog {
@@ -24,6 +27,8 @@ pub(super) struct Backlog {
     settled: u32,
     /// Packets that wait for their turn.
     messages: u32,
+    /// Number of the packet that has not come whole: another one whenever packets before it are done with.
+    number: u32,
 }
 
 impl Backlog {
@@ -47,6 +52,7 @@ impl Backlog {
     #[inline]
     pub(super) fn put_back(&mut self, mut bytes: Vec<u8>, used: usize) {
         let (before, start) = (self.start as usize, self.start as usize + used);
+        self.number = self.number.wrapping_add(u32::from(used > 0));
         if start == bytes.len() {
             (self.start, self.settled, self.messages) = (0, 0, 0);
             return;
@@ -60,6 +66,9 @@ impl Backlog {
         if start > 0 && start >= bytes.len() / CUT {
             bytes.drain(..start);
             (self.start, self.settled) = (0, self.settled - start as u32);
+            if bytes.len() < bytes.capacity() / CUT && bytes.capacity() > KEEP {
+                bytes.shrink_to_fit();
+            }
         }
         self.bytes = bytes;
     }
@@ -90,8 +99,11 @@ impl Backlog {
         if from != to {
             self.bytes.drain(to..from);
         }
+        if from > self.settled as usize {
+            self.number = self.number.wrapping_add(1);
+        }
         if to == self.start as usize && to == self.bytes.len() {
-            *self = Self::default();
+            *self = Self { number: self.number, ..Self::default() };
         } else {
             self.settled = to as u32;
         }
@@ -109,6 +121,27 @@ impl Backlog {
     pub(super) fn has_packet(&self, limit: usize) -> bool {
         let waiting = self.bytes.get(self.start as usize..).unwrap_or_default();
         !matches!(Packet::decode(waiting, limit), Ok(None))
+    }
+
+    /// Memory that it holds, in bytes.
+    #[inline]
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether messages wait that have come whole.
+    pub(super) fn has_messages(&self) -> bool {
+        self.messages > 0
+    }
+
+    /// The packet that has begun and has not come whole, behind those that have.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        let tail = self.bytes.get(self.settled as usize..).filter(|tail| !tail.is_empty())?;
+        let length = match *tail {
+            [_, a, b, c, ..] => HEADER + u32::from_be_bytes([0, a, b, c]) as usize,
+            _ => 0,
+        };
+        Some(Unfinished { number: self.number, length, held: self.held() })
     }
 
     /// How many messages will not run any more. Reads all of them: for the end of a connection.
@@ -177,6 +210,44 @@ mod tests {
         assert!(backlog.is_full(6, 100) && !backlog.is_full(7, 100), "by 10 bytes");
         assert_eq!(backlog.drop_all(100), 2);
         assert!(backlog.is_empty() && !backlog.has_packet(100) && !backlog.is_full(100, 1));
+    }
+
+    #[test]
+    fn a_packet_that_has_not_come_whole_has_one_number_until_it_has() {
+        let mut backlog = Backlog::default();
+        let begun = |backlog: &Backlog| backlog.unfinished().map(|unfinished| (unfinished.number, unfinished.length));
+        append(&mut backlog, &NOTE);
+        assert_eq!(begun(&backlog), None);
+        append(&mut backlog, &NOTE[..2]);
+        let (first, length) = begun(&backlog).expect("begun");
+        append(&mut backlog, &NOTE[2..4]);
+        assert_eq!((length, begun(&backlog)), (0, Some((first, NOTE.len()))));
+        // Whatever runs before it, and comes behind it.
+        append(&mut backlog, &[&NOTE[4..], &NOTE[..2]].concat());
+        let (second, _) = begun(&backlog).expect("begun");
+        assert_ne!(first, second);
+        append(&mut backlog, &[&NOTE[2..], &BEAT, &BEAT[..2]].concat());
+        let (third, _) = begun(&backlog).expect("begun");
+        assert_ne!(second, third);
+        append(&mut backlog, &[&BEAT[2..], &BEAT[..2]].concat());
+        assert_ne!(begun(&backlog).expect("begun").0, third);
+        append(&mut backlog, &BEAT[2..]);
+        run(&mut backlog, 3);
+        assert!(backlog.is_empty() && begun(&backlog).is_none());
+        append(&mut backlog, &NOTE[..2]);
+        let (last, _) = begun(&backlog).expect("begun");
+        append(&mut backlog, &NOTE[2..]);
+        run(&mut backlog, 1);
+        append(&mut backlog, &NOTE[..2]);
+        assert_ne!(begun(&backlog).expect("begun").0, last);
+    }
+
+    #[test]
+    fn the_memory_of_what_ran_is_given_back() {
+        let mut backlog = Backlog::default();
+        append(&mut backlog, &NOTE.repeat(10_000));
+        run(&mut backlog, 9_999);
+        assert!(backlog.held() <= KEEP, "{} bytes", backlog.held());
     }
 
     #[test]

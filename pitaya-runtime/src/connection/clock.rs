@@ -23,6 +23,7 @@ where
             if self.unsent.is_stalled(now, self.server.settings.write_timeout) {
                 return Err(CloseReason::SlowConsumer);
             }
+            self.judge_the_packet(now)?;
             if self.look_at_the_turn(now, work)? {
                 // What waited behind it begins.
                 cx.waker().wake_by_ref();
@@ -63,7 +64,8 @@ where
     pub(super) fn arm(&mut self) {
         let mut next: Instant = self.machine.next().into();
         let hard = self.server.settings.handler_hard;
-        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard)];
+        let packet = self.holding.as_ref().and_then(|holding| holding.deadline());
+        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard), packet];
         for limit in limits.into_iter().flatten() {
             next = next.min(limit);
         }

@@ -34,7 +34,10 @@ where
     F: Framing,
 {
     pub(super) fn close(&mut self, reason: &CloseReason, work: &mut Work) {
-        let owed = !matches!(reason, CloseReason::SlowConsumer | CloseReason::Connection(_) | CloseReason::Heartbeat);
+        let owed = !matches!(
+            reason,
+            CloseReason::SlowConsumer | CloseReason::Connection(_) | CloseReason::Heartbeat | CloseReason::OverBudget
+        );
         let read_to_the_end = *reason == CloseReason::Client;
         if read_to_the_end && self.framing.wants_subprotocol() {
             self.not_let_in(Refused::Subprotocol, "the client asked for a WebSocket subprotocol, and there is none");
@@ -45,10 +48,13 @@ where
         self.forwarding = None;
         let dropped = self.backlog.drop_all(self.packet_limit());
         self.server.counters.dropped_messages.fetch_add(dropped as u64, Relaxed);
+        if owed && self.machine.working() && !read_to_the_end {
+            let _ = self.agent.outbox.take(&mut work.out);
+        } else {
+            // A session may be kept for long after its end.
+            self.agent.outbox.forget();
+        }
         if owed {
-            if self.machine.working() && !read_to_the_end {
-                let _ = self.agent.outbox.take(&mut work.out);
-            }
             work.wire.clear();
             if F::PLAIN {
                 self.unsent.append(&work.out);
@@ -63,6 +69,8 @@ where
             self.closing = Some(Closing::Drop);
         }
         work.out.clear();
+        // What waited is gone, and the last packets have come.
+        self.look_at_the_rest();
         self.server.close(&self.agent, &self.session, reason);
     }
 

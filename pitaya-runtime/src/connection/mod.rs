@@ -11,6 +11,7 @@ mod clock;
 mod closing;
 mod elsewhere;
 mod forwarding;
+mod holding;
 mod messages;
 mod outcome;
 mod repeat;
@@ -30,6 +31,7 @@ use alike::Last;
 use backlog::Backlog;
 use closing::Closing;
 use forwarding::Forwarding;
+use holding::Holding;
 use pitaya_core::session::ClientCertificate;
 use pitaya_core::session::state::Machine;
 use pitaya_core::wire::PacketKind;
@@ -81,6 +83,8 @@ pub(crate) struct Connection<S, F> {
     /// Since when, while anybody wants to know.
     waiting: Option<std::time::Instant>,
     unsent: Unsent,
+    /// What is held between two polls, while it is anything.
+    holding: Option<Box<Holding>>,
     /// The way to other servers, once something was sent there.
     forwarding: Option<Box<Forwarding>>,
     /// The next message may begin when so many or fewer of those sent on have no outcome.
@@ -145,6 +149,7 @@ where
             backlog: Backlog::default(),
             waiting: None,
             unsent: Unsent::default(),
+            holding: None,
             forwarding: None,
             held: None,
             draining: false,
@@ -216,6 +221,7 @@ where
         }
         self.look_at_the_clock(cx, &mut scratch.work)?;
         self.write_here(cx, &mut scratch.work)?;
+        self.look_at_the_rest();
         let stops = self.draining && (self.is_idle() || self.server.aborting.is_cancelled());
         if stops { Err(CloseReason::Shutdown) } else { Ok(()) }
     }
@@ -387,6 +393,9 @@ impl<S, F> Drop for Connection<S, F> {
     fn drop(&mut self) {
         // The task is gone, and a session may be held for long.
         self.agent.outbox.wakes(None);
+        if self.holding.is_some() {
+            self.server.budget.release(self.session.id());
+        }
         self.server.close(&self.agent, &self.session, &CloseReason::Shutdown);
     }
 }

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct Unsent(Option<Box<Left>>);
 
+/// What a stream with a buffer of its own (TLS) holds at most, in bytes: it does not tell how much that is.
+const OF_STREAM: usize = 64 * 1024;
+
 /// Rest of a write that the stream did not take whole.
 struct Left {
     bytes: Vec<u8>,
@@ -33,6 +36,11 @@ impl Unsent {
     /// How much is left; a stream does not tell what its own buffer holds, so that counts as one.
     pub(super) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |left| left.bytes.len() - left.sent + usize::from(left.flushing))
+    }
+
+    /// Memory that is held for the client, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |left| left.bytes.capacity() + if left.flushing { OF_STREAM } else { 0 })
     }
 
     /// Appends to what is left; the time that a stalled client has begins with the first of it.
@@ -122,6 +130,9 @@ where
             } else if left.sent > left.bytes.len() / 2 {
                 left.bytes.drain(..left.sent);
                 left.sent = 0;
+                if left.bytes.len() < left.bytes.capacity() / 4 {
+                    left.bytes.shrink_to_fit();
+                }
             }
         }
         self.agent.outbox.set_unsent(self.unsent.len());

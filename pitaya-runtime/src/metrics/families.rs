@@ -106,6 +106,8 @@ fixed! {
     WORKERS = Gauge "worker_pool" "total_workers" ["pool"], &[];
     /// the current number of tasks, which are what goroutines are in Go
     TASKS = Gauge "sys" "goroutines" [], &[];
+    /// the bytes held for clients: packets that have not come whole, messages that wait, what clients have not taken
+    BUFFERED = Gauge "server" "buffered_bytes" [], &[];
     /// the memory that the process holds, in bytes
     MEMORY = Gauge "sys" "heapsize" [], &[];
     /// sessions closed, by reason

@@ -36,6 +36,7 @@ pub(super) struct Readings {
     dispatch: Pool,
     remote: Pool,
     tasks: Gauge,
+    buffered: Gauge,
     memory: Gauge,
 }
 
@@ -93,6 +94,7 @@ impl Readings {
             dispatch: Pool::new(reporters, DISPATCH, "rpc_server_subchan"),
             remote: Pool::new(reporters, REMOTE, "rpc_server_calls"),
             tasks: gauge(families::TASKS),
+            buffered: gauge(families::BUFFERED),
             memory: gauge(families::MEMORY),
             reporters: reporters.clone(),
         }
@@ -120,6 +122,7 @@ impl Readings {
         self.dispatch.read(server.forwarded.used().messages, server.settings.forwarded);
         let calls = server.settings.calls.min(Semaphore::MAX_PERMITS);
         self.remote.read(calls.saturating_sub(server.calls.available_permits()), calls);
+        self.buffered.set(server.budget.held() as f64);
         if let Ok(runtime) = Handle::try_current() {
             self.tasks.set(runtime.metrics().num_alive_tasks() as f64);
         }

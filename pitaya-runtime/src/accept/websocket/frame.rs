@@ -1,6 +1,6 @@
 //! Frames of RFC 6455, the server's side, without a socket.
 
-use crate::accept::Framing;
+use crate::accept::{Framing, Unfinished};
 use pitaya_core::CloseReason;
 use pitaya_core::wire::packet::HEADER;
 use pitaya_core::wire::{Packet, PacketKind};
@@ -26,6 +26,8 @@ pub struct WebSocketFraming {
     /// The fragments of a message so far.
     message: Vec<u8>,
     in_message: bool,
+    /// Number of the message that has not come whole.
+    number: u32,
     /// Pongs that are owed.
     replies: Vec<u8>,
     closed: bool,
@@ -58,6 +60,20 @@ impl WebSocketFraming {
     pub(super) fn asked_for_subprotocol(mut self, wants: bool) -> Self {
         self.wants_subprotocol = wants;
         self
+    }
+
+    /// The message, or the control frame, that has not come whole.
+    #[cold]
+    fn begun(&self) -> Unfinished {
+        let frame = match Head::parse(&self.partial, usize::MAX) {
+            Ok(Some(head)) => head.size.saturating_add(head.length),
+            _ => 0,
+        };
+        Unfinished {
+            number: self.number,
+            length: self.message.len().saturating_add(frame),
+            held: self.partial.capacity() + self.message.capacity(),
+        }
     }
 
     /// Handles the whole frames at the beginning; how many bytes they take.
@@ -264,13 +280,15 @@ impl Framing for WebSocketFraming {
 
     fn decode(&mut self, stream: &[u8], limit: usize, packets: &mut Vec<u8>) -> Result<(), CloseReason> {
         let mut partial = std::mem::take(&mut self.partial);
+        let (had_begun, before) = (self.in_message || !partial.is_empty(), packets.len());
+        let at;
         if partial.is_empty() {
-            let at = self.frames(stream, limit, packets)?;
+            at = self.frames(stream, limit, packets)?;
             partial.extend_from_slice(&stream[at..]);
         } else {
             // A long frame comes in many pieces: what is there of it stays where it is.
             partial.extend_from_slice(stream);
-            let at = self.frames(&partial, limit, packets)?;
+            at = self.frames(&partial, limit, packets)?;
             if at == partial.len() {
                 partial = Vec::new();
             } else if at > 0 {
@@ -278,7 +296,17 @@ impl Framing for WebSocketFraming {
             }
         }
         self.partial = partial;
+        if self.in_message || !self.partial.is_empty() {
+            // A whole message gives a packet. Without one it is still the same, unless a control frame was all that came whole.
+            let is_same = had_begun && packets.len() == before && (at == 0 || self.in_message);
+            self.number = self.number.wrapping_add(u32::from(!is_same));
+        }
         Ok(())
+    }
+
+    #[inline]
+    fn unfinished(&self) -> Option<Unfinished> {
+        (self.in_message || !self.partial.is_empty()).then(|| self.begun())
     }
 
     fn encode(&mut self, packets: &[u8], stream: &mut Vec<u8>) {
@@ -302,7 +330,7 @@ impl Framing for WebSocketFraming {
         let code: u16 = match reason {
             CloseReason::Malformed(_) | CloseReason::Violation(_) => 1002,
             CloseReason::Shutdown => 1001,
-            CloseReason::HandshakeRefused(_) | CloseReason::HandshakeTimeout => 1008,
+            CloseReason::HandshakeRefused(_) | CloseReason::HandshakeTimeout | CloseReason::PacketTimeout => 1008,
             // A connection that just ended gets no frame; one that said close is answered.
             CloseReason::Client if !self.closed => return,
             _ => 1000,

@@ -50,6 +50,33 @@ fn any_split_gives_the_same_packets() {
 }
 
 #[test]
+fn a_message_that_has_not_come_whole_has_one_number_until_it_has() {
+    let mut framing = WebSocketFraming::default();
+    let mut feed = |bytes: &[u8]| {
+        decode(&mut framing, bytes).expect("frames");
+        framing.unfinished().map(|unfinished| (unfinished.number, unfinished.length))
+    };
+    let (whole, ping) = (frame(FIN | BINARY, &DATA), frame(FIN | PING, b"ping"));
+    assert_eq!(feed(&whole), None);
+    let (first, length) = feed(&whole[..1]).expect("begun");
+    assert_eq!((length, feed(&whole[1..7])), (0, Some((first, whole.len()))));
+    // It comes whole, and another one begins in the same read.
+    let (second, _) = feed(&[&whole[7..], &whole[..7]].concat()).expect("begun");
+    assert_ne!(first, second);
+    assert_eq!(feed(&whole[7..]), None);
+    // A fragmented one is one, whatever comes in between.
+    let (third, _) = feed(&frame(BINARY, &DATA[..2])[..3]).expect("begun");
+    assert_ne!(second, third);
+    for bytes in [&frame(BINARY, &DATA[..2])[3..], &ping, &ping[..3], &ping[3..], &frame(CONTINUATION, &DATA[2..3])] {
+        assert_eq!(feed(bytes).expect("begun").0, third, "{bytes:x?}");
+    }
+    assert_eq!(feed(&frame(FIN | CONTINUATION, &DATA[3..])), None);
+    // Control frames alone are messages of their own.
+    let (fourth, _) = feed(&ping[..3]).expect("begun");
+    assert_ne!(feed(&[&ping[3..], &ping[..3]].concat()).expect("begun").0, fourth);
+}
+
+#[test]
 fn what_a_client_must_not_send() {
     let long = [4, 0, 4, 0];
     for (bytes, text) in [

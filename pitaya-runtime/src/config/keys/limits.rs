@@ -17,6 +17,12 @@ section! {
         /// megabytes.
         #[go = "leaves it to the system."]
         sendbuffer: ByteSize = ByteSize::kib(256),
+        /// Bytes that this process may hold for all its clients: packets that have not come whole, messages that wait, and what
+        /// clients have not taken. `0` stands for a quarter of the memory this process may use (its control group's limit, or
+        /// the machine's). When there are more, the sessions with the most bytes, held for the longest time, are closed. A
+        /// session that holds less than 1 KiB is not counted.
+        #[go = "unlimited."]
+        buffers: ByteSize = ByteSize::new(0),
         /// Messages of one session in work or waiting. When so many are there, its connection is not read.
         #[go = "has queues of 20 for all sessions together."]
         inflight: usize = 64,
@@ -73,7 +79,7 @@ section! {
 }
 
 section! {
-    /// `pitaya.limits.packet`: the length that a packet's header may announce, at most 16 MiB - 1.
+    /// `pitaya.limits.packet`: the length that a packet's header may announce, at most 16 MiB - 1, and the time it may take.
     "pitaya.limits.packet" PacketLimits {
         /// Length of a packet before the client has acknowledged the handshake.
         #[go = "16 MiB over TCP, unlimited over WebSocket."]
@@ -81,6 +87,14 @@ section! {
         /// Length of a packet after that.
         #[go = "16 MiB over TCP, unlimited over WebSocket."]
         size: ByteSize = ByteSize::mib(1),
+        /// Time that a packet may take from its first byte to its last, besides its length over `pitaya.limits.packet.rate`;
+        /// `0` is off. A client that is slower is closed. Before the handshake is acknowledged,
+        /// `pitaya.limits.handshake.timeout` holds.
+        #[go = "unlimited."]
+        timeout: Duration = secs(30),
+        /// Bytes a second at which a packet has to come, once `pitaya.limits.packet.timeout` is over; `0` switches both off.
+        #[go = "unlimited."]
+        rate: ByteSize = ByteSize::kib(4),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Sources, precedence, names, and what is said about mistakes.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use super::*;
-use crate::config::{ConfigProblem, Origin, SerializerType};
+use crate::config::{ByteSize, ConfigProblem, Origin, SerializerType};
 
 #[test]
 fn defaults_are_valid() {
@@ -12,6 +12,25 @@ fn defaults_are_valid() {
     assert_eq!(load_env(&[]).unwrap().config, Config::default());
     assert_eq!(Config::edge().limits.connections.peraddress, 256);
     assert_eq!(Config::edge().limits.accept.rate, 1_000);
+}
+
+#[test]
+fn sources_are_read_over_other_settings_than_the_defaults() {
+    let over = |environment: &[(&str, &str)]| {
+        let environment = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Config::edge().read_over(None, environment).unwrap().config
+    };
+    assert_eq!(over(&[]), Config::edge());
+    let mut changed = Config::edge();
+    changed.limits.connections.peraddress = 20;
+    assert_eq!(over(&[("PITAYA_LIMITS_CONNECTIONS_PERADDRESS", "20")]), changed);
+}
+
+#[test]
+fn a_budget_that_holds_no_packet_is_refused() {
+    let config = |buffers| load_env(&[("PITAYA_LIMITS_BUFFERS", buffers)]);
+    assert_eq!(config("1MiB").unwrap().config.limits.buffers, ByteSize::mib(1));
+    assert!(config("1000KiB").unwrap_err().to_string().contains("must hold one packet"));
 }
 
 #[test]
@@ -83,7 +102,7 @@ fn all_problems_are_told_at_once_with_their_place() {
         r#"pitaya.session.unique = "maybe" (PITAYA_SESSION_UNIQUE): write true or false"#,
         r#"pitaya.cluster.rpc.server.grpc.port = "70000" (PITAYA_CLUSTER_RPC_SERVER_GRPC_PORT): write a whole number from 0 to 65535"#,
         r#"pitaya.limits.inflight = 0 (PITAYA_LIMITS_INFLIGHT): must be at least 1"#,
-        r#"pitaya.limits.packet = "1MiB" (config.toml): this is a section; below it stand initial, size"#,
+        r#"pitaya.limits.packet = "1MiB" (config.toml): this is a section; below it stand initial, rate, size, timeout"#,
         r#"unknown key `pitaya.hartbeat.interval` (config.toml); did you mean `pitaya.heartbeat.interval`?"#,
         r#"unknown key `pitaya.nothing.like` (config.toml)"#,
     ];
