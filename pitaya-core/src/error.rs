@@ -5,7 +5,7 @@ mod fault;
 
 pub use boxed::Untyped;
 #[doc(hidden)]
-pub use fault::{Converts, FaultRow, Find, MetadataValue, NotStd, Probe, Text};
+pub use fault::{Converts, FaultRow, Find, MetadataValue, NotStd, Probe, Text, metadata};
 pub use fault::{Fault, IntoError};
 
 use std::borrow::Cow;

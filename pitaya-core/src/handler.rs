@@ -5,10 +5,12 @@
 
 mod call;
 mod check;
+mod rows;
 
 pub use crate::answer::{Answer, Nothing, Plain, Returned};
 pub use call::{Call, Read, Row, Step};
 pub use check::{assert_unique, check};
+pub use rows::joined;
 
 use crate::context::Context;
 use crate::lifecycle::Hook;

@@ -54,8 +54,9 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T
 pub mod __private {
     pub use crate::codec::{Codec, Codecs, Known, Nullable, Payload, Reads, Reply, Stub, Unknown, Whole, Writes};
     pub use crate::context::{Context, FromContext};
-    pub use crate::error::{Converts, Error, Fault, FaultRow, MetadataValue, NotStd, Probe, Result, Text};
-    pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Service, Side, Table, check};
+    pub use crate::error::{Converts, Error, Fault, FaultRow, MetadataValue, NotStd, Probe, Result, Text, metadata};
+    pub use crate::handler::{Call, Declared, Handlers, Kind, Plain, Returned, Route, Row, Service, Side, Table};
+    pub use crate::handler::{check, joined};
     pub use crate::lifecycle::{boxed, on};
     pub use crate::remote::{Answered, Callee, RemoteContext, Remotes, Rpc};
     pub use crate::{__answer as answer, __needs_schema as needs_schema, __send as send, schema};

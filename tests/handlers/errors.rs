@@ -6,7 +6,7 @@ use pitaya_runtime::{Handlers, codes};
 use std::fmt;
 
 /// No error of `std`: the derive writes the conversion.
-#[derive(Fault)]
+#[derive(Debug, Fault)]
 pub enum JoinError {
     #[fault(code = "ROOM-1", message = "at most {max} players, not {wanted:>3}, in {{room}}")]
     Full {
@@ -58,7 +58,7 @@ pub enum ShopError {
 #[fault(code = "HIDDEN-1", message = "hidden")]
 struct Hidden;
 
-#[derive(Fault)]
+#[derive(Debug, Fault)]
 pub enum Never {}
 
 pub struct Room;

@@ -1,4 +1,4 @@
-//! Blocks that a macro wrote, generic components, `#[cfg]`, and a block of two hundred routes.
+//! Blocks and error types that a macro wrote, generic components, `#[cfg]`, and blocks of two hundred routes.
 
 #![allow(
     missing_docs,
@@ -20,6 +20,7 @@ pub trait Store: Send + Sync + 'static {
     fn get(&self, key: Self::Key) -> Self::Item;
 }
 
+#[derive(Clone)]
 pub struct Mem;
 
 impl Store for Mem {
@@ -153,6 +154,80 @@ many! {
     d25 d26 d27 d28 d29 d30 d31 d32 d33 d34 d35 d36 d37 d38 d39 d40 d41 d42 d43 d44 d45 d46 d47 d48 d49
 }
 
+/// A long table is put together from pieces, whatever it is a table of: these have more rows than one piece takes.
+macro_rules! long {
+    ($($name:ident)*) => {
+        pub struct Long<S>(pub S);
+
+        #[handler]
+        impl<S> Long<S>
+        where
+            S: Store,
+        {
+            $(pub fn $name(&self, key: S::Key) -> S::Item {
+                self.0.get(key)
+            })*
+            #[cfg(any())]
+            pub fn never(&self, gone: NoSuchType) {}
+            #[cfg(not(windows))]
+            pub fn last(&self) {}
+        }
+
+        #[remote(codec = Json)]
+        pub trait LongApi: Clone {
+            $(async fn $name(&self, n: u32) -> Result<u32>;)*
+            #[cfg(any())]
+            fn never(&self, gone: NoSuchType);
+        }
+
+        #[remote]
+        impl LongApi for Mem {
+            $(async fn $name(&self, n: u32) -> Result<u32> {
+                Ok(n)
+            })*
+        }
+
+        pub struct Gone;
+
+        #[handler]
+        impl Gone {
+            $(#[cfg(any())]
+            pub fn $name(&self, gone: NoSuchType) {})*
+        }
+    };
+}
+long! {
+    r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11 r12 r13 r14 r15 r16 r17 r18 r19 r20 r21 r22 r23 r24 r25 r26 r27 r28
+    r29 r30 r31 r32 r33 r34 r35 r36 r37 r38 r39 r40 r41 r42 r43 r44 r45 r46 r47 r48 r49 r50 r51 r52 r53 r54 r55
+    r56 r57 r58 r59 r60 r61 r62 r63 r64 r65 r66 r67 r68 r69
+}
+
+/// Every place of an error type comes from outside.
+macro_rules! fault {
+    ($(#[$attr:meta])* $t:ident, $variant:ident, $code:expr, $text:literal, $field:ident: $ty:ty) => {
+        #[derive(Debug, Fault)]
+        $(#[$attr])*
+        pub enum $t {
+            #[fault(code = $code, message = $text)]
+            $variant {
+                #[fault(metadata)]
+                $field: $ty,
+            },
+            #[cfg(any())]
+            #[fault(code = NO_SUCH_CODE)]
+            Never(NoSuchType),
+            #[cfg_attr(all(), fault(code = "SHELF-3", message = "kept"))]
+            Kept,
+        }
+    };
+}
+const CODE: &str = "SHELF-2";
+fault!(#[derive(Clone)] Spilt, By, CODE, "spilt by {much}", much: u32);
+
+#[cfg(any())]
+#[derive(Debug, Fault)]
+pub struct NeverAFault(NoSuchType);
+
 #[test]
 fn what_a_macro_wrote_is_what_was_meant() {
     let service = const { &Shelf::<Mem>::HANDLERS }.service;
@@ -181,4 +256,22 @@ fn two_hundred_routes_keep_their_order() {
     let routes = Many::HANDLERS.service.routes;
     assert_eq!((routes.len(), Many::HANDLERS.rows.len()), (200, 200));
     assert_eq!((routes[0].name, routes[199].name), ("a0", "d49"));
+}
+
+#[test]
+fn a_long_table_has_a_row_for_each_route_in_their_order() {
+    use pitaya_runtime::Remotes;
+    let table = Long::<Mem>::HANDLERS;
+    assert_eq!((table.rows.len(), table.service.routes.len()), (71, 71));
+    assert_eq!((table.service.routes[69].name, table.service.routes[70].name), ("r69", "last"));
+    assert_eq!((Mem::REMOTES.rows.len(), Mem::REMOTES.service.routes.len()), (70, 70));
+    assert_eq!((Gone::HANDLERS.rows.len(), Gone::HANDLERS.service.routes.len()), (0, 0));
+}
+
+#[test]
+fn an_error_type_of_a_macro_is_what_was_meant() {
+    let error = Error::from(Spilt::By { much: 3 });
+    assert_eq!((error.code(), error.message()), ("SHELF-2", "spilt by 3"));
+    assert_eq!(error.metadata().and_then(|metadata| metadata.get("much")).map(String::as_str), Some("3"));
+    assert_eq!(Error::from(Spilt::Kept.clone()).code(), "SHELF-3");
 }

@@ -153,6 +153,50 @@ impl Copies for Room {
     }
 }
 
+/// An error type whose variants and fields are called like what is generated, and like what is not.
+#[derive(Debug, Fault)]
+#[fault(code = "NAMES-1")]
+pub enum Probe {
+    #[fault(message = "{self_} {type} {__field0} {code}")]
+    Some { self_: u8, r#type: u8, __field0: u8, code: u8 },
+    #[fault(code = "NAMES-2", message = "{0}")]
+    Ok(#[fault(metadata = "__pitaya")] u8),
+    #[fault(message = "none")]
+    None,
+    #[fault(message = "self")]
+    Self_ {},
+}
+
+/// A type that is called like the trait, of which a method of its own is called like one of the trait.
+#[derive(Debug, pitaya_runtime::Fault)]
+#[fault(code = "NAMES-3", message = "{code}")]
+pub struct Source {
+    code: u8,
+}
+
+impl Source {
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+    pub fn text(&self) -> u8 {
+        self.code
+    }
+}
+
+#[test]
+fn every_name_is_an_error() {
+    let some = Error::from(Probe::Some { self_: 1, r#type: 2, __field0: 3, code: 4 });
+    assert_eq!((some.code(), some.message()), ("NAMES-1", "1 2 3 4"));
+    let ok = Error::from(Probe::Ok(7));
+    assert_eq!(
+        (ok.code(), ok.metadata().and_then(|all| all.get("__pitaya")).map(String::as_str)),
+        ("NAMES-2", Some("7"))
+    );
+    assert_eq!((Error::from(Probe::None).message(), Error::from(Probe::Self_ {}).message()), ("none", "self"));
+    let source = Source { code: 5 };
+    assert_eq!((source.code(), source.text(), Error::from(source).message()), (5, 5, "5"));
+}
+
 #[test]
 fn every_name_is_a_remote() {
     use pitaya_runtime::Remotes;

@@ -3,7 +3,13 @@
 
 #![no_implicit_prelude]
 #![forbid(unsafe_code)]
-#![allow(dead_code, missing_docs, missing_debug_implementations, reason = "the names only have to be in the way")]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    non_upper_case_globals,
+    reason = "the names only have to be in the way"
+)]
 
 /// Where this crate keeps its dependencies.
 pub mod my {
@@ -128,6 +134,62 @@ impl Api for Elsewhere {
         my::game::Result::Ok(raw)
     }
     fn hush(&self) {}
+}
+
+pub struct Error;
+pub struct Fault;
+pub struct Cow;
+pub struct BTreeMap;
+pub struct Probe;
+pub struct NotStd;
+pub const max: ::std::primitive::u32 = 0;
+
+/// Its field is named like a constant in scope.
+#[derive(::std::fmt::Debug, ::pitaya_runtime::Fault)]
+pub enum Refused {
+    #[fault(code = "ROOM-1", message = "at most {max}")]
+    Full {
+        #[fault(metadata)]
+        max: ::std::primitive::u32,
+    },
+    #[fault(code = "ROOM-2", message = "{0}")]
+    Said(&'static ::std::primitive::str),
+}
+
+/// The same from the renamed crate, with a `Display` and none of the error traits.
+#[derive(::std::fmt::Debug, my::game::Fault)]
+#[fault(code = "ROOM-3", crate = crate::my::game)]
+pub struct Closed;
+
+impl ::std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        f.write_str("closed")
+    }
+}
+
+/// The same with them.
+#[derive(::std::fmt::Debug, my::game::Fault)]
+#[fault(code = "ROOM-4", crate = crate::my::game)]
+pub struct Broken;
+
+impl ::std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl ::std::error::Error for Broken {}
+
+#[::std::prelude::v1::test]
+fn error_types_keep_their_codes() {
+    let full = <::pitaya_runtime::Error as ::std::convert::From<_>>::from(Refused::Full { max: 9 });
+    ::std::assert_eq!((full.code(), full.message()), ("ROOM-1", "at most 9"));
+    let said = <::pitaya_runtime::Error as ::std::convert::From<_>>::from(Refused::Said("no"));
+    ::std::assert_eq!((said.code(), said.message()), ("ROOM-2", "no"));
+    let closed = <::pitaya_runtime::Error as ::std::convert::From<_>>::from(Closed);
+    ::std::assert_eq!((closed.code(), closed.message()), ("ROOM-3", "closed"));
+    let broken = <::pitaya_runtime::Error as ::std::convert::From<_>>::from(Broken);
+    ::std::assert_eq!((broken.code(), broken.message()), ("ROOM-4", "broken"));
 }
 
 #[::std::prelude::v1::test]

@@ -283,6 +283,72 @@ mod unused {
     }
 }
 
+/// Why a room refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Fault)]
+pub enum Refused {
+    /// Too many.
+    #[fault(code = "ROOM-2", message = "at most {max}, not {wanted}")]
+    Full {
+        /// How many may be here.
+        #[fault(metadata)]
+        max: u32,
+        /// How many asked.
+        #[fault(metadata = "asked")]
+        wanted: u32,
+    },
+    /// Old.
+    #[deprecated = "say `Full`"]
+    #[fault(code = "ROOM-3", message = "crowded")]
+    Crowded,
+    /// By its number.
+    #[fault(code = "ROOM-4", message = "{0}")]
+    Numbered(u8),
+}
+
+/// An error that is an old one.
+#[derive(Debug, Fault)]
+#[fault(code = "ROOM-5", message = "gone")]
+#[deprecated = "say `Refused`"]
+pub struct Gone;
+
+/// Writes an error type.
+macro_rules! refused {
+    ($t:ident, $code:expr, $field:ident: $ty:ty) => {
+        /// Written by a macro.
+        #[derive(Debug, Fault)]
+        #[fault(code = $code, message = "written")]
+        pub struct $t {
+            /// A field.
+            #[fault(metadata)]
+            pub $field: $ty,
+        }
+    };
+}
+refused!(Written, "ROOM-6", seats: u8);
+
+/// Writes a block with more routes than one piece of a table takes.
+macro_rules! long {
+    ($($name:ident)*) => {
+        /// A long component.
+        #[derive(Debug)]
+        pub struct Long(u8);
+
+        #[handler]
+        impl Long {
+            $(/// Counts.
+            #[must_use]
+            pub fn $name(&self) -> u32 {
+                u32::from(self.0)
+            })*
+        }
+    };
+}
+long! {
+    r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11 r12 r13 r14 r15 r16 r17 r18 r19 r20 r21 r22 r23 r24 r25 r26 r27 r28
+    r29 r30 r31 r32 r33 r34 r35 r36 r37 r38 r39 r40 r41 r42 r43 r44 r45 r46 r47 r48 r49 r50 r51 r52 r53 r54 r55
+    r56 r57 r58 r59 r60 r61 r62 r63 r64 r65 r66 r67 r68 r69
+}
+
 #[test]
 fn the_stubs_compile_without_a_warning() {
     use pitaya_runtime::Remotes;
@@ -294,6 +360,9 @@ fn the_stubs_compile_without_a_warning() {
 fn it_compiles_without_a_warning() {
     use pitaya_runtime::Handlers;
     assert_eq!(Room::HANDLERS.rows.len(), 6);
+    assert_eq!(Long::HANDLERS.rows.len(), 70);
+    assert_eq!(Error::from(Refused::Full { max: 1, wanted: 2 }).code(), "ROOM-2");
+    assert_eq!(Error::from(Written { seats: 1 }).code(), "ROOM-6");
     assert_eq!(private::Inside::HANDLERS.service.codecs.len(), 1);
     private::Inside(1).touch();
 }

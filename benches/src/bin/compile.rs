@@ -40,12 +40,37 @@ const BLOCK: usize = 5_000;
 const NAME: usize = 60;
 
 /// What is timed. Dependencies are compiled before; the crate itself is compiled from nothing, or after an edit.
-const TASKS: [(&str, &str, bool); 4] = [
-    ("`cargo check`, the crate from nothing", "check", true),
-    ("`cargo check` after an edit in one component", "check", false),
-    ("`cargo build`, the crate from nothing", "build", true),
-    ("`cargo build` after an edit in one component", "build", false),
+const TASKS: [Task; 4] = [
+    Task { title: "`cargo check`, the crate from nothing", command: "check", from_nothing: true, incremental: true },
+    Task {
+        title: "`cargo check` after an edit in one component",
+        command: "check",
+        from_nothing: false,
+        incremental: true,
+    },
+    Task { title: "`cargo build`, the crate from nothing", command: "build", from_nothing: true, incremental: true },
+    Task {
+        title: "`cargo build` after an edit in one component",
+        command: "build",
+        from_nothing: false,
+        incremental: true,
+    },
 ];
+/// The same for the one block: incremental compilation keeps results of the compiler by item, and one item with all rows
+/// would cost it the square of their number.
+const BLOCK_TASKS: [Task; 2] = [
+    Task { title: "`cargo check`, the crate from nothing", command: "check", from_nothing: true, incremental: true },
+    Task { title: "the same with `CARGO_INCREMENTAL=0`", command: "check", from_nothing: true, incremental: false },
+];
+
+/// One run of cargo that is timed.
+#[derive(Clone, Copy)]
+struct Task {
+    title: &'static str,
+    command: &'static str,
+    from_nothing: bool,
+    incremental: bool,
+}
 
 fn main() -> ExitCode {
     match run() {
@@ -79,24 +104,19 @@ fn run() -> Result<(), String> {
     let with = UserCrate::write(workspace, &home, "one_block", &[block(true)])?;
     let without = UserCrate::write(workspace, &home, "one_block_without", &[block(false)])?;
     println!("{BLOCK} routes of {NAME} characters in one block, {rounds} rounds:\n");
-    measure(&with, &without, &TASKS[..1], rounds, BLOCK)
+    measure(&with, &without, &BLOCK_TASKS, rounds, BLOCK)
 }
 
-fn measure(
-    with: &UserCrate,
-    without: &UserCrate,
-    tasks: &[(&str, &str, bool)],
-    rounds: usize,
-    routes: usize,
-) -> Result<(), String> {
+fn measure(with: &UserCrate, without: &UserCrate, tasks: &[Task], rounds: usize, routes: usize) -> Result<(), String> {
     println!("| task, s | with `#[handler]` | without | ratio | ms a route |\n|---|---|---|---|---|");
-    for &(title, command, from_nothing) in tasks {
+    for &task in tasks {
+        let title = task.title;
         // Once unmeasured: compiles the dependencies.
-        with.time(command, from_nothing)?;
-        without.time(command, from_nothing)?;
+        with.time(task)?;
+        without.time(task)?;
         let mut runs = Vec::new();
         for round in 1..=rounds {
-            let run = (with.time(command, from_nothing)?, without.time(command, from_nothing)?);
+            let run = (with.time(task)?, without.time(task)?);
             eprintln!("round {round}/{rounds}: {title}: {:.2} s, {:.2} s", run.0, run.1);
             runs.push(run);
         }
@@ -154,14 +174,14 @@ impl UserCrate {
     }
 
     /// Seconds.
-    fn time(&self, command: &str, from_nothing: bool) -> Result<f64, String> {
-        if from_nothing {
-            self.cargo(&["clean", "--quiet", "--offline", "--package", self.name])?;
+    fn time(&self, task: Task) -> Result<f64, String> {
+        if task.from_nothing {
+            self.cargo(&["clean", "--quiet", "--offline", "--package", self.name], task)?;
         } else {
             self.edit()?;
         }
         let start = Instant::now();
-        self.cargo(&[command, "--quiet", "--offline"])?;
+        self.cargo(&[task.command, "--quiet", "--offline"], task)?;
         Ok(start.elapsed().as_secs_f64())
     }
 
@@ -174,11 +194,12 @@ impl UserCrate {
         fs::write(&path, text.replacen(from, to, 1)).map_err(failed)
     }
 
-    fn cargo(&self, args: &[&str]) -> Result<(), String> {
+    fn cargo(&self, args: &[&str], task: Task) -> Result<(), String> {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(args)
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_INCREMENTAL", if task.incremental { "1" } else { "0" })
             .output()
             .map_err(|e| format!("cargo: {e}"))?;
         if output.status.success() {

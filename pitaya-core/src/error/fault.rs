@@ -79,14 +79,14 @@ pub trait NotStd {
 
 impl<T> NotStd for Probe<T> {}
 
-/// Names the type that a `From` of `#[derive(Fault)]` is for: the error type itself, or, where the blanket `From` has it
-/// already, one without values.
+/// Names the type that a `From` of `#[derive(Fault)]` is for: [`Error`], or, where the blanket `From` has the error type
+/// already, a type that nobody sees.
 pub trait Converts {
-    /// The converted type.
-    type Source;
+    /// The type that is made.
+    type Made;
 
-    /// Converts one.
-    fn convert(from: Self::Source) -> Error;
+    /// Makes one of the error.
+    fn convert(error: Error) -> Self::Made;
 }
 
 /// The text of an error without a `message` in its attribute.
@@ -123,6 +123,12 @@ impl<T: Display + ?Sized> MetadataValue for T {
     fn metadata_text(&self) -> String {
         self.to_string()
     }
+}
+
+/// The metadata of an error, from its fields.
+#[must_use]
+pub fn metadata<const N: usize>(fields: [(&'static str, String); N]) -> BTreeMap<String, String> {
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The error type of a method: whatever converts into [`Error`].

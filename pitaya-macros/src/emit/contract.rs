@@ -1,6 +1,6 @@
 //! A contract carries its table as a hidden constant, which those who implement it find through any name of the trait.
 
-use super::{allowed, at, client, description, rows};
+use super::{allowed, at, client, description, rows::rows};
 use crate::model::{Server, Table};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -32,7 +32,8 @@ pub(crate) fn contract(mut item: ItemTrait, table: Option<&Table>) -> (ItemTrait
     let supertraits: [TypeParamBound; 4] =
         [parse_quote!(#p::Send), parse_quote!(#p::Sync), parse_quote!(#p::Sized), parse_quote!('static)];
     item.supertraits.extend(supertraits);
-    let (description, rows) = (description(table), rows(table));
+    let (description, name) = (description(table), &item.ident);
+    let (pieces, rows) = rows(table, &quote!(<__Server: #name>), &quote!(__Server), &TokenStream::new());
     let allowed = allowed(table);
     let typed = quote!(#p::Table<Self, #p::RemoteContext>);
     item.items.push(parse_quote! {
@@ -40,6 +41,7 @@ pub(crate) fn contract(mut item: ItemTrait, table: Option<&Table>) -> (ItemTrait
         #allowed
         const __REMOTE_CONTRACT: #typed = {
             #description
+            #pieces
             #rows
         };
     });

@@ -4,6 +4,7 @@ mod client;
 mod contract;
 mod handler;
 mod lifecycle;
+mod rows;
 mod schema;
 mod unique;
 
@@ -24,13 +25,15 @@ pub(crate) fn component(component: &Component) -> TokenStream {
     let (carrier, constant) = (format_ident!("{carrier}"), format_ident!("{constant}"));
     let (impl_generics, _, bounds) = generics.split_for_impl();
     let (stub, allowed) = (client::stub(table), allowed(table));
-    let (description, typed, rows) = (description(table), typed(*side), rows(table));
+    let (description, typed) = (description(table), typed(*side));
+    let (pieces, rows) = rows::rows(table, &quote!(#impl_generics), &quote!(#ty), &quote!(#bounds));
     quote! {
         #stub
         #(#cfg)*
         #allowed
         const _: () = {
             #description
+            #pieces
             #[doc(hidden)]
             impl #impl_generics __pitaya::#carrier for #ty #bounds {
                 const #constant: #typed = #rows;
@@ -84,16 +87,6 @@ fn typed(side: Side) -> TokenStream {
     match side {
         Side::Handler => quote!(__pitaya::Table<Self>),
         Side::Remote => quote!(__pitaya::Table<Self, __pitaya::RemoteContext>),
-    }
-}
-
-/// The table itself.
-fn rows(table: &Table) -> TokenStream {
-    let rows = table.routes.iter().map(|route| handler::row(&table.owner, route));
-    let hooks = table.hooks.iter().map(lifecycle::hook);
-    let schemas = table.schema.map_or_else(|| quote!(&[]), |option| schema::schemas(option, &table.routes));
-    quote! {
-        __pitaya::Table { service: &__SERVICE, rows: &[#(#rows),*], hooks: &[#(#hooks),*], schemas: #schemas }
     }
 }
 

@@ -130,7 +130,12 @@ fn each(attrs: &[Attribute], errors: &mut Errors, mut entry: impl FnMut(ParseStr
 
 /// A string, or the path of a constant.
 fn code(input: ParseStream<'_>) -> Result<Expr> {
-    match input.parse()? {
+    let mut code: Expr = input.parse()?;
+    // What a `macro_rules!` hands over stands in a group that nobody sees.
+    while let Expr::Group(group) = code {
+        code = *group.expr;
+    }
+    match code {
         code @ (Expr::Path(_) | Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => Ok(code),
         other => Err(Error::new_spanned(other, CODE)),
     }

@@ -6,13 +6,18 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 /// Whether the type implements `std::error::Error` only the compiler knows, and only for a type without parameters: the
-/// constant `STD` says so. If it does, the blanket `From` converts it and finds the code by the row; a second `From`
-/// would be refused, so the one written here is for a type without values. If not, it is for the error type.
+/// constant `STD` says so. If it does, the blanket `From` converts it and finds the code by the row; a second `From` for
+/// the framework's error would be refused, so the one written here makes a type that nobody sees.
+///
+/// The converted type stands there by its name and only the type it becomes is computed: where a second crate has error
+/// types, the compiler compares its `From`s with these, and computes nothing for it that belongs to another crate.
 pub(super) fn implementations(fault: &Fault) -> TokenStream {
-    let Fault { krate, ident, cases } = fault;
+    let Fault { krate, ident, cases, names_deprecated } = fault;
     let (codes, messages, metadata) = (codes(cases), messages(fault), metadata(cases));
     let is_std = quote!(__Is<{ <__pitaya::Probe<#ident>>::STD }>);
+    let allowed = names_deprecated.then(|| quote!(#[allow(deprecated)]));
     quote! {
+        #allowed
         const _: () = {
             use #krate::__private as __pitaya;
             #[allow(unused_imports)]
@@ -26,23 +31,23 @@ pub(super) fn implementations(fault: &Fault) -> TokenStream {
                 }
                 #metadata
             }
-            enum __Is<const STD: bool> {}
+            struct __Is<const STD: bool>;
             impl __pitaya::Converts for __Is<false> {
-                type Source = #ident;
-                fn convert(from: #ident) -> __pitaya::Error {
-                    __pitaya::Error::from_fault(&from)
+                type Made = __pitaya::Error;
+                fn convert(error: __pitaya::Error) -> __pitaya::Error {
+                    error
                 }
             }
             impl __pitaya::Converts for __Is<true> {
-                type Source = Self;
-                fn convert(from: Self) -> __pitaya::Error {
-                    match from {}
+                type Made = Self;
+                fn convert(_: __pitaya::Error) -> Self {
+                    Self
                 }
             }
             #[allow(private_bounds, private_interfaces)]
-            impl ::core::convert::From<<#is_std as __pitaya::Converts>::Source> for __pitaya::Error {
-                fn from(from: <#is_std as __pitaya::Converts>::Source) -> Self {
-                    <#is_std as __pitaya::Converts>::convert(from)
+            impl ::core::convert::From<#ident> for <#is_std as __pitaya::Converts>::Made {
+                fn from(from: #ident) -> Self {
+                    <#is_std as __pitaya::Converts>::convert(__pitaya::Error::from_fault(&from))
                 }
             }
             __pitaya::submit! { __pitaya::FaultRow(<__pitaya::Probe<#ident>>::FIND) }
@@ -89,9 +94,9 @@ fn metadata(cases: &[Case]) -> Option<TokenStream> {
         let entries = metadata.iter().map(|entry| {
             let (key, binding) = (&entry.key, &entry.field.binding);
             let value = quote_spanned!(binding.span()=> __pitaya::MetadataValue::metadata_text(#binding));
-            quote!((__pitaya::String::from(#key), #value))
+            quote!((#key, #value))
         });
-        quote!(#path { #bindings .. } => __pitaya::BTreeMap::from([#(#entries),*]),)
+        quote!(#path { #bindings .. } => __pitaya::metadata([#(#entries),*]),)
     });
     (!some.is_empty()).then(|| {
         quote! {

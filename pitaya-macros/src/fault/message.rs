@@ -39,6 +39,7 @@ impl Message {
             }
         }
         made += rest;
-        Ok(Self { text: LitStr::new(&made, text.span()), fields })
+        // What a text captures is looked up from where the text stands: with our hygiene, as the bindings.
+        Ok(Self { text: LitStr::new(&made, crate::emit::at(text.span())), fields })
     }
 }

@@ -6,17 +6,20 @@ mod emit;
 mod message;
 
 use crate::errors::{Errors, unknown};
+use crate::parse;
 use args::{FieldArgs, ItemArgs, TypeArgs};
 use message::Message;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Expr, Fields, GenericParam, Generics, Item, Path, ext::IdentExt, spanned::Spanned};
+use syn::{Attribute, Expr, Fields, GenericParam, Generics, Item, Path, ext::IdentExt, spanned::Spanned};
 
 /// An error type with all that is right of it.
 pub(crate) struct Fault {
     krate: Path,
     ident: Ident,
     cases: Vec<Case>,
+    /// The type or a part of it is deprecated, which is no news where it is declared.
+    names_deprecated: bool,
 }
 
 /// A variant, or the whole of a struct.
@@ -65,8 +68,9 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
 
 /// The fault; `None` if nothing can be emitted for the type.
 fn fault(item: Item, errors: &mut Errors) -> Option<Fault> {
-    let (ident, args, cases) = match item {
+    let (ident, args, cases, names_deprecated) = match item {
         Item::Struct(item) => {
+            let deprecated = names_deprecated(&item.attrs, &item.fields);
             let args = TypeArgs::read(&item.attrs, &TypeArgs::OF_A_STRUCT, errors);
             concrete(&item.ident, &item.generics, errors)?;
             let name = item.ident.unraw().to_string();
@@ -74,9 +78,11 @@ fn fault(item: Item, errors: &mut Errors) -> Option<Fault> {
                 no_code(&item.ident, &format!("`{name}`"), "on it", errors);
             }
             let case = case(quote!(Self), &name, None, &args.case, &item.fields, errors);
-            (item.ident, args, vec![case])
+            (item.ident, args, vec![case], deprecated)
         }
         Item::Enum(item) => {
+            let deprecated = parse::names_deprecated(&item.attrs)
+                || item.variants.iter().any(|variant| names_deprecated(&variant.attrs, &variant.fields));
             let args = TypeArgs::read(&item.attrs, &TypeArgs::OF_AN_ENUM, errors);
             concrete(&item.ident, &item.generics, errors)?;
             let mut cases = Vec::new();
@@ -90,7 +96,7 @@ fn fault(item: Item, errors: &mut Errors) -> Option<Fault> {
                 let path = quote!(Self::#ident);
                 cases.push(case(path, &name, args.case.code.as_ref(), &own, &variant.fields, errors));
             }
-            (item.ident, args, cases)
+            (item.ident, args, cases, deprecated)
         }
         other => {
             errors.at(
@@ -102,7 +108,11 @@ fn fault(item: Item, errors: &mut Errors) -> Option<Fault> {
         }
     };
     let krate = args.krate.unwrap_or_else(crate::manifest::runtime);
-    (!args.crate_is_lost).then_some(Fault { krate, ident, cases })
+    (!args.crate_is_lost).then_some(Fault { krate, ident, cases, names_deprecated })
+}
+
+fn names_deprecated(attrs: &[Attribute], fields: &Fields) -> bool {
+    parse::names_deprecated(attrs) || fields.iter().any(|field| parse::names_deprecated(&field.attrs))
 }
 
 /// A row is found by the id of one type; a type parameter or a lifetime would be many.

@@ -21,6 +21,33 @@ fn a_block_of_five_thousand_routes_leaves_nothing_to_const_evaluation() {
     assert!(!check.contains("route_"), "and no other: {check}");
 }
 
+/// The closures of a constant are checked together: a long table is made of several constants.
+#[test]
+fn no_constant_has_more_than_64_rows() {
+    let methods = |count: usize| (0..count).map(|i| format!("pub fn route{i}(&self) {{}} ")).collect::<String>();
+    let calls = |count: usize| (0..count).map(|i| format!("async fn route{i}(&self); ")).collect::<String>();
+    let block = |count| handler("", &format!("impl<S: Store> Room<S> {{ {} }}", methods(count))).to_token_stream();
+    let contract = |count| {
+        let item = format!("trait RoomApi {{ {} }}", calls(count));
+        super::remote("client = false", &item).to_token_stream()
+    };
+    for text in [block(64), contract(64)].map(|tokens| tokens.to_string()) {
+        assert!(!text.contains("__Rows"), "{text}");
+    }
+    for (tokens, of) in [(block(150), "for Room < S >"), (contract(150), "for __Server")] {
+        let text = tokens.to_string();
+        let mut constants = text.split("const ROWS :").skip(2);
+        let found: Vec<usize> = constants.by_ref().map(|rows| rows.matches("| __call |").count()).collect();
+        assert_eq!(found, [64, 64, 22], "{text}");
+        assert!(text.contains(&format!("__Rows < 2 > {of}")), "{text}");
+        let joined = text.split("joined ::").nth(1).expect("joined");
+        let order: Vec<usize> =
+            (0..3).filter_map(|i| joined.find(&format!("< Self as __Rows < {i} > > :: ROWS"))).collect();
+        assert!(order.len() == 3 && order.is_sorted(), "{joined}");
+        assert_eq!(joined.matches("| __call |").count(), 0, "no row is left in the table itself");
+    }
+}
+
 macro_rules! cases {
     ($($(#[$about:meta])* $name:ident: $args:literal, $item:literal;)*) => {
         /// Each case: name, arguments of the attribute, item.
