@@ -25,6 +25,8 @@ pub mod error;
 pub mod handler;
 pub mod json;
 pub mod lifecycle;
+#[doc(hidden)]
+pub mod maps;
 pub mod pipeline;
 pub mod registry;
 pub mod remote;

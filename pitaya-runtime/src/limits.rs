@@ -3,10 +3,10 @@
 use crate::bucket::{Bucket, Refill};
 use crate::config::Rate;
 use crate::server::Server;
+use pitaya_core::maps::OwnMap;
 use pitaya_core::registry::Registry;
 use pitaya_core::route::RouteParts;
 use pitaya_core::wire::RouteRef;
-use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ pub(crate) struct Limits {
     /// The place in `routes` of each route of this server, by its number.
     here: Box<[u32]>,
     /// Those of other servers, as clients write them.
-    elsewhere: FxHashMap<Box<[u8]>, u32>,
+    elsewhere: OwnMap<Box<[u8]>, u32>,
 }
 
 /// What one session has left.
@@ -49,7 +49,7 @@ impl Limits {
         if session.is_none() && routes.is_empty() {
             return Ok(None);
         }
-        let (mut here, mut elsewhere) = (vec![NONE; registry.entries().len()], FxHashMap::default());
+        let (mut here, mut elsewhere) = (vec![NONE; registry.entries().len()], OwnMap::default());
         let mut problems = Vec::new();
         for (place, route) in (0..).zip(routes.keys()) {
             match (registry.find(route.as_bytes()), RouteParts::parse(route.as_bytes())) {

@@ -6,8 +6,8 @@ pub(crate) use users::{Heard, Older};
 
 use parking_lot::RwLock;
 use pitaya_core::cluster::LoginOrder;
+use pitaya_core::maps::NumberMap;
 use pitaya_core::{CloseReason, Error, Result, Session};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ use tokio::sync::futures::Notified;
 #[derive(Debug)]
 pub struct Sessions {
     next: AtomicI64,
-    by_id: RwLock<FxHashMap<i64, Session>>,
+    by_id: RwLock<NumberMap<i64, Session>>,
     users: RwLock<users::Users>,
     emptied: Notify,
 }

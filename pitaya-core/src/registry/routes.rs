@@ -3,10 +3,10 @@
 use super::MountError;
 use crate::context::Context;
 use crate::handler::{Call, Route, Row, Service, Step, Table};
+use crate::maps::OwnMap;
 use crate::route::{MAX_ROUTE, is_legal_part};
 use crate::schema::Schemas;
 use crate::turn;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// One mounted route.
@@ -58,13 +58,13 @@ impl<X> Entry<X> {
 
 /// Every mounted route of one side, by name and by number.
 pub struct Routes<X: 'static = Context> {
-    index: FxHashMap<Box<[u8]>, u32>,
+    index: OwnMap<Box<[u8]>, u32>,
     entries: Vec<Entry<X>>,
 }
 
 impl<X> Default for Routes<X> {
     fn default() -> Self {
-        Self { index: FxHashMap::default(), entries: Vec::new() }
+        Self { index: OwnMap::default(), entries: Vec::new() }
     }
 }
 

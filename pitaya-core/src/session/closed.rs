@@ -1,8 +1,8 @@
 //! A flag that is raised once and can be waited for.
 
 use super::CloseReason;
+use crate::maps::NumberMap;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub(super) struct Closed {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    wakers: FxHashMap<u64, Waker>,
+    wakers: NumberMap<u64, Waker>,
 }
 
 impl Closed {

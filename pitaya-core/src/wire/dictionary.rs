@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::message::MAX_ROUTE;
+use crate::maps::{KeyedMap, NumberMap};
 
 /// The most bytes of routes a dictionary may hold, so that the handshake reply that announces it fits in a packet even
 /// if every byte has to be escaped. A full dictionary may have routes of 32 bytes on average.
@@ -77,8 +77,8 @@ pub enum DictionaryError {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
-    codes: FxHashMap<String, u16>,
-    routes: FxHashMap<u16, String>,
+    codes: KeyedMap<String, u16>,
+    routes: NumberMap<u16, String>,
     bytes: usize,
 }
 

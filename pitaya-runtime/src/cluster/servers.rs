@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pitaya_core::cluster::{Registrar, ServerInfo};
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::KeyedMap;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -26,7 +26,7 @@ pub struct Servers {
     random: AtomicU64,
 }
 
-type Kinds = FxHashMap<Arc<str>, Arc<[Arc<ServerInfo>]>>;
+type Kinds = KeyedMap<Arc<str>, Arc<[Arc<ServerInfo>]>>;
 
 #[derive(Default)]
 struct Table {

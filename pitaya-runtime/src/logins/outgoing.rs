@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, sys};
 use parking_lot::Mutex;
 use pitaya_core::cluster::{OutgoingCall, ServerInfo};
 use prost::Message;
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::task::yield_now;
 
@@ -27,7 +27,7 @@ impl Outgoing {
     pub(super) async fn send(&self, cluster: &Cluster) {
         yield_now().await;
         let waiting = std::mem::take(&mut *self.0.lock());
-        let mut by_frontend: FxHashMap<Arc<str>, Vec<Acknowledged>> = FxHashMap::default();
+        let mut by_frontend: HashMap<Arc<str>, Vec<Acknowledged>> = HashMap::new();
         for (to, known) in waiting {
             by_frontend.entry(to).or_default().push(known);
         }

@@ -5,7 +5,8 @@ use crate::cluster::Servers;
 use pitaya_core::cluster::envelope::{BindMsg, Stamp};
 use pitaya_core::cluster::server::LOGINS;
 use pitaya_core::cluster::{Login, ServerInfo};
-use rustc_hash::{FxHashMap, FxHashSet};
+use pitaya_core::maps::NumberMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::{Receiver, Sender, channel};
@@ -43,12 +44,12 @@ struct Untold {
 /// Logins, by the number of the session, and those who acknowledge them.
 #[derive(Default)]
 pub(super) struct Pending {
-    logins: FxHashMap<i64, Untold>,
+    logins: NumberMap<i64, Untold>,
     peers: Vec<Arc<str>>,
     /// Frontends that have left discovery a moment ago, and when.
     leaving: Vec<(Arc<str>, Instant)>,
     /// Frontends that did not acknowledge a login in time: nobody waits for them until they say something.
-    silent: FxHashSet<Arc<str>>,
+    silent: HashSet<Arc<str>>,
     /// The state of discovery that the peers were read at.
     version: Option<u64>,
 }
@@ -59,7 +60,7 @@ pub(super) struct Again {
     /// To everybody.
     pub(super) publish: Vec<Login>,
     /// To one frontend each.
-    pub(super) tell: FxHashMap<Arc<str>, Vec<BindMsg>>,
+    pub(super) tell: HashMap<Arc<str>, Vec<BindMsg>>,
 }
 
 impl Pending {

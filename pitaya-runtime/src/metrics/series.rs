@@ -8,7 +8,7 @@ use metrics::Histogram;
 use parking_lot::RwLock;
 use pitaya_core::Error;
 use pitaya_core::error::codes;
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::KeyedMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Factory {
 
 /// Routes that are not known at build: those of other servers.
 pub(super) struct Named {
-    known: RwLock<FxHashMap<Box<str>, Arc<Timed>>>,
+    known: RwLock<KeyedMap<Box<str>, Arc<Timed>>>,
     pub(super) other: Arc<Timed>,
     kind: &'static str,
     delay: Option<&'static str>,

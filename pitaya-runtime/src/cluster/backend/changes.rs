@@ -6,7 +6,7 @@
 use super::shard::Key;
 use bytes::Bytes;
 use pitaya_core::cluster::IncomingMessage;
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::KeyedMap;
 use std::time::{Duration, Instant};
 
 /// How long a message can be on its way, for this purpose: the frontend knew of the change before its turn was over.
@@ -40,7 +40,7 @@ impl Change {
 
 /// The changes of a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct Changes(FxHashMap<Key, Recent>);
+pub(super) struct Changes(KeyedMap<Key, Recent>);
 
 #[derive(Debug)]
 struct Recent {

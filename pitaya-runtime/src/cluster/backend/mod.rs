@@ -17,6 +17,7 @@ pub(crate) use load::{Amount, Load};
 use crate::counters::count;
 use crate::server::Server;
 use pitaya_core::cluster::{Delivery, Source};
+use pitaya_core::maps::KeyedState;
 use pitaya_core::{Error, codes};
 use shard::{Key, Shard};
 use std::hash::BuildHasher;
@@ -26,7 +27,8 @@ use std::sync::Arc;
 pub(crate) struct Backend {
     server: Arc<Server>,
     shards: Box<[Arc<Shard>]>,
-    hash: rustc_hash::FxBuildHasher,
+    /// With a secret: frontends choose their ids and the numbers of their sessions.
+    hash: KeyedState,
 }
 
 impl Backend {
@@ -36,7 +38,7 @@ impl Backend {
         Self {
             server: server.clone(),
             shards: (0..shards).map(|_| Arc::default()).collect(),
-            hash: rustc_hash::FxBuildHasher,
+            hash: KeyedState::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use pitaya_core::BoxFuture;
 use pitaya_core::cluster::{Delivery, IncomingMessage, Letter, Source};
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::KeyedMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Shard {
             shard: self.clone(),
             server: server.clone(),
             arrived: VecDeque::new(),
-            waiting: FxHashMap::default(),
+            waiting: KeyedMap::default(),
             pending: FuturesUnordered::new(),
             changes: Changes::default(),
             ended: None,
@@ -115,7 +115,7 @@ struct Work {
     server: Arc<Server>,
     arrived: VecDeque<Batch>,
     /// What waits behind the pending turn of its session.
-    waiting: FxHashMap<Key, VecDeque<IncomingMessage>>,
+    waiting: KeyedMap<Key, VecDeque<IncomingMessage>>,
     pending: FuturesUnordered<BoxFuture<'static, (Key, Ended)>>,
     changes: Changes,
     /// A turn that is over, whose session has not gone on yet.

@@ -11,9 +11,9 @@ use async_nats::Message;
 use bytes::Bytes;
 use pitaya_core::cluster::lane::{self, Forwarded, Malformed, Number, Part};
 use pitaya_core::cluster::{Delivery, Letter, Source, metadata};
+use pitaya_core::maps::KeyedMap;
 use pitaya_core::remote::{Metadata, Peer};
 use pitaya_core::{Error, codes};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ const REMEMBERED: usize = 4096;
 /// The frontends that were heard of, by the subject of their way back.
 pub(super) struct Arrivals {
     hub: Arc<Hub>,
-    known: FxHashMap<Box<str>, Known>,
+    known: KeyedMap<Box<str>, Known>,
     /// Numbers the ways back.
     ways: Arc<AtomicU64>,
 }
@@ -42,7 +42,7 @@ struct Known {
 
 impl Arrivals {
     pub(super) fn new(hub: Arc<Hub>, ways: Arc<AtomicU64>) -> Self {
-        Self { hub, known: FxHashMap::default(), ways }
+        Self { hub, known: KeyedMap::default(), ways }
     }
 
     fn read(&mut self, message: &Message, signed: bool) -> Result<(), Malformed> {

@@ -11,8 +11,8 @@ use async_nats::Message;
 use bytes::Bytes;
 use pitaya_core::cluster::lane::{self, CallPart, LaneCall, Malformed};
 use pitaya_core::cluster::{Back, Caller, ReceivedCall, metadata};
+use pitaya_core::maps::KeyedMap;
 use pitaya_core::remote::{Metadata, Peer};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ const USUAL: usize = 160;
 /// The servers that called, by the subject of their way back.
 pub(super) struct Called {
     hub: Arc<Hub>,
-    known: FxHashMap<Box<str>, Known>,
+    known: KeyedMap<Box<str>, Known>,
     /// Numbers the ways back.
     ways: Arc<AtomicU64>,
 }
@@ -47,7 +47,7 @@ fn from(sender: &[u8]) -> Option<(Peer, Metadata)> {
 
 impl Called {
     pub(super) fn new(hub: Arc<Hub>, ways: Arc<AtomicU64>) -> Self {
-        Self { hub, known: FxHashMap::default(), ways }
+        Self { hub, known: KeyedMap::default(), ways }
     }
 
     fn read(&mut self, message: &Message, signed: bool) -> Result<(), Malformed> {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use pitaya_core::Result;
 use pitaya_core::cluster::lane::Number;
-use rustc_hash::FxHashSet;
+use pitaya_core::maps::NumberSet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ pub(super) struct Handed {
     /// What the broker's word about all of them is known by.
     pub(super) bundle: Key,
     /// Those nobody waits for any more, so that they must not go.
-    pub(super) gone: FxHashSet<Number>,
+    pub(super) gone: NumberSet<Number>,
 }
 
 #[derive(Debug, Default)]
@@ -253,7 +253,7 @@ impl Handing<'_> {
     pub(super) fn hand_all(&mut self, members: Vec<Key>) -> Option<Handed> {
         let State { entries, bundles, idle, .. } = &mut *self.0;
         let place = idle.last().copied().unwrap_or(bundles.len() as u32);
-        let (mut gone, mut left) = (FxHashSet::default(), 0);
+        let (mut gone, mut left) = (NumberSet::<Number>::default(), 0);
         for key in &members {
             match entries.get_mut(key.place()).filter(|entry| entry.is(*key)) {
                 Some(entry) => {

@@ -15,8 +15,8 @@ use parking_lot::RwLock;
 use pitaya_core::cluster::ServerInfo;
 use pitaya_core::cluster::lane::{LaneCall, LoneCall};
 use pitaya_core::cluster::seal::{self, Purpose};
+use pitaya_core::maps::KeyedMap;
 use pitaya_core::{Error, Result};
-use rustc_hash::FxHashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -64,11 +64,11 @@ pub(super) struct Line {
     pub(super) lane_inbox: String,
     /// The task of the users' subscriptions.
     pub(super) topics: mpsc::Sender<Order>,
-    lanes: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
+    lanes: RwLock<KeyedMap<Arc<str>, Arc<Lane>>>,
     /// The ways of calls.
-    callees: RwLock<FxHashMap<Arc<str>, Arc<Lane>>>,
+    callees: RwLock<KeyedMap<Arc<str>, Arc<Lane>>>,
     /// Where what travels alone goes.
-    subjects: RwLock<FxHashMap<Arc<str>, Single>>,
+    subjects: RwLock<KeyedMap<Arc<str>, Single>>,
     guard: Option<Arc<Guard>>,
     /// Whether this server is a frontend.
     frontend: bool,

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use pitaya_core::cluster::envelope::{Request, RpcType, put_answer};
 use pitaya_core::cluster::lane::LoneCall;
 use pitaya_core::cluster::{Back, Caller, ReceivedCall, metadata};
+use pitaya_core::maps::KeyedMap;
 use pitaya_core::remote::Peer;
 use pitaya_core::{Error, KickReason, Result};
 use prost::Message as _;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ const HEAD: usize = 11;
 pub(super) struct Singles {
     hub: Arc<Hub>,
     /// By the metadata as they came.
-    known: FxHashMap<Bytes, Arc<Known>>,
+    known: KeyedMap<Bytes, Arc<Known>>,
     /// That of the last call: mostly the next one's, too.
     last: Option<Arc<Known>>,
     /// Calls that came at the same moment, and whom each answer goes to.
@@ -50,7 +50,7 @@ struct Known {
 
 impl Singles {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, known: FxHashMap::default(), last: None, calls: Vec::new(), replies: Vec::new(), now: None }
+        Self { hub, known: KeyedMap::default(), last: None, calls: Vec::new(), replies: Vec::new(), now: None }
     }
 
     /// A call that is in order; `None` for all else.

@@ -5,7 +5,7 @@
 
 use super::shards::Shards;
 use super::text::sample;
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::NumberMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -32,7 +32,7 @@ struct Part {
 struct Window {
     step: u64,
     /// How often a value of each class came.
-    classes: FxHashMap<i32, u64>,
+    classes: NumberMap<i32, u64>,
 }
 
 impl Summary {
