@@ -274,6 +274,10 @@ impl Link for Agent {
         Box::pin(self.server.bind(self, session, uid))
     }
 
+    fn takes_invisible_uids(&self) -> bool {
+        self.server.settings.invisible_uids
+    }
+
     fn panicked(&self, _: &Session, panic: &(dyn Any + Send)) {
         self.server.panicked(Some("an on_close callback"), panic);
     }

@@ -58,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) inflate: usize,
     pub(crate) inflate_ratio: usize,
     pub(crate) outbox: usize,
+    pub(crate) invisible_uids: bool,
     pub(crate) write_timeout: Duration,
     pub(crate) inflight: usize,
     pub(crate) forwarded: usize,
@@ -107,6 +108,7 @@ impl From<&Config> for Settings {
             inflate_ratio: limits.inflate.ratio as usize,
             outbox: limits.outbox.bytes(),
             write_timeout: config.buffer.agent.conntimeout,
+            invisible_uids: config.session.bind.invisible,
             inflight: limits.inflight,
             forwarded: limits.forwarded,
             forwarded_bytes: match limits.forwarding.bytes.bytes() {

@@ -85,6 +85,34 @@ async fn a_backend_binds_and_pushes_at_once(world: World) {
     assert_eq!(ask(&other, "room.room.bind", "").await, "PIT-000: illegal uid");
 }
 
+/// Every server that binds looks at the uid: the backend before it asks the frontend, and the frontend whoever asks, for a
+/// Go backend lets any uid pass. A user that is bound is who its frontend says it is.
+async fn uids_that_nobody_sees_pass_where_they_are_allowed(world: World) {
+    let allow = |b: Builder| b.configure(|c| c.session.bind.invisible = true).handlers(Room::default());
+    let strict = world.backend("room", "strict", |b| b.handlers(Room::default())).await;
+    let lax = world.backend("hall", "lax", allow).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    let open = world.frontend("gate", "open", allow).await;
+    meet(&[&strict, &lax, &front, &open]).await;
+    let uid = "zo\u{202e}e";
+    let client = connect(&front).await;
+    for route in ["room.room.bind", "hall.room.bind", "connector.room.bind"] {
+        let said = ask(&client, route, uid).await;
+        let (code, text) = ("PIT-400: ", "U+202E behind 2 bytes");
+        assert!(
+            said.starts_with(code) && said.contains(text) && said.contains("pitaya.session.bind.invisible"),
+            "{said}"
+        );
+    }
+    assert_eq!(front.sessions().bound(), 0);
+    assert_eq!(ask(&client, "hall.room.bind", "zoe").await, "bound");
+    let client = connect(&open).await;
+    assert!(ask(&client, "room.room.bind", uid).await.starts_with("PIT-400: "), "the strict backend has not asked");
+    assert_eq!(ask(&client, "hall.room.bind", uid).await, "bound");
+    assert!(open.sessions().by_uid(uid).is_some());
+    assert_eq!(ask(&client, "room.room.who", "").await, format!("strict open {uid}"));
+}
+
 /// Sent before the frontend knew of the binding, handled after it.
 async fn what_follows_a_binding_sees_it(world: World) {
     let p = pair(world).await;
@@ -240,6 +268,7 @@ crate::world::in_every_world! {
     notifies_arrive_and_their_errors_stay,
     a_backend_binds_and_pushes_at_once,
     what_follows_a_binding_sees_it,
+    uids_that_nobody_sees_pass_where_they_are_allowed,
     session_data_are_seen_on_both_sides,
     what_a_message_leaves_goes_with_it,
     a_backend_kicks,

@@ -91,11 +91,25 @@ async fn a_session_is_bound_once_and_to_a_legal_uid_only() {
     for illegal in ["a b", "a..b", "foo.*.bar", "*", "a.>", "a\n", &"x".repeat(129)] {
         assert_eq!(refused(&client, illegal).await.0, "PIT-400", "{illegal:?}");
     }
+    let (code, text) = refused(&client, "zo\u{200b}e").await;
+    assert!(code == "PIT-400" && text.contains("U+200B") && text.contains("pitaya.session.bind.invisible"), "{text}");
     assert_eq!(me(&client).await.1, None);
     enter(&client, &"x".repeat(128)).await.expect("a legal one");
     let (code, text) = refused(&client, "other").await;
     assert_eq!((&*code, &*text), ("PIT-000", "PIT-000: session is already bound to an uid"));
     assert!(app.sessions().by_uid("other").is_none());
+}
+
+#[tokio::test]
+async fn characters_that_nobody_sees_are_allowed_by_a_key() {
+    let app = serve(Builder::new("game").configure(|c| c.session.bind.invisible = true).handlers(Hall)).await;
+    let client = connect(&app).await;
+    // A word of Persian needs the joiner between its parts.
+    let uid = "می\u{200c}خواهم";
+    enter(&client, uid).await.expect("allowed");
+    assert!(app.sessions().by_uid(uid).is_some());
+    let other = connect(&app).await;
+    assert_eq!(refused(&other, "a b").await.0, "PIT-400", "blanks stay what they are");
 }
 
 #[tokio::test]

@@ -46,6 +46,11 @@ pub trait Link: Send + Sync + 'static {
     /// Makes the uid known: runs the app's callbacks, replaces an older session, tells the cluster.
     fn bind<'a>(&'a self, session: &'a Session, uid: &'a Arc<str>) -> BoxFuture<'a, Result<()>>;
 
+    /// Whether a uid may have characters that nobody sees: what the config of this server says.
+    fn takes_invisible_uids(&self) -> bool {
+        false
+    }
+
     /// The server that holds the connection, when it is not this one.
     fn frontend(&self) -> Option<&Peer> {
         None

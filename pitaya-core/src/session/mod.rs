@@ -8,6 +8,7 @@ mod kick;
 mod link;
 mod push;
 pub mod state;
+mod uid;
 
 pub use certificate::ClientCertificate;
 pub use close::CloseReason;
@@ -15,6 +16,7 @@ pub use data::SessionData;
 pub use kick::KickReason;
 pub use link::Link;
 pub use push::{BodyForm, Push, encode_push};
+pub use uid::MAX_UID;
 
 use crate::codec::{Serializer, Writes};
 use crate::error::{Error, Result};
@@ -29,9 +31,6 @@ use std::sync::{Arc, OnceLock};
 
 /// What runs when a session closes: see [`Session::on_close`].
 type OnClose = Box<dyn FnOnce(&Session, &CloseReason) + Send>;
-
-/// The longest uid: it becomes one token of a broker's subject.
-pub const MAX_UID: usize = 128;
 
 /// One client. A cheap handle: clone it, keep it, use it from any task; it never blocks and never waits for the client.
 ///
@@ -119,9 +118,10 @@ impl Session {
     /// # Errors
     /// PIT-000 with Go's texts when the uid is empty or the session has one already; PIT-400 when the uid is longer
     /// than [`MAX_UID`] bytes, has blanks or control characters, or an empty part, `*` or `>` between its dots, which
-    /// would change the subject it becomes a part of; PIT-499 when the session is closed; whatever a callback refuses with.
+    /// would change the subject it becomes a part of; PIT-400 when it has characters that nobody sees, such as U+200B, and
+    /// `pitaya.session.bind.invisible` does not allow them; PIT-499 when the session is closed; whatever a callback refuses with.
     pub async fn bind(&self, uid: impl AsRef<str>) -> Result<()> {
-        let uid: Arc<str> = check_uid(uid.as_ref())?.into();
+        let uid: Arc<str> = uid::check(uid.as_ref(), self.0.link.takes_invisible_uids())?.into();
         {
             let mut state = self.0.uid.lock();
             if !matches!(*state, Uid::Unbound) {
@@ -350,20 +350,6 @@ impl Drop for Undo<'_> {
             *session.0.uid.lock() = Uid::Unbound;
         }
     }
-}
-
-fn check_uid(uid: &str) -> Result<&str> {
-    if uid.is_empty() {
-        return Err(Error::new(crate::codes::UNKNOWN, "illegal uid"));
-    }
-    // What makes it a part of one subject and of no other: `john.doe@x.com` does, `foo.*.bar` does not.
-    let unsafe_char = |c: char| c.is_control() || c.is_whitespace();
-    let unsafe_part = |part: &str| matches!(part, "" | "*" | ">");
-    if uid.len() > MAX_UID || uid.contains(unsafe_char) || uid.split('.').any(unsafe_part) {
-        let text = "a uid has at most 128 bytes, no blanks or control characters, and nothing between its dots is empty, `*` or `>`";
-        return Err(Error::bad_request(text));
-    }
-    Ok(uid)
 }
 
 impl PartialEq for Session {

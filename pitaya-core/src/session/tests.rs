@@ -77,18 +77,6 @@ fn a_session_serves_another_message_only_as_it_came() {
 }
 
 #[test]
-fn a_uid_must_fit_into_a_subject() {
-    let (session, _) = session();
-    assert_eq!(now(session.bind("")).unwrap_err().message(), "illegal uid");
-    for bad in
-        ["a b", "a\r\nPUB x", "a..b", ".", "a.", "foo.*.bar", "a.>", "*", ">", "\u{7f}", "\u{a0}", &"x".repeat(129)]
-    {
-        assert_eq!(now(session.bind(bad)).unwrap_err().code(), "PIT-400", "{bad:?}");
-    }
-    now(session.bind("Zoë.do*e@example.com")).unwrap();
-}
-
-#[test]
 fn data_keeps_what_was_put_in() {
     let (session, _) = session();
     let data = session.data();

@@ -1,7 +1,13 @@
 //! The advice of the compiler's texts, followed: each file has the name of a mistake in `handler/`, `remote/` or `fault/`,
 //! and is that file after what its message says to type. That they compile is the proof.
 
-#![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value, reason = "the cases only have to compile")]
+#![allow(
+    dead_code,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    reason = "the cases only have to compile"
+)]
 
 macro_rules! followed {
     ($($folder:ident: $($name:ident)*;)*) => {

@@ -153,6 +153,10 @@ impl Link for RemoteAgent {
         })
     }
 
+    fn takes_invisible_uids(&self) -> bool {
+        self.server.settings.invisible_uids
+    }
+
     fn frontend(&self) -> Option<&Peer> {
         Some(&self.from.frontend)
     }

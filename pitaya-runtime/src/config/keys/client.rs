@@ -87,6 +87,13 @@ section! {
         /// `pitaya.cluster.rpc.client.nats.requesttimeout`, so that a backend that binds gets an answer. 0 does not wait.
         #[go = "does not wait: what the older session saves late is not there yet when the newer one loads."]
         wait: Duration = secs(2),
+        /// Whether a uid may have characters that nobody sees: controls of the writing direction (U+202E), what has no width
+        /// (U+200B, U+FEFF), soft hyphens, fillers, variation selectors and tags. With them two uids look alike to people.
+        /// The joiners U+200C and U+200D are among them, which words of Persian and of Indic scripts and some emoji need: a
+        /// game whose uids are such names sets this. Every server that binds has to: the backend that calls `bind` and the
+        /// frontend that holds the client.
+        #[go = "takes any uid."]
+        invisible: bool = false,
     }
 }
 
