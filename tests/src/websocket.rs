@@ -119,11 +119,16 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         length @ 0..126 => bytes.push(0x80 | length as u8),
-        length => {
-            let length = u16::try_from(length).expect("tests send no longer frames");
-            bytes.push(0x80 | 126);
-            bytes.extend(length.to_be_bytes());
-        }
+        length => match u16::try_from(length) {
+            Ok(length) => {
+                bytes.push(0x80 | 126);
+                bytes.extend(length.to_be_bytes());
+            }
+            Err(_) => {
+                bytes.push(0x80 | 127);
+                bytes.extend((length as u64).to_be_bytes());
+            }
+        },
     }
     bytes.extend(MASK);
     bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
