@@ -8,7 +8,7 @@ use crate::agent::Agent;
 use crate::quota::Quota;
 use parking_lot::Mutex;
 use pitaya_core::CloseReason;
-use rustc_hash::FxHashMap;
+use pitaya_core::maps::NumberMap;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ struct Ledger<T> {
     held: usize,
     /// Part of `held` that belongs to sessions which have been told to end.
     leaving: usize,
-    holders: FxHashMap<i64, Holder<T>>,
+    holders: NumberMap<i64, Holder<T>>,
 }
 
 struct Holder<T> {
@@ -83,7 +83,7 @@ struct Holder<T> {
 
 impl<T> Default for Ledger<T> {
     fn default() -> Self {
-        Self { held: 0, leaving: 0, holders: FxHashMap::default() }
+        Self { held: 0, leaving: 0, holders: NumberMap::<i64, _>::default() }
     }
 }
 

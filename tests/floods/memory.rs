@@ -42,6 +42,7 @@ async fn a_connection_costs_little_before_it_is_anybody() {
 /// Large messages cost memory while they are there. What the server keeps of them is told from what the allocator keeps: with a
 /// fixed threshold glibc gives large blocks back at once, and whatever stays is the server's.
 #[tokio::test]
+#[allow(clippy::await_holding_lock)] // nothing else runs on this runtime
 async fn large_messages_leave_nothing_with_the_server() {
     const CLIENTS: usize = 40;
     let _alone = alone();
