@@ -1,6 +1,7 @@
 //! What one session, or one route, may take of a server that others forward messages to.
 
 use crate::game::Room;
+use crate::rpc::{Hall, HallClient, text};
 use crate::world::{SOON, World, connect, eventually, meet};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -103,6 +104,7 @@ crate::world::in_every_world! {
     compressed_bodies_arrive_whole_and_in_order,
     a_router_sees_the_body_that_was_compressed,
     a_body_that_cannot_be_inflated_is_an_error_of_its_message_alone,
+    remotes_that_never_end_leave_room_for_others,
 }
 
 /// Between servers it is as short as the client made it.
@@ -156,6 +158,34 @@ async fn sessions_that_fill_their_share_leave_room_for_others() {
     }
     hostile.shutdown().await;
     assert_eq!(refused, 0, "of 300 honest requests");
+}
+
+/// A caller keeps as many calls of a remote that never ends in work as it may, renewed as soon as they are refused; calls
+/// of another remote run all the same.
+async fn remotes_that_never_end_leave_room_for_others(world: World) {
+    const LIMIT: usize = 1024;
+    let few = |b: Builder| b.configure(|config| config.limits.calls = LIMIT);
+    let back = world.backend("hall", "back", |b| few(b).remotes(Hall)).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    let stuck = HallClient::new(front.rpc(), "hall").within(SOON * 6);
+    let hostile = tokio::spawn(async move {
+        let mut flood = FuturesUnordered::new();
+        loop {
+            while flood.len() < 2 * LIMIT {
+                flood.push(stuck.stuck());
+            }
+            flood.next().await;
+        }
+    });
+    eventually("they are refused", || back.counts().refused_calls > LIMIT as u64).await;
+    let honest = HallClient::new(front.rpc(), "hall").within(SOON);
+    let mut refused = 0;
+    for n in 0..100 {
+        refused += u32::from(honest.upper(&text(n.to_string())).await.is_err());
+    }
+    hostile.abort();
+    assert_eq!(refused, 0, "of 100 honest calls");
 }
 
 async fn request(client: Client, route: &'static str) -> Result<bytes::Bytes, RequestError> {

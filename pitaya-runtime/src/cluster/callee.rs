@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::now;
-use super::serve::{bare, serve};
+use super::serve::{bare, check_share, serve};
 use super::sys::{self, kick};
 use super::workplace::{Begun, Workplace};
 use crate::counters::count;
@@ -72,10 +72,22 @@ async fn work(server: Arc<Server>, mut call: IncomingCall) -> Option<Result<Byte
 
 type Work = Pin<Box<dyn Future<Output = Option<Result<Bytes>>> + Send>>;
 
+/// A call that waits for its turn in a crowded server. It counts as one of its route's until it begins.
+struct Queued {
+    server: Arc<Server>,
+    route: u32,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.server.remotes.leave(self.route);
+    }
+}
+
 /// Calls that came together: each is polled where it is, and only what is pending becomes a task of its own.
 struct Batch {
     server: Arc<Server>,
-    calls: vec::IntoIter<ReceivedCall>,
+    calls: vec::IntoIter<(ReceivedCall, Option<Queued>)>,
     back: Arc<dyn Back>,
     /// As many as there are calls.
     places: OwnedSemaphorePermit,
@@ -94,7 +106,8 @@ impl Batch {
     fn begin(&mut self, cx: &mut task::Context<'_>) -> bool {
         let branch = self.back.branch();
         let (near, began) = (branch.as_deref().unwrap_or(&*self.back), now());
-        for (number, call) in self.calls.by_ref().enumerate() {
+        for (number, (call, queued)) in self.calls.by_ref().enumerate() {
+            drop(queued);
             if let Some(work) = begin(&self.server, &mut self.workplace, cx, &call, near) {
                 let (place, back, ticket) = (self.places.split(1), self.back.clone(), call.ticket);
                 self.server.tasks.spawn(async move {
@@ -159,6 +172,19 @@ impl Calls {
         }
     }
 
+    /// Refuses a call whose route has its share already: were it refused when its turn comes, calls of this route would
+    /// hold the places of all others until then.
+    fn admit(&self, route: &[u8]) -> Result<Option<Queued>> {
+        let server = &self.server;
+        if !server.remotes.is_crowded(server.calls.available_permits()) {
+            return Ok(None);
+        }
+        let Some(route) = server.registry.remotes().find(bare(route)) else { return Ok(None) };
+        check_share(server, route)?;
+        server.remotes.add(route);
+        Ok(Some(Queued { server: server.clone(), route }))
+    }
+
     fn refused(&self) -> Error {
         count(&self.server.counters.refused_calls);
         Error::new(codes::UNAVAILABLE, "the server has too many calls in work")
@@ -168,10 +194,15 @@ impl Calls {
 impl Callee for Calls {
     fn call(&self, call: IncomingCall, reply: Reply) {
         let Ok(place) = self.server.calls.clone().try_acquire_owned() else { return reply(Err(self.refused())) };
+        let queued = match self.admit(call.route.as_bytes()) {
+            Ok(queued) => queued,
+            Err(error) => return reply(Err(error)),
+        };
         let work = work(self.server.clone(), call);
         // A task of its own: a caller that stops waiting does not end what has begun.
         self.server.tasks.spawn(async move {
             let _place = place;
+            drop(queued);
             if let Some(answer) = work.await {
                 reply(answer);
             }
@@ -181,11 +212,23 @@ impl Callee for Calls {
     fn calls(&self, calls: Vec<ReceivedCall>, back: Arc<dyn Back>) {
         let mut calls = calls.into_iter();
         while calls.len() > 0 {
-            let Some(places) = self.places(calls.len().min(TOGETHER)) else {
+            let Some(mut places) = self.places(calls.len().min(TOGETHER)) else {
                 return calls.for_each(|call| back.answer(call.ticket, Err(&self.refused())));
             };
             let (server, back) = (self.server.clone(), back.clone());
-            let calls = calls.by_ref().take(places.num_permits()).collect::<Vec<_>>().into_iter();
+            let admit = |call: ReceivedCall| match self.admit(call.route()) {
+                Ok(queued) => Some((call, queued)),
+                Err(error) => {
+                    back.answer(call.ticket, Err(&error));
+                    None
+                }
+            };
+            let calls: Vec<_> = calls.by_ref().take(places.num_permits()).filter_map(admit).collect();
+            drop(places.split(places.num_permits() - calls.len()));
+            if calls.is_empty() {
+                continue;
+            }
+            let calls = calls.into_iter();
             let batch = Batch { server, calls, back, places, workplace: Workplace::default() };
             // A task of its own: what a method does here and now holds up the others of its batch, and nobody else.
             self.server.tasks.spawn(batch.run());

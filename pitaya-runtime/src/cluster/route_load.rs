@@ -37,11 +37,20 @@ impl RouteLoad {
 
     /// Counts a call of this route as pending.
     pub(crate) fn enter(&self, route: u32) -> PendingCall<'_> {
-        let pending = self.routes.get(route as usize);
-        if let Some(pending) = pending {
+        self.add(route);
+        PendingCall(self.routes.get(route as usize))
+    }
+
+    /// Counts a call of this route as pending until it [leaves](Self::leave).
+    pub(crate) fn add(&self, route: u32) {
+        if let Some(pending) = self.routes.get(route as usize) {
             pending.fetch_add(1, Relaxed);
         }
-        PendingCall(pending)
+    }
+
+    /// Ends what [`add`](Self::add) has begun.
+    pub(crate) fn leave(&self, route: u32) {
+        drop(PendingCall(self.routes.get(route as usize)));
     }
 }
 
@@ -70,5 +79,9 @@ mod tests {
         assert!(load.may_begin(0, 900), "they have ended");
         assert!(RouteLoad::new(2, 1).may_begin(0, 0), "a small budget is not divided");
         assert!(load.may_begin(7, 0), "no such route");
+        (0..900).for_each(|_| load.add(0));
+        assert!(!load.may_begin(0, 900) && load.may_begin(1, 900), "those that wait for their turn count");
+        (0..900).for_each(|_| load.leave(0));
+        assert!(load.may_begin(0, 900), "they have begun");
     }
 }

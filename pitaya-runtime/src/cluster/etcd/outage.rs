@@ -22,6 +22,8 @@ pub(super) struct Outage {
     meaning: &'static str,
     /// Counts how often the lease got no answer after it had one: a watch that hears nothing may be as deaf.
     silences: watch::Sender<u64>,
+    /// Counts how often the lease got an answer again: etcd is back, so nobody has to wait out a pause.
+    answers: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -33,7 +35,7 @@ struct State {
 
 impl Outage {
     pub(super) fn new(meaning: &'static str) -> Self {
-        Self { state: Mutex::default(), meaning, silences: watch::Sender::new(0) }
+        Self { state: Mutex::default(), meaning, silences: watch::Sender::new(0), answers: watch::Sender::new(0) }
     }
 
     /// A part got no answer.
@@ -56,7 +58,10 @@ impl Outage {
     /// A part got its answer.
     pub(super) fn ends(&self, part: Part) {
         let mut state = self.state.lock();
-        state.away[part as usize] = false;
+        let was_away = std::mem::replace(&mut state.away[part as usize], false);
+        if was_away && matches!(part, Part::Lease) {
+            self.answers.send_modify(|count| *count += 1);
+        }
         if state.away == [false; 2]
             && let Some(since) = state.since.take()
         {
@@ -69,6 +74,11 @@ impl Outage {
     /// Changes when the lease gets no answer from now on.
     pub(super) fn silences(&self) -> watch::Receiver<u64> {
         self.silences.subscribe()
+    }
+
+    /// Changes when the lease gets an answer again from now on.
+    pub(super) fn answers(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -92,12 +102,14 @@ mod tests {
         let outage = Outage::new("");
         let second = Duration::from_secs(1);
         assert!(!outage.is_on() && !outage.was_within(second));
+        let answers = outage.answers();
         let fault = Fault::new(Kind::Away, "no answer");
         outage.begins(Part::Watch, &fault);
         outage.begins(Part::Lease, &fault);
         outage.ends(Part::Watch);
-        assert!(outage.is_on());
+        assert!(outage.is_on() && !answers.has_changed().expect("it is there"));
         outage.ends(Part::Lease);
+        assert!(answers.has_changed().expect("it is there"), "the watch need not wait out its pause");
         assert!(!outage.is_on() && outage.was_within(second));
         tokio::time::advance(second).await;
         assert!(!outage.was_within(second));

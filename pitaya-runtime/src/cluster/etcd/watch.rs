@@ -83,7 +83,7 @@ impl Watcher {
                 End::Time => false,
                 End::Broken(fault) => {
                     self.away(&fault);
-                    backoff.wait().await;
+                    self.pause(&mut backoff).await;
                     true
                 }
             };
@@ -100,7 +100,18 @@ impl Watcher {
                 Err(fault) => self.away(&fault),
             }
             broken = true;
-            backoff.wait().await;
+            self.pause(backoff).await;
+        }
+    }
+
+    /// Waits before the next try, at most until the lease gets an answer again: after a long outage the pause is 5 s, in which
+    /// a server that leaves would still be called.
+    async fn pause(&self, backoff: &mut Backoff) {
+        let mut answers = self.outage.answers();
+        tokio::select! {
+            biased;
+            Ok(()) = answers.changed() => {}
+            () = backoff.wait() => {}
         }
     }
 
