@@ -41,7 +41,7 @@ struct Seat {
 #[handler]
 impl Room {
     /// Takes a seat in a room, leaving the one this user had.
-    pub async fn join(&self, app: &App, session: &Session, join: Join) -> Result<Joined> {
+    pub async fn join(&self, app: &App, session: &Session, groups: &Groups, join: Join) -> Result<Joined> {
         let (name, room) = join.checked()?;
         let uid = match session.uid() {
             Some(uid) => uid.to_string(),
@@ -54,9 +54,15 @@ impl Room {
             }
         };
         let users = app.users(CONNECTOR);
-        self.leave_room(&users, &uid).await?;
+        self.leave(app, session, groups).await?;
         let seat = Seat { room, name };
         let joined = self.with(|house| house.sit(&uid, &seat));
+        // The player may have gone, and `gone` may have come, while this was on its way: then the session cannot join a group
+        // any more. If it can, `gone` is still to come, and finds the seat.
+        if let Err(error) = groups.join_or_create(&seat.room, session).await {
+            self.with(|house| house.stand_up(&uid));
+            return Err(error.into());
+        }
         let change = Change { id: &uid, name: &seat.name, members: joined.members.clone() };
         let push = users.encode::<(Json,), _>("onJoin", &change)?;
         // The newcomer has the answer; everybody else is told.
@@ -75,8 +81,11 @@ impl Room {
     }
 
     /// Leaves the room.
-    pub async fn leave(&self, app: &App, session: &Session) -> Result<()> {
+    pub async fn leave(&self, app: &App, session: &Session, groups: &Groups) -> Result<()> {
         let Some(uid) = session.uid() else { return Ok(()) };
+        if let Some(Seat { room, .. }) = self.with(|house| house.seats.get(&*uid).cloned()) {
+            groups.leave(&room, session).await?;
+        }
         self.leave_room(&app.users(CONNECTOR), &uid).await
     }
 

@@ -10,6 +10,7 @@ mod edges;
 mod faults;
 mod forward;
 mod game;
+mod ghosts;
 mod kicks;
 mod listening;
 mod load;
