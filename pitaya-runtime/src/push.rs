@@ -1,6 +1,8 @@
 //! What can go wrong with a message for many.
 
-use pitaya_core::Error;
+use pitaya_core::__private::{FaultRow, Probe, submit};
+use pitaya_core::{Error, Fault, codes};
+use std::borrow::Cow;
 
 /// Why a message did not reach everybody.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,22 @@ pub enum PushError {
     #[error("this server has no clients: name their frontends with groups.at(\"..\") or app.users(\"..\")")]
     NoClients(Vec<String>),
 }
+
+/// What clients get of it: what a server has not set up is in the log alone.
+impl Fault for PushError {
+    fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(if matches!(self, Self::NoClients(_)) { codes::INTERNAL } else { codes::UNKNOWN })
+    }
+
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoClients(_) => Cow::Borrowed("the server failed"),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+}
+
+submit! { FaultRow(<Probe<PushError>>::FIND) }
 
 impl From<Error> for PushError {
     fn from(error: Error) -> Self {

@@ -28,8 +28,10 @@ use pitaya_core::wire::packet::{HEADER, open, seal};
 use pitaya_core::wire::{Dictionary, MIN_COMPRESS, PacketKind, compress_tail};
 use pitaya_core::{BoxFuture, CloseReason, Error, RemoteContext, Result, Session, SessionEvent, State, codes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
@@ -272,7 +274,7 @@ impl Server {
     }
 
     /// Ends a session, once: out of the maps, then its callbacks, then, if its handshake was accepted, the app's and
-    /// the components'.
+    /// the components', then its memberships of groups.
     pub(crate) fn close(self: &Arc<Self>, agent: &Agent, session: &Session, reason: &CloseReason) {
         self.sessions.remove(session);
         let uid = session.uid();
@@ -283,8 +285,9 @@ impl Server {
         // Bound while it was being closed: the one of the two that comes second sees the other.
         let bound = bound || session.uid().is_some_and(|uid| self.sessions.unbind(session, &uid));
         let ended = Ended { server: self.clone(), session: session.clone() };
+        // Behind the hooks, which may tell the groups; also when one of them panics.
+        let departure = Departure { server: self.clone(), session: session.clone(), bound };
         agent.ignore();
-        self.memberships.ended(session, bound);
         count(&self.counters.closed[reason.index()]);
         tracing::debug!(session = session.id(), uid = session.uid().as_deref(), %reason, "session closed");
         if !agent.accepted.load(Relaxed) {
@@ -299,7 +302,17 @@ impl Server {
             let server = self.clone();
             let event = SessionEvent { session: session.clone(), state: self.state() };
             self.tasks.spawn(async move {
-                server.hear(SessionMoment::Closed, &event).await;
+                let mut hooks = pin!(server.hear(SessionMoment::Closed, &event));
+                let most = server.memberships.hooks();
+                let late = timeout(most, &mut hooks).await.is_err();
+                drop(departure);
+                if late {
+                    if let Some(missed) = server.quotas.hooks.admit() {
+                        let session = event.session.id();
+                        tracing::warn!(session, missed, "session left its groups before its close hooks ended: {most:?} are over");
+                    }
+                    hooks.await;
+                }
                 drop(ended);
             });
         }
@@ -358,6 +371,22 @@ impl Drop for Unbind<'_> {
             // What it has joined under this uid, in a callback that ran before the refusal.
             self.agent.server.memberships.ended(session, false);
             self.agent.ignore();
+        }
+    }
+}
+
+/// The hooks of a closed session have run when this is dropped, or are not waited for any more: its memberships end.
+struct Departure {
+    server: Arc<Server>,
+    session: Session,
+    bound: bool,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        // Without a runtime the process ends: the other servers take its sessions out.
+        if Handle::try_current().is_ok() {
+            self.server.memberships.ended(&self.session, self.bound);
         }
     }
 }

@@ -243,6 +243,92 @@ async fn what_a_session_may_join_is_bounded_and_needs_a_uid() {
     assert_eq!(groups.join_or_create("three", &session).await, Ok(true));
 }
 
+/// Memberships that have ended count no longer, whatever ended them.
+#[tokio::test]
+async fn a_long_session_joins_any_number_of_groups_one_after_the_other() {
+    let app = serve(Builder::new("game").handlers(Club).configure(|c| c.groups.persession = 3)).await;
+    let _ann = join(&app, "ann").await;
+    let (groups, session) = (app.groups(), app.sessions().by_uid("ann").expect("here"));
+    for n in 0..20 {
+        let group = format!("match-{n}");
+        assert_eq!(groups.join_or_create(&group, &session).await, Ok(true), "{n}");
+        match n % 4 {
+            0 => groups.delete(&group).await.expect("there"),
+            1 => groups.remove_member(&group, "ann").await.expect("there"),
+            2 => groups.remove_all(&group).await.expect("there"),
+            _ => drop(groups.leave(&group, &session).await.expect("there")),
+        }
+    }
+    assert!(groups.contains_member("room", "ann").await.expect("there"), "what it has joined before stays");
+    // The limit holds.
+    for (group, joined) in [("a", Ok(true)), ("b", Ok(true)), ("c", Err(GroupError::TooManyGroups(3)))] {
+        assert_eq!(groups.join_or_create(group, &session).await, joined, "{group}");
+    }
+    session.close();
+    until_members(&app, "room", None).await;
+    until_members(&app, "b", None).await;
+}
+
+/// Counts what its hook saw of the group.
+struct Door(tokio::sync::mpsc::UnboundedSender<bool>, std::sync::Arc<tokio::sync::Semaphore>);
+
+#[handler]
+impl Door {
+    #[on(session_closed)]
+    async fn closed(&self, session: &Session, app: &App) -> Result<()> {
+        tokio::task::yield_now().await;
+        let uid = session.uid().unwrap_or_default();
+        let _ = self.0.send(app.groups().contains_member("room", &uid).await?);
+        let _ = self.1.acquire().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn close_hooks_see_the_groups_of_their_session() {
+    let (sees, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let open = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    let app = serve(Builder::new("game").handlers(Club).handlers(Door(sees, open)).leave_groups_on_close()).await;
+    let _bob = join(&app, "bob").await;
+    for round in 0..40 {
+        let uid = format!("ann-{round}");
+        join(&app, &uid).await.close().await;
+        assert_eq!(timeout(SOON, seen.recv()).await.expect("in time"), Some(true), "{round}");
+    }
+    until_members(&app, "room", Some(&["bob"])).await;
+}
+
+/// A hook that hangs does not keep its session in the groups.
+#[tokio::test]
+async fn close_hooks_that_hang_are_not_waited_for() {
+    let (sees, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let shut = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let builder = Builder::new("game").handlers(Club).handlers(Door(sees, shut.clone()));
+    let app = serve(builder.configure(|c| c.groups.hookwait = Duration::from_millis(50))).await;
+    join(&app, "ann").await.close().await;
+    assert_eq!(timeout(SOON, seen.recv()).await.expect("in time"), Some(true));
+    until_members(&app, "room", None).await;
+    shut.add_permits(1);
+}
+
+#[tokio::test]
+async fn errors_of_groups_tell_players_what_they_may_know() {
+    let codes = [
+        (GroupError::NotFound, "PIT-000: group not found"),
+        (GroupError::InvalidName, "PIT-400: a group's name must have 1 to 255 bytes and no later part `uids` between its slashes"),
+        (GroupError::TooManyGroups(100), "PIT-429: in too many groups already"),
+        (GroupError::GroupFull(9), "PIT-429: the group is full"),
+        (GroupError::SessionEnded, "PIT-499: the session has ended: it cannot join a group"),
+        (GroupError::NotBound, "PIT-500: the server failed"),
+        (GroupError::Unavailable("etcd at 127.0.0.1:2379".to_owned()), "PIT-503: groups are unavailable"),
+    ];
+    for (error, told) in codes {
+        assert_eq!(Error::from(BroadcastError::from(error.clone())).to_string(), told);
+        assert_eq!(Error::from(error).to_string(), told);
+    }
+    assert_eq!(Error::from(PushError::NoClients(Vec::new())).to_string(), "PIT-500: the server failed");
+}
+
 #[tokio::test]
 async fn a_broadcast_reaches_each_member_once_and_nobody_else() {
     let app = serve(Builder::new("game").handlers(Club)).await;

@@ -95,6 +95,32 @@ async fn sessions_hold_members_in_the_value_of_gos_keys() {
     assert_eq!(groups.leave(&["lobby".into()], "cid", &holder(3)).await, Ok(Vec::new()));
 }
 
+/// What is listed for the holders of memberships goes with these, however they end.
+#[tokio::test]
+async fn a_membership_that_was_taken_leaves_no_entry() {
+    let etcd = Etcd::start();
+    let groups = groups(&etcd).indexed_by_user();
+    let holder = |session| Holder { frontend: "front".into(), epoch: 255, session };
+    for way in ["delete", "remove_all", "remove_member", "remove_everywhere"] {
+        groups.create("match").await.expect("new");
+        // More than one transaction takes.
+        let members = if way.starts_with("remove_m") || way.ends_with("where") { 1 } else { 70 };
+        for n in 0..members {
+            groups.add_member("match", &format!("u{n}")).await.expect("new");
+            groups.join("match", &format!("u{n}"), &holder(n), IfMissing::Fail).await.expect("there");
+        }
+        match way {
+            "delete" => groups.delete("match").await.expect("there"),
+            "remove_all" => groups.remove_all("match").await.expect("there"),
+            "remove_member" => groups.remove_member("match", "u0").await.expect("there"),
+            _ => drop(groups.remove_everywhere("u0").await.expect("there")),
+        }
+        let left: Vec<_> = keys(&etcd).into_iter().filter(|key| key != "pitaya/groups/match").collect();
+        assert_eq!(left, ["pitaya/groupfrontends/front/ff"], "{way}");
+        let _ = groups.delete("match").await;
+    }
+}
+
 #[tokio::test]
 async fn a_lease_that_is_not_needed_is_given_back() {
     let etcd = Etcd::start();

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::BoxFuture;
+use crate::error::{Fault, codes};
+use std::borrow::Cow;
 
 /// The longest name of a group and the longest uid of a member, in bytes.
 pub const MAX_NAME: usize = 255;
@@ -85,6 +87,32 @@ pub enum GroupError {
     /// The store cannot be reached or did not answer: whether the operation was done is not known.
     #[error("the store of groups is unavailable: {0}")]
     Unavailable(String),
+}
+
+/// What clients get of it. Errors that Go has keep Go's code and text; of those that a client cannot act on it gets no details.
+impl Fault for GroupError {
+    fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::AlreadyExists | Self::NotFound | Self::MemberAlreadyExists | Self::MemberNotFound => codes::UNKNOWN,
+            Self::EmptyUid | Self::TtlNotFound(_) => codes::UNKNOWN,
+            Self::InvalidName | Self::UidTooLong => codes::BAD_REQUEST,
+            Self::TooManyGroups(_) | Self::TooManySessions | Self::GroupFull(_) | Self::UidFull(_) => codes::TOO_MANY,
+            Self::SessionEnded => codes::CLOSED,
+            Self::NotBound | Self::ZeroTtl | Self::Frontend(_) | Self::Unsupported => codes::INTERNAL,
+            Self::StoreFull(_) | Self::Unavailable(_) => codes::UNAVAILABLE,
+        })
+    }
+
+    fn message(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::TooManyGroups(_) | Self::UidFull(_) => "in too many groups already",
+            Self::TooManySessions => "too many sessions of this user are in the group",
+            Self::GroupFull(_) => "the group is full",
+            Self::StoreFull(_) | Self::Unavailable(_) => "groups are unavailable",
+            Self::NotBound | Self::ZeroTtl | Self::Frontend(_) | Self::Unsupported => "the server failed",
+            other => return Cow::Owned(other.to_string()),
+        })
+    }
 }
 
 /// One session, as the holder of memberships. It outlives neither its connection nor the process that has it.
@@ -218,6 +246,12 @@ pub trait GroupStore: Send + Sync {
     /// Takes a session from the holders of its uid's memberships in these groups. Gives the groups that the uid has left
     /// by that. A group that is gone, or that the session does not hold, is no error.
     fn leave<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
+        let _ = (groups, uid, holder);
+        unsupported()
+    }
+
+    /// Gives those of these groups in which the session holds the membership of its uid.
+    fn held<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
         let _ = (groups, uid, holder);
         unsupported()
     }

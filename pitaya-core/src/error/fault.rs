@@ -1,6 +1,7 @@
 //! Error types that say their own code: the trait [`Fault`], and the rows by which a converted error finds it.
 
 use super::Error;
+use crate::cluster::GroupError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -55,6 +56,9 @@ inventory::collect!(FaultRow);
 /// path only.
 #[cold]
 pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Error> {
+    if let Some(group) = error.downcast_ref::<GroupError>() {
+        return Some(Error::from_fault(group));
+    }
     inventory::iter::<FaultRow>.into_iter().find_map(|row| (row.0)(error))
 }
 

@@ -23,12 +23,14 @@ pub(crate) const TO_USERS: &str = "sys.tousers";
 /// Acknowledges logins, and tells those that another frontend may have missed. Ours.
 pub(crate) const LOGINS: &str = "sys.logins";
 
-/// Records a group that a session has joined at another server. Ours, as the three that follow.
+/// Records a group that a session has joined at another server. Ours, as the four that follow.
 pub(crate) const JOIN_GROUP: &str = "sys.joingroup";
 /// Forgets it again.
 pub(crate) const LEAVE_GROUP: &str = "sys.leavegroup";
 /// Takes an ended session out of groups.
 pub(crate) const SESSION_ENDED: &str = "sys.sessionended";
+/// Tells which of these groups a session is in.
+pub(crate) const HELD_GROUPS: &str = "sys.heldgroups";
 /// Tells whether a user has a session here.
 pub(crate) const WHERE_IS: &str = "sys.whereis";
 
@@ -78,6 +80,7 @@ pub(crate) fn find(route: &str) -> Option<Operation> {
         JOIN_GROUP => Operation::Groups(Question::Joins),
         LEAVE_GROUP => Operation::Groups(Question::Leaves),
         SESSION_ENDED => Operation::Groups(Question::Ended),
+        HELD_GROUPS => Operation::Groups(Question::Held),
         WHERE_IS => Operation::Groups(Question::WhereIs),
         _ => return None,
     })

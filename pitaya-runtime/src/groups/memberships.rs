@@ -6,6 +6,7 @@
 //! enough (`sweep`).
 
 mod departure;
+mod limit;
 mod messages;
 mod places;
 mod records;
@@ -38,6 +39,8 @@ pub(crate) struct Memberships {
     epoch: u64,
     /// `pitaya.groups.persession`
     most: usize,
+    /// `pitaya.groups.hookwait`
+    hooks: Duration,
     /// Whether users leave their groups with their last session.
     users_leave: bool,
     /// How long a frontend may be missing in discovery before its sessions are taken for ended.
@@ -49,6 +52,8 @@ pub(crate) struct Memberships {
     tasks: TaskTracker,
     stopping: CancellationToken,
     quota: Quota,
+    /// Operations that failed, in the log.
+    failed: Quota,
 }
 
 /// Dependencies of the memberships of an app.
@@ -84,6 +89,7 @@ impl Memberships {
             ttl,
             sweeps,
             most: config.persession,
+            hooks: config.hookwait,
             users_leave,
             records: Records::default(),
             turns: Turns::default(),
@@ -91,6 +97,20 @@ impl Memberships {
             tasks,
             stopping,
             quota: Quota::default(),
+            failed: Quota::default(),
+        }
+    }
+
+    /// How long memberships of an ended session wait for its close hooks.
+    pub(crate) fn hooks(&self) -> Duration {
+        self.hooks
+    }
+
+    /// Logs that an operation on a group failed.
+    #[cold]
+    pub(super) fn note(&self, operation: &str, group: &str, error: &impl std::fmt::Display) {
+        if let Some(missed) = self.failed.admit() {
+            tracing::warn!(operation, group, %error, missed, "groups failed");
         }
     }
 
@@ -112,12 +132,13 @@ impl Memberships {
     ) -> Outcome<bool> {
         let id = session.id();
         let Some(frontend) = session.frontend() else {
-            let _turn = self.turns.of(&self.cluster.own.id, id).await;
+            let turn = self.turns.of(&self.cluster.own.id, id).await;
             if self.sessions.get(id).is_none_or(|known| known != *session) {
                 return Err(GroupError::SessionEnded);
             }
-            let record = Record { group: group.clone(), uid: uid.clone(), writer: Writer::Own };
-            self.records.add(session, record, self.most)?;
+            turn.joins(&group);
+            let place = self.identity().map_or_else(|| self.cluster.own.id.clone(), Arc::from);
+            self.record(session, Record::new(group.clone(), uid.clone(), Writer::Own, place)).await?;
             let joined = self.store.join(&group, &uid, &self.holder(id), if_missing).await;
             if is_refused(&joined) {
                 self.records.remove(id, &group, None);
@@ -125,7 +146,8 @@ impl Memberships {
             // Its end has the record, and takes the membership out when this turn is over.
             return if session.is_closed() { Err(GroupError::SessionEnded) } else { joined };
         };
-        let _turn = self.turns.of(&frontend.id, id).await;
+        let turn = self.turns.of(&frontend.id, id).await;
+        turn.joins(&group);
         let epoch = self.record_at(frontend, id, &uid, &group).await?;
         let holder = Holder { frontend: frontend.id.clone(), epoch, session: id };
         let joined = self.store.join(&group, &uid, &holder, if_missing).await;

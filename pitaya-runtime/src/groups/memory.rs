@@ -165,6 +165,13 @@ impl GroupStore for MemoryGroups {
         })
     }
 
+    fn held<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
+        Box::pin(async move {
+            let tables = self.0.read();
+            Ok(groups.iter().filter(|group| tables.holds(group, uid, holder)).cloned().collect())
+        })
+    }
+
     fn user_memberships<'a>(&'a self, uid: &'a str) -> Answer<'a, Vec<UserMembership>> {
         Box::pin(async move { Ok(self.0.read().user_memberships(uid)) })
     }

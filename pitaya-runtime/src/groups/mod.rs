@@ -10,11 +10,13 @@ pub mod memory;
 use crate::push::PushError;
 use crate::users::Users;
 use memberships::Memberships;
-use pitaya_core::Session;
+use pitaya_core::__private::{FaultRow, Probe, submit};
+use pitaya_core::{Fault, Session, codes};
 use pitaya_core::cluster::groups::IfMissing;
 use pitaya_core::cluster::{GroupError, GroupStore};
 use pitaya_core::codec::Writes;
 use pitaya_core::session::Push;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +79,7 @@ impl Groups {
     /// [`GroupError::AlreadyExists`], [`GroupError::InvalidName`]; in memory [`GroupError::StoreFull`] beyond
     /// `pitaya.groups.memory.total`.
     pub async fn create(&self, group: &str) -> Answer<()> {
-        self.store.create(group).await
+        self.noted("create", group, self.store.create(group).await)
     }
 
     /// Makes a group that is gone after `ttl`, unless it is renewed.
@@ -85,7 +87,7 @@ impl Groups {
     /// # Errors
     /// As for [`create`](Self::create), and [`GroupError::ZeroTtl`].
     pub async fn create_with_ttl(&self, group: &str, ttl: Duration) -> Answer<()> {
-        self.store.create_with_ttl(group, ttl).await
+        self.noted("create_with_ttl", group, self.store.create_with_ttl(group, ttl).await)
     }
 
     /// Makes a group that is deleted when its last member leaves. It may be empty until the first one comes.
@@ -93,7 +95,7 @@ impl Groups {
     /// # Errors
     /// As for [`create`](Self::create).
     pub async fn create_transient(&self, group: &str) -> Answer<()> {
-        self.store.create_transient(group).await
+        self.noted("create_transient", group, self.store.create_transient(group).await)
     }
 
     /// Makes a group unless it is there.
@@ -101,7 +103,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::InvalidName`].
     pub async fn ensure(&self, group: &str) -> Answer<()> {
-        match self.store.create(group).await {
+        match self.create(group).await {
             Err(GroupError::AlreadyExists) => Ok(()),
             other => other,
         }
@@ -112,7 +114,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`], [`GroupError::TtlNotFound`].
     pub async fn renew_ttl(&self, group: &str) -> Answer<()> {
-        self.store.renew_ttl(group).await
+        self.noted("renew_ttl", group, self.store.renew_ttl(group).await)
     }
 
     /// Ends a group.
@@ -120,7 +122,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`].
     pub async fn delete(&self, group: &str) -> Answer<()> {
-        self.store.delete(group).await
+        self.noted("delete", group, self.store.delete(group).await)
     }
 
     /// Whether there is such a group.
@@ -128,7 +130,7 @@ impl Groups {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn exists(&self, group: &str) -> Answer<bool> {
-        self.store.exists(group).await
+        self.noted("exists", group, self.store.exists(group).await)
     }
 
     /// The names of all groups.
@@ -136,7 +138,7 @@ impl Groups {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn list(&self) -> Answer<Vec<Arc<str>>> {
-        self.store.list().await
+        self.noted("list", "", self.store.list().await)
     }
 
     /// Makes the uid of a session a member for as long as the session lives, and says whether it was none before. Joining
@@ -151,7 +153,7 @@ impl Groups {
     /// its uid is no member by this call; [`GroupError::TooManyGroups`] beyond `pitaya.groups.persession`;
     /// [`GroupError::Frontend`] when the frontend is a Go server or an older one.
     pub async fn join(&self, group: &str, session: &Session) -> Answer<bool> {
-        self.memberships.join(group, session, IfMissing::Fail).await
+        self.noted("join", group, self.memberships.join(group, session, IfMissing::Fail).await)
     }
 
     /// [`join`](Self::join) that makes the group if it is not there, as [`create_transient`](Self::create_transient) does:
@@ -160,7 +162,7 @@ impl Groups {
     /// # Errors
     /// As for [`join`](Self::join), and [`GroupError::InvalidName`].
     pub async fn join_or_create(&self, group: &str, session: &Session) -> Answer<bool> {
-        self.memberships.join(group, session, IfMissing::Create).await
+        self.noted("join_or_create", group, self.memberships.join(group, session, IfMissing::Create).await)
     }
 
     /// Takes back a [`join`](Self::join), and says whether the uid has left the group by that: not so when its user or
@@ -169,7 +171,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotBound`]; when the store or the frontend cannot be reached.
     pub async fn leave(&self, group: &str, session: &Session) -> Answer<bool> {
-        self.memberships.leave(group, session).await
+        self.noted("leave", group, self.memberships.leave(group, session).await)
     }
 
     /// Adds a uid, which need not be here, until it is removed. Where the app has
@@ -179,7 +181,7 @@ impl Groups {
     /// [`GroupError::NotFound`], [`GroupError::MemberAlreadyExists`], [`GroupError::EmptyUid`]; in memory
     /// [`GroupError::GroupFull`] and [`GroupError::UidFull`] beyond `pitaya.groups.memory.pergroup` and `.peruid`.
     pub async fn add_member(&self, group: &str, uid: &str) -> Answer<()> {
-        self.store.add_member(group, uid).await
+        self.noted("add_member", group, self.store.add_member(group, uid).await)
     }
 
     /// Takes a uid out, whoever holds the membership.
@@ -187,7 +189,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`], [`GroupError::MemberNotFound`].
     pub async fn remove_member(&self, group: &str, uid: &str) -> Answer<()> {
-        self.store.remove_member(group, uid).await
+        self.noted("remove_member", group, self.store.remove_member(group, uid).await)
     }
 
     /// Takes all uids out; the group stays.
@@ -195,7 +197,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`].
     pub async fn remove_all(&self, group: &str) -> Answer<()> {
-        self.store.remove_all(group).await
+        self.noted("remove_all", group, self.store.remove_all(group).await)
     }
 
     /// Takes a uid out of every group; tells which they were.
@@ -203,7 +205,7 @@ impl Groups {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn remove_everywhere(&self, uid: &str) -> Answer<Vec<Arc<str>>> {
-        self.store.remove_everywhere(uid).await
+        self.noted("remove_everywhere", "", self.store.remove_everywhere(uid).await)
     }
 
     /// The uids in a group.
@@ -211,7 +213,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`].
     pub async fn members(&self, group: &str) -> Answer<Vec<Arc<str>>> {
-        self.store.members(group).await
+        self.noted("members", group, self.store.members(group).await)
     }
 
     /// Whether a uid is in a group.
@@ -219,7 +221,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`], [`GroupError::EmptyUid`].
     pub async fn contains_member(&self, group: &str, uid: &str) -> Answer<bool> {
-        self.store.contains_member(group, uid).await
+        self.noted("contains_member", group, self.store.contains_member(group, uid).await)
     }
 
     /// How many uids are in a group.
@@ -227,7 +229,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::NotFound`].
     pub async fn count_members(&self, group: &str) -> Answer<usize> {
-        self.store.count_members(group).await
+        self.noted("count_members", group, self.store.count_members(group).await)
     }
 
     /// Pushes a message in JSON to every member: [`broadcast_as`](Self::broadcast_as).
@@ -266,9 +268,25 @@ impl Groups {
         push: &Push,
         chosen: impl Fn(&str) -> bool,
     ) -> Result<(), BroadcastError> {
-        let members = self.store.members(group).await?;
+        let members = self.noted("broadcast", group, self.store.members(group).await)?;
         let chosen: Vec<_> = members.iter().filter(|uid| chosen(uid)).collect();
-        Ok(self.users.push_encoded(push, &chosen).await?)
+        let pushed = self.users.push_encoded(push, &chosen).await;
+        self.noted("broadcast", group, pushed).map_err(BroadcastError::from)
+    }
+
+    /// Logs what the client of a handler gets no details of, and what a notify or a task may drop.
+    fn noted<T, E: Fault + std::fmt::Display>(
+        &self,
+        operation: &str,
+        group: &str,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        if let Err(error) = &outcome
+            && [codes::INTERNAL, codes::UNAVAILABLE].contains(&&*error.code())
+        {
+            self.memberships.note(operation, group, error);
+        }
+        outcome
     }
 
     /// An encoded message for [`multicast`](Self::multicast).
@@ -291,6 +309,24 @@ pub enum BroadcastError {
     #[error("{0}")]
     Push(#[from] PushError),
 }
+
+impl Fault for BroadcastError {
+    fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::Group(error) => error.code(),
+            Self::Push(error) => error.code(),
+        }
+    }
+
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Group(error) => error.message(),
+            Self::Push(error) => error.message(),
+        }
+    }
+}
+
+submit! { FaultRow(<Probe<BroadcastError>>::FIND) }
 
 impl std::fmt::Debug for Groups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -27,6 +27,7 @@ pub(crate) async fn check(store: &dyn GroupStore, lag: Duration) {
     only_a_time_to_live_can_be_renewed(store).await;
     a_membership_lasts_as_long_as_anybody_holds_it(store).await;
     a_join_changes_nothing_when_it_fails(store).await;
+    what_a_session_holds_can_be_asked(store).await;
     sessions_of_one_membership_are_bounded(store).await;
     a_transient_group_ends_with_its_last_member(store).await;
     a_user_lets_go_of_what_was_not_added_again(store).await;
@@ -334,6 +335,27 @@ async fn a_join_changes_nothing_when_it_fails(store: &dyn GroupStore) {
     assert_eq!(join("joined-not/uids/x", "zoe", IfMissing::Create).await, Err(GroupError::InvalidName));
     assert_eq!(join("joined-not", "", IfMissing::Create).await, Err(GroupError::EmptyUid));
     assert_eq!(store.exists("joined-not").await, Ok(false));
+}
+
+async fn what_a_session_holds_can_be_asked(store: &dyn GroupStore) {
+    let (one, two) = (holder("front", 1), holder("front", 2));
+    let groups: Vec<Arc<str>> = (0..130).map(|n| format!("asked-{n}").into()).collect();
+    assert_eq!(store.held(&groups, "zoe", &one).await, Ok(Vec::new()));
+    for group in &groups {
+        store.join(group, "zoe", &one, IfMissing::Create).await.unwrap();
+    }
+    store.join(&groups[1], "zoe", &two, IfMissing::Create).await.unwrap();
+    assert_eq!(store.held(&groups, "zoe", &one).await.unwrap(), groups);
+    assert_eq!(store.held(&groups, "zoe", &two).await.unwrap(), groups[1..2]);
+    assert_eq!(store.held(&groups, "max", &one).await, Ok(Vec::new()));
+    store.delete(&groups[0]).await.unwrap();
+    store.remove_member(&groups[1], "zoe").await.unwrap();
+    store.remove_all(&groups[2]).await.unwrap();
+    store.add_member(&groups[3], "zoe").await.unwrap();
+    leave(store, &groups[3], "zoe", &one).await;
+    assert_eq!(store.held(&groups, "zoe", &one).await.unwrap(), groups[4..]);
+    store.remove_everywhere("zoe").await.unwrap();
+    assert_eq!(store.held(&groups, "zoe", &one).await, Ok(Vec::new()));
 }
 
 async fn sessions_of_one_membership_are_bounded(store: &dyn GroupStore) {

@@ -15,6 +15,7 @@ use super::lease::seconds;
 use super::login::Login;
 use super::messages::{Compare, KeyValue, Op, TxnRequest, TxnResponse};
 use crate::config;
+use crate::groups::holders::Holders;
 use keys::{Keys, UIDS};
 use parking_lot::Mutex;
 use pitaya_core::cluster::GroupStore;
@@ -31,6 +32,8 @@ use std::time::Duration;
 const STEPS: usize = 40;
 /// How often a change is tried that others come before: of those that compete for one membership one succeeds each time.
 const TRIES: usize = 64;
+/// Keys that are read, or deleted, with one transaction.
+const READS: usize = 100;
 /// The value of a group that ends with its last member.
 const TRANSIENT: &str = "transient";
 /// Memberships of a frontend that is gone, read with one question.
@@ -172,8 +175,9 @@ impl GroupStore for EtcdGroups {
 
     fn delete<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            let steps = |key: &str, members: &str| vec![Op::delete_below(members), Op::delete(key)];
-            self.within(group, steps).await.map(drop)
+            let steps = |key: &str, members: &str| vec![Op::take_below(members), Op::delete(key)];
+            let done = self.within(group, steps).await?;
+            self.forget_entries(group, done.taken(0), done.revision()).await
         })
     }
 
@@ -212,7 +216,8 @@ impl GroupStore for EtcdGroups {
 
     fn remove_all<'a>(&'a self, group: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            let done = self.within(group, |key, members| vec![Op::delete_below(members), Op::get(key)]).await?;
+            let done = self.within(group, |key, members| vec![Op::take_below(members), Op::get(key)]).await?;
+            self.forget_entries(group, done.taken(0), done.revision()).await?;
             self.end_transient(group, done.found(1).first()).await
         })
     }
@@ -301,6 +306,22 @@ impl GroupStore for EtcdGroups {
                 who: Who::Session(holder.clone()),
             };
             self.release(&groups.iter().map(release).collect::<Vec<_>>()).await
+        })
+    }
+
+    /// One transaction for every 100 groups, which only reads.
+    fn held<'a>(&'a self, groups: &'a [Arc<str>], uid: &'a str, holder: &'a Holder) -> Answer<'a, Vec<Arc<str>>> {
+        Box::pin(async move {
+            let mut held = Vec::new();
+            for some in groups.chunks(READS) {
+                let steps = some.iter().map(|group| Op::get(&self.keys.member(group, uid))).collect();
+                let question = TxnRequest::when(Vec::new(), steps, Vec::new());
+                let done = self.client.txn(question, self.deadline).await?;
+                let holds = |known: &KeyValue| Holders::read(&known.value).sessions.contains(holder);
+                let theirs = some.iter().enumerate().filter(|(step, _)| done.found(*step).first().is_some_and(holds));
+                held.extend(theirs.map(|(_, group)| group.clone()));
+            }
+            Ok(held)
         })
     }
 

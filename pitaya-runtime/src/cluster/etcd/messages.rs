@@ -80,12 +80,17 @@ pub(super) struct DeleteRangeRequest {
     /// Empty: this key alone.
     #[prost(bytes = "vec", tag = "2")]
     pub(super) range_end: Vec<u8>,
+    /// Whether the answer has the keys as they were.
+    #[prost(bool, tag = "3")]
+    pub(super) prev_kv: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct DeleteRangeResponse {
     #[prost(int64, tag = "2")]
     pub(super) deleted: i64,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) prev_kvs: Vec<KeyValue>,
 }
 
 /// One step of a transaction.
@@ -128,7 +133,7 @@ pub(super) enum OpResponse {
 /// A condition of a transaction. `target` and `against` name the same field.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Compare {
-    /// [`EQUAL`](Self::EQUAL) or [`GREATER`](Self::GREATER).
+    /// [`EQUAL`](Self::EQUAL), [`GREATER`](Self::GREATER) or [`LESS`](Self::LESS).
     #[prost(int32, tag = "1")]
     pub(super) result: i32,
     #[prost(int32, tag = "2")]
@@ -158,6 +163,7 @@ pub(super) enum Against {
 impl Compare {
     pub(super) const EQUAL: i32 = 0;
     pub(super) const GREATER: i32 = 1;
+    pub(super) const LESS: i32 = 2;
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -174,6 +180,8 @@ pub(super) struct TxnRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TxnResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) header: Option<Header>,
     #[prost(bool, tag = "2")]
     pub(super) succeeded: bool,
     #[prost(message, repeated, tag = "3")]

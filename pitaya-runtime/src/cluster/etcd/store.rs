@@ -130,6 +130,19 @@ impl TxnResponse {
         }
     }
 
+    /// The keys, as they were, that its step with this number deleted.
+    pub(super) fn taken(&self, step: usize) -> &[KeyValue] {
+        match self.responses.get(step).and_then(|step| step.response.as_ref()) {
+            Some(OpResponse::Delete(delete)) => &delete.prev_kvs,
+            _ => &[],
+        }
+    }
+
+    /// The state of the store behind it.
+    pub(super) fn revision(&self) -> i64 {
+        self.header.as_ref().map_or(0, |header| header.revision)
+    }
+
     /// What its steps came to that are transactions themselves.
     pub(super) fn into_inner(self) -> impl Iterator<Item = Self> {
         self.responses.into_iter().map(|step| match step.response {
@@ -163,11 +176,17 @@ impl Op {
     }
 
     pub(super) fn delete(key: &str) -> Self {
-        Self::Delete(DeleteRangeRequest { key: key.into(), range_end: Vec::new() })
+        Self::Delete(DeleteRangeRequest { key: key.into(), ..Default::default() })
     }
 
-    pub(super) fn delete_below(prefix: &str) -> Self {
-        Self::Delete(DeleteRangeRequest { key: prefix.into(), range_end: end(prefix) })
+    /// Deletes a key, and gives it as it was.
+    pub(super) fn take(key: &str) -> Self {
+        Self::Delete(DeleteRangeRequest { key: key.into(), prev_kv: true, ..Default::default() })
+    }
+
+    /// Deletes the keys with this prefix, and gives them as they were.
+    pub(super) fn take_below(prefix: &str) -> Self {
+        Self::Delete(DeleteRangeRequest { key: prefix.into(), range_end: end(prefix), prev_kv: true })
     }
 }
 
@@ -200,6 +219,12 @@ impl Compare {
     /// Nobody has written the key since this revision.
     pub(super) fn written_at(key: &str, revision: i64) -> Self {
         Self::equal(2, key, Against::ModRevision(revision))
+    }
+
+    /// Nobody has written the key after this revision; it may be missing.
+    pub(super) fn is_from(key: &str, revision: i64) -> Self {
+        let after = revision.saturating_add(1);
+        Self { result: Self::LESS, ..Self::equal(2, key, Against::ModRevision(after)) }
     }
 
     /// The key hangs on this lease.

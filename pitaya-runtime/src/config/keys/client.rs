@@ -71,7 +71,8 @@ section! {
 section! {
     /// `pitaya.session`: who a client is, and how it is let go.
     "pitaya.session" Session {
-        /// Whether a user has one session at a time over all frontends of a type: an older one is kicked.
+        /// Whether a user has one session at a time over all frontends of a type: an older one is kicked. When it is off, a
+        /// user may have one session at each frontend: on the same frontend an older one is kicked all the same, as in Go.
         unique: bool = true,
         bind: Bind,
         drain: Drain,

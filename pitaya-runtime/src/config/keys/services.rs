@@ -14,6 +14,10 @@ section! {
         /// Ended sessions that may wait for a store or a server that does not answer, to be taken out of their groups. One
         /// beyond stays a member until its frontend is gone.
         departures: usize = 65_536,
+        /// Longest time that an ended session stays in its groups while its close hooks (`#[on(session_closed)]`) run, so
+        /// that these can tell the groups. 0 does not wait.
+        #[go = "has no memberships of sessions."]
+        hookwait: Duration = secs(10),
         etcd: EtcdGroups,
         memory: MemoryGroups,
     }

@@ -143,7 +143,7 @@ impl Memberships {
 }
 
 /// The records of one writer and one uid each.
-fn by_writer(records: Vec<Record>) -> Vec<Vec<Record>> {
+pub(super) fn by_writer(records: Vec<Record>) -> Vec<Vec<Record>> {
     let mut all: Vec<Vec<Record>> = Vec::new();
     for record in records {
         let same = |some: &&mut Vec<Record>| {

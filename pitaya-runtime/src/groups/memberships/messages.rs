@@ -1,5 +1,8 @@
 //! Bodies of the framework's remotes about memberships of sessions.
 
+use pitaya_core::cluster::Holder;
+use std::sync::Arc;
+
 /// Asks the frontend of a session to record that a group was joined, or has been left.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Change {
@@ -35,7 +38,7 @@ pub(super) struct Changed {
     pub(super) unbound: bool,
 }
 
-/// Asks the server that wrote memberships to take out a session that has ended.
+/// Asks the server that wrote memberships to take out a session that has ended, or which of them the session still holds.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Ended {
     #[prost(string, tag = "1")]
@@ -47,6 +50,30 @@ pub(super) struct Ended {
     #[prost(string, tag = "4")]
     pub(super) uid: String,
     #[prost(string, repeated, tag = "5")]
+    pub(super) groups: Vec<String>,
+}
+
+impl Ended {
+    pub(super) fn new(holder: &Holder, uid: &str, groups: &[Arc<str>]) -> Self {
+        Self {
+            frontend: holder.frontend.to_string(),
+            epoch: holder.epoch,
+            session: holder.session,
+            uid: uid.to_owned(),
+            groups: groups.iter().map(|group| group.to_string()).collect(),
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Holder, String, Vec<Arc<str>>) {
+        let Self { frontend, epoch, session, uid, groups } = self;
+        (Holder { frontend: frontend.into(), epoch, session }, uid, groups.into_iter().map(Arc::from).collect())
+    }
+}
+
+/// Answers which memberships a session holds, or is about to.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Held {
+    #[prost(string, repeated, tag = "1")]
     pub(super) groups: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Remotes by which servers ask each other about memberships of sessions. Only servers that list [`EXTENSION`] are asked.
 
-use super::messages::{Change, Changed, Ended, WhereIs, Whereabouts};
+use super::messages::{Change, Changed, Ended, Held, WhereIs, Whereabouts};
 use super::records::{Record, Writer};
 use super::{Memberships, Outcome};
 use crate::cluster::{ServerInfo, sys};
@@ -20,6 +20,7 @@ pub(crate) enum Question {
     Joins,
     Leaves,
     Ended,
+    Held,
     WhereIs,
 }
 
@@ -86,23 +87,23 @@ impl Memberships {
         uid: &str,
         groups: &[Arc<str>],
     ) -> Outcome<()> {
+        let Some(to) = self.stand_in(writer, store)? else {
+            let _turn = self.turns.of(&holder.frontend, holder.session).await;
+            return self.store.leave(groups, uid, holder).await.map(drop);
+        };
+        self.ask::<Changed>(&to, sys::SESSION_ENDED, &Ended::new(holder, uid, groups)).await.map(drop)
+    }
+
+    /// The server that sees what this one has written: itself, or when it is gone this one (`None`) or another of its type.
+    pub(super) fn stand_in(&self, writer: &Peer, store: Option<&str>) -> Outcome<Option<Arc<str>>> {
         let servers = &self.cluster.servers;
         let there = servers.get(&writer.id).filter(|server| server.speaks(EXTENSION));
         if there.is_none() && store.is_some() && store == self.identity().as_deref() {
-            let _turn = self.turns.of(&holder.frontend, holder.session).await;
-            return self.store.leave(groups, uid, holder).await.map(drop);
+            return Ok(None);
         }
         let other = || servers.of(&writer.kind).iter().find(|server| server.speaks(EXTENSION)).cloned();
         let nobody = || GroupError::Unavailable(format!("no server of type `{}` is in discovery", writer.kind));
-        let to = there.or_else(other).ok_or_else(nobody)?;
-        let ended = Ended {
-            frontend: holder.frontend.to_string(),
-            epoch: holder.epoch,
-            session: holder.session,
-            uid: uid.to_owned(),
-            groups: groups.iter().map(|group| group.to_string()).collect(),
-        };
-        self.ask::<Changed>(&to.id, sys::SESSION_ENDED, &ended).await.map(drop)
+        there.or_else(other).map(|server| Some(server.id.clone())).ok_or_else(nobody)
     }
 
     /// Whether another frontend of ours that has the same store has a session of this user.
@@ -121,11 +122,11 @@ impl Memberships {
         answers.into_iter().find_map(|answer| answer.err()).map_or(Ok(false), Err)
     }
 
-    fn identity(&self) -> Option<String> {
+    pub(super) fn identity(&self) -> Option<String> {
         self.store.identity().map(|identity| identity.to_string())
     }
 
-    async fn ask<A: Message + Default>(
+    pub(super) async fn ask<A: Message + Default>(
         &self,
         server: &Arc<str>,
         route: &'static str,
@@ -143,7 +144,7 @@ impl Memberships {
 impl Memberships {
     pub(crate) async fn answer(&self, question: &Question, body: &Bytes) -> Result<Bytes> {
         match question {
-            Question::Joins => Ok(self.joined_elsewhere(read(body)?).encode_to_vec().into()),
+            Question::Joins => Ok(self.joined_elsewhere(read(body)?).await.encode_to_vec().into()),
             Question::Leaves => {
                 let Change { session, group, server, .. } = read(body)?;
                 self.records.remove(session, &group, Some(&server));
@@ -151,13 +152,18 @@ impl Memberships {
                 Ok(Changed { epoch: self.epoch, ended, ..Changed::default() }.encode_to_vec().into())
             }
             Question::Ended => {
-                let Ended { frontend, epoch, session, uid, groups } = read(body)?;
-                let holder = Holder { frontend: frontend.into(), epoch, session };
-                let groups: Vec<Arc<str>> = groups.into_iter().map(Arc::from).collect();
+                let (holder, uid, groups) = read::<Ended>(body)?.into_parts();
                 // Behind a join that is on its way to the store.
-                let _turn = self.turns.of(&holder.frontend, session).await;
+                let _turn = self.turns.of(&holder.frontend, holder.session).await;
                 self.store.leave(&groups, &uid, &holder).await?;
                 Ok(Changed::default().encode_to_vec().into())
+            }
+            Question::Held => {
+                let (holder, uid, groups) = read::<Ended>(body)?.into_parts();
+                // Not behind one: the join that made the frontend ask is in progress here.
+                let held = self.held(&groups, &uid, &holder).await?;
+                let groups = held.iter().map(|group| group.to_string()).collect();
+                Ok(Held { groups }.encode_to_vec().into())
             }
             Question::WhereIs => {
                 let WhereIs { uid, store } = read(body)?;
@@ -167,7 +173,7 @@ impl Memberships {
         }
     }
 
-    fn joined_elsewhere(&self, change: Change) -> Changed {
+    async fn joined_elsewhere(&self, change: Change) -> Changed {
         let Change { session, uid, group, server, kind, store } = change;
         let mut changed = Changed { epoch: self.epoch, ..Changed::default() };
         let Some(session) = self.sessions.get(session) else { return Changed { ended: true, ..changed } };
@@ -178,9 +184,10 @@ impl Memberships {
             Some(_) => {}
         }
         let server = Peer { id: server.into(), kind: kind.into() };
-        let store = (!store.is_empty()).then(|| store.into());
-        let record = Record { group: group.into(), uid: uid.into(), writer: Writer::Other { server, store } };
-        match self.records.add(&session, record, self.most) {
+        let store: Option<Arc<str>> = (!store.is_empty()).then(|| store.into());
+        let place = store.as_ref().unwrap_or(&server.id).clone();
+        let record = Record::new(group.into(), uid.into(), Writer::Other { server, store }, place);
+        match self.record(&session, record).await {
             Ok(()) => {}
             Err(GroupError::TooManyGroups(most)) => changed.most = most as u64,
             Err(_) => changed.ended = true,

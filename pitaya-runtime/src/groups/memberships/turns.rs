@@ -11,17 +11,30 @@ type Key = (Arc<str>, i64);
 /// Joins, leaves and the end of one session run one after the other, so that a join which is on its way to the store when
 /// the session ends is in the store when its memberships are taken out. Holds nothing for sessions without an operation.
 #[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Turns(Mutex<HashMap<Key, Line>>);
+
+/// Operations of one session.
+#[derive(Default)]
+struct Line {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    /// The group that the operation in progress joins.
+    joining: Option<Arc<str>>,
+}
 
 impl Turns {
     /// Waits until no other operation of this session is in progress.
     pub(super) async fn of(&self, frontend: &Arc<str>, session: i64) -> Turn<'_> {
         let key = (frontend.clone(), session);
-        let lock = self.0.lock().entry(key.clone()).or_default().clone();
+        let lock = self.0.lock().entry(key.clone()).or_default().lock.clone();
         // Made before the wait, so that a caller which stops waiting cleans up as well.
         let mut turn = Turn { turns: self, key, held: None };
         turn.held = Some(lock.lock_owned().await);
         turn
+    }
+
+    /// The group that a session is about to join here: it may be in the store at any moment.
+    pub(super) fn joining(&self, frontend: &Arc<str>, session: i64) -> Option<Arc<str>> {
+        self.0.lock().get(&(frontend.clone(), session))?.joining.clone()
     }
 }
 
@@ -32,11 +45,23 @@ pub(super) struct Turn<'a> {
     held: Option<OwnedMutexGuard<()>>,
 }
 
+impl Turn<'_> {
+    /// Says which group this operation joins.
+    pub(super) fn joins(&self, group: &Arc<str>) {
+        if let Some(line) = self.turns.0.lock().get_mut(&self.key) {
+            line.joining = Some(group.clone());
+        }
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut turns = self.turns.0.lock();
-        self.held = None;
-        if turns.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        let Some(line) = turns.get_mut(&self.key) else { return };
+        if self.held.take().is_some() {
+            line.joining = None;
+        }
+        if Arc::strong_count(&line.lock) == 1 {
             turns.remove(&self.key);
         }
     }

@@ -198,6 +198,11 @@ impl Tables {
         left == Some(true)
     }
 
+    pub(super) fn holds(&self, name: &str, uid: &str, holder: &Holder) -> bool {
+        let membership = self.group(name).ok().and_then(|group| group.members.get(uid));
+        membership.is_some_and(|membership| membership.holders.sessions.contains(holder))
+    }
+
     pub(super) fn user_memberships(&self, uid: &str) -> Vec<UserMembership> {
         let membership = |name: &Arc<str>| {
             let membership = self.group(name).ok()?.members.get(uid)?;

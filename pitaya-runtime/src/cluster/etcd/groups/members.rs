@@ -1,6 +1,6 @@
 //! Memberships: how they begin, and how they end for everybody who holds them.
 
-use super::{EtcdGroups, Outcome, TRANSIENT};
+use super::{EtcdGroups, Outcome, READS, TRANSIENT, behind};
 use crate::cluster::etcd::fault::Kind;
 use crate::cluster::etcd::messages::{Compare, KeyValue, Op, TxnRequest, TxnResponse};
 use crate::groups::holders::Holders;
@@ -85,14 +85,16 @@ impl EtcdGroups {
 
     pub(super) async fn remove(&self, group: &str, uid: &str) -> Outcome<()> {
         let (key, member) = (self.keys.group(group)?, self.keys.member(group, uid));
-        let mut steps = vec![Op::delete(&member), Op::get(&key)];
-        if self.indexed {
-            steps.push(Op::delete(&format!("{}{group}", self.keys.user_folder(uid))));
-        }
+        // The user's entry may be there although this server lists none.
+        let entry = format!("{}{group}", self.keys.user_folder(uid));
+        let steps = vec![Op::take(&member), Op::get(&key), Op::delete(&entry)];
         let question = TxnRequest::when(vec![Compare::exists(&member)], steps, vec![Op::count(&key)]);
         let done = self.client.txn(question, self.deadline).await?;
         match done {
-            _ if done.succeeded => self.end_transient(group, done.found(1).first()).await,
+            _ if done.succeeded => {
+                self.forget_entries(group, done.taken(0), done.revision()).await?;
+                self.end_transient(group, done.found(1).first()).await
+            }
             // Go says so of a group that is not there, too.
             _ if done.count(0) > 0 => Err(GroupError::MemberNotFound),
             _ => Err(GroupError::NotFound),
@@ -104,15 +106,39 @@ impl EtcdGroups {
         let users = self.keys.user_folder(uid);
         let steps = groups.iter().flat_map(|group| {
             let key = format!("{}{group}", self.keys.groups);
-            [Op::delete(&self.keys.member(group, uid)), Op::get(&key), Op::delete(&format!("{users}{group}"))]
+            [Op::take(&self.keys.member(group, uid)), Op::get(&key), Op::delete(&format!("{users}{group}"))]
         });
         let question = TxnRequest::when(Vec::new(), steps.collect(), Vec::new());
         let done = self.client.txn(question, self.deadline).await?;
         let mut left = Vec::new();
         for (place, group) in groups.iter().enumerate().filter(|(place, _)| done.count(3 * place) > 0) {
+            self.forget_entries(group, done.taken(3 * place), done.revision()).await?;
             self.end_transient(group, done.found(3 * place + 1).first()).await?;
             left.push(Arc::from(*group));
         }
         Ok(left)
+    }
+
+    /// Deletes what is listed of memberships that were taken at this revision, for their holders. Entries of memberships
+    /// that have begun since stay.
+    pub(super) async fn forget_entries(&self, group: &str, taken: &[KeyValue], revision: i64) -> Outcome<()> {
+        let folder = self.keys.member(group, "");
+        let entries = taken.iter().filter_map(|kv| Some((behind(&folder, &kv.key)?, Holders::read(&kv.value))));
+        let entries: Vec<String> = entries
+            .flat_map(|(uid, holders)| {
+                let user = holders.user.then(|| format!("{}{group}", self.keys.user_folder(uid)));
+                let sessions = holders.sessions.iter().map(|holder| self.keys.session(holder, group, uid));
+                user.into_iter().chain(sessions).collect::<Vec<_>>()
+            })
+            .collect();
+        for some in entries.chunks(READS / 2) {
+            let step = |entry: &String| {
+                let old = vec![Compare::is_from(entry, revision)];
+                Op::Txn(TxnRequest::when(old, vec![Op::delete(entry)], Vec::new()))
+            };
+            let question = TxnRequest::when(Vec::new(), some.iter().map(step).collect(), Vec::new());
+            self.client.txn(question, self.deadline).await?;
+        }
+        Ok(())
     }
 }
