@@ -309,7 +309,11 @@ impl Server {
                 if late {
                     if let Some(missed) = server.quotas.hooks.admit() {
                         let session = event.session.id();
-                        tracing::warn!(session, missed, "session left its groups before its close hooks ended: {most:?} are over");
+                        tracing::warn!(
+                            session,
+                            missed,
+                            "session left its groups before its close hooks ended: {most:?} are over"
+                        );
                     }
                     hooks.await;
                 }

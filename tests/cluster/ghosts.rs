@@ -49,7 +49,8 @@ async fn players_who_leave_while_they_join_leave_no_room_behind() {
         let client = Client::connect(&address).await.expect("the frontend accepts");
         let join = json!({"name": format!("n{n}"), "room": format!("ghost-{n}")});
         // Given up, and the connection with it, at any moment of the join.
-        let _ = timeout(Duration::from_micros(n % 16 * 250), client.request_json::<Value>("chat.room.join", &join)).await;
+        let _ =
+            timeout(Duration::from_micros(n % 16 * 250), client.request_json::<Value>("chat.room.join", &join)).await;
         drop(client);
     }
     let since = Instant::now();

@@ -254,13 +254,8 @@ async fn a_long_session_plays_any_number_of_matches(world: World) {
     let own = world.backend("own", "own", few).await;
     meet(&[&front, &room, &lobby, &own]).await;
     let ann = connect(&front).await;
-    let pairs = [
-        ("connector", "connector"),
-        ("connector", "room"),
-        ("room", "connector"),
-        ("room", "lobby"),
-        ("own", "own"),
-    ];
+    let pairs =
+        [("connector", "connector"), ("connector", "room"), ("room", "connector"), ("room", "lobby"), ("own", "own")];
     for (begins, ends) in pairs {
         for how in ["leave", "delete", "remove"] {
             for n in 0..5 {

@@ -315,7 +315,10 @@ async fn close_hooks_that_hang_are_not_waited_for() {
 async fn errors_of_groups_tell_players_what_they_may_know() {
     let codes = [
         (GroupError::NotFound, "PIT-000: group not found"),
-        (GroupError::InvalidName, "PIT-400: a group's name must have 1 to 255 bytes and no later part `uids` between its slashes"),
+        (
+            GroupError::InvalidName,
+            "PIT-400: a group's name must have 1 to 255 bytes and no later part `uids` between its slashes",
+        ),
         (GroupError::TooManyGroups(100), "PIT-429: in too many groups already"),
         (GroupError::GroupFull(9), "PIT-429: the group is full"),
         (GroupError::SessionEnded, "PIT-499: the session has ended: it cannot join a group"),
