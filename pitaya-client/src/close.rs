@@ -49,7 +49,7 @@ pub enum CloseReason {
     Local,
 }
 
-/// What is wrong with what the server sent.
+/// A breach of the protocol by the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// The bytes are no packet, or one beyond [`max_packet`](crate::ConnectOptions::max_packet).
@@ -91,7 +91,7 @@ impl CloseReason {
         }
     }
 
-    /// What the body of a kick says.
+    /// Reads the body of a kick.
     pub(crate) fn kicked(body: &[u8]) -> Self {
         let text = || Value::from(String::from_utf8_lossy(body));
         let reason = (!body.is_empty()).then(|| pitaya_core::json::read(body).unwrap_or_else(|_| text()));

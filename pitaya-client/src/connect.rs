@@ -1,11 +1,12 @@
-//! From options to a client: dial, shake hands, start.
+//! Connecting: from options to a client.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
 use crate::error::ConnectError;
-use crate::opening::{Opened, dial, handshake};
+use crate::opening::{handshake, open};
 use crate::options::ConnectOptions;
+use crate::route::Route;
 use crate::supervisor;
 use crate::transport::Transport;
 
@@ -14,18 +15,24 @@ impl ConnectOptions {
     /// `wss://host[:port][/path]`. Schemes have no case; an IPv6 number stands in brackets. Must be called inside a tokio
     /// runtime with I/O and time enabled.
     ///
+    /// The addresses of a name are tried one after the other, each for a share of the
+    /// [connect timeout](Self::connect_timeout), until one has answered the handshake. A server that refuses this client
+    /// speaks for all of them.
+    ///
     /// # Errors
     /// [`ConnectError`], see there.
     pub async fn connect(&self, address: &str) -> Result<Client, ConnectError> {
-        let client = supervisor::start(self.open(address).await?, self, Some(address));
+        let mut route = Route::parse(address)?;
+        let opened = open(&mut route, self).await?;
+        let client = supervisor::start(opened, self, Some(route));
         if let Some(reconnect) = &self.reconnect {
             reconnect.log_in(client.clone(), self.connect_timeout).await?;
         }
         Ok(client)
     }
 
-    /// Speaks over a stream that is connected already: a tunnel, a Unix socket, `tokio::io::duplex` in a test. Packets
-    /// travel in it as over TCP.
+    /// Uses a stream that is connected already: a tunnel, a Unix socket, `tokio::io::duplex` in a test. Packets travel in
+    /// it as over TCP.
     ///
     /// # Errors
     /// [`ConnectError`], see there.
@@ -36,20 +43,9 @@ impl ConnectOptions {
         if self.reconnect.is_some() {
             return Err(ConnectError::NotDialled);
         }
-        let opened = self.within(handshake(Transport::bytes(Box::new(stream)), self)).await?;
-        Ok(supervisor::start(opened, self, None))
-    }
-
-    /// Dials and shakes hands.
-    pub(crate) async fn open(&self, address: &str) -> Result<Opened, ConnectError> {
-        self.within(async { handshake(dial(address, self).await?, self).await }).await
-    }
-
-    async fn within(
-        &self,
-        opening: impl Future<Output = Result<Opened, ConnectError>>,
-    ) -> Result<Opened, ConnectError> {
+        let opening = handshake(Transport::bytes(Box::new(stream)), self);
         let opened = tokio::time::timeout(self.connect_timeout, opening).await;
-        opened.map_err(|_| ConnectError::Timeout(self.connect_timeout))?
+        let opened = opened.map_err(|_| ConnectError::Timeout(self.connect_timeout))??;
+        Ok(supervisor::start(opened, self, None))
     }
 }

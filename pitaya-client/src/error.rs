@@ -1,4 +1,4 @@
-//! What a caller gets instead of a client or an answer.
+//! Errors of connecting, and of requests.
 
 use std::fmt;
 use std::io;
@@ -20,10 +20,10 @@ pub enum ConnectError {
     Address {
         /// The address as it was given, less a user, a password and a query, which may be secrets.
         address: String,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         reason: &'static str,
     },
-    /// No TCP connection: the name is unknown, or nobody listens.
+    /// No TCP connection: the name is unknown, or no server listens there.
     #[error("cannot connect: {0}")]
     Io(#[source] io::Error),
     /// TLS cannot be set up (a [`TlsSetupError`](crate::TlsSetupError)), or the server's certificate is not trusted.
@@ -55,6 +55,9 @@ pub enum ConnectError {
     /// The [login](crate::Reconnect::login) behind the handshake failed.
     #[error("the login failed: {0}")]
     Login(#[source] BoxError),
+    /// The [login](crate::Reconnect::login) panicked, with this text. It is not run again.
+    #[error("the login panicked: {0}")]
+    LoginPanicked(String),
     /// [`ConnectOptions::over`](crate::ConnectOptions::over) with the option to reconnect.
     #[error("a stream that was opened elsewhere cannot be dialled again: leave out the option `reconnect`")]
     NotDialled,

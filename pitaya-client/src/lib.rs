@@ -30,7 +30,7 @@
 //! A connection that is lost stays lost, unless the option [`Reconnect`] is set: then the client connects again, logs in
 //! again, and says of each request whether it may have run.
 //!
-//! What the handshake says is used without being asked for: the serializer decides how error answers are read, the
+//! The client follows the server's handshake by itself: the serializer decides how error answers are read, the
 //! dictionary turns routes into codes and back, the heartbeat is sent and expected. Compressed bodies are opened
 //! whatever the options say.
 
@@ -50,6 +50,7 @@ mod options;
 mod pending;
 mod push;
 mod reconnect;
+mod route;
 mod state;
 mod supervisor;
 mod tls;

@@ -1,30 +1,61 @@
-//! How a connection begins: the transport, then the handshake.
+//! Opening a connection: the addresses of the server, the transport, the handshake.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 use pitaya_core::wire::{HandshakeResponse, Packet, PacketKind, packet};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_websockets::{ClientBuilder, Config, Limits};
 
 use crate::address::Address;
 use crate::close::{CloseReason, ProtocolError};
 use crate::error::ConnectError;
 use crate::options::ConnectOptions;
+use crate::reconnect::Reconnect;
+use crate::route::{Route, share};
 use crate::transport::{Io, Transport, WRITE_AHEAD};
 
 /// A connection whose handshake is done.
 pub(crate) struct Opened {
     pub(crate) transport: Transport,
     pub(crate) response: HandshakeResponse,
-    /// What came behind the handshake.
+    /// Bytes that came behind the handshake, to be read first.
     pub(crate) inbound: BytesMut,
 }
 
-/// Connects as the address says.
-pub(crate) async fn dial(address: &str, options: &ConnectOptions) -> Result<Transport, ConnectError> {
-    let address = Address::parse(address)?;
-    let tcp = TcpStream::connect(address.target()).await.map_err(ConnectError::Io)?;
+/// Connects and shakes hands with the first address of the route that serves.
+///
+/// An address may hang in any phase: its packets are dropped, or it accepts and says nothing. So each one gets a share of
+/// the time for all of its phases. A server that refuses this client speaks for all addresses.
+pub(crate) async fn open(route: &mut Route, options: &ConnectOptions) -> Result<Opened, ConnectError> {
+    let (begun, whole) = (Instant::now(), options.connect_timeout);
+    let found = timeout(whole, route.resolve()).await.map_err(|_| ConnectError::Timeout(whole))?;
+    let found = found.map_err(ConnectError::Io)?;
+    let mut failed = ConnectError::Timeout(whole);
+    for (place, socket) in found.iter().enumerate() {
+        let left = whole.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        route.last = Some(*socket);
+        let attempt = async { handshake(dial(&route.address, *socket, options).await?, options).await };
+        match timeout(share(left, found.len() - place), attempt).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            // Where another attempt may succeed, another address may.
+            Ok(Err(error)) if !Reconnect::default().retries(&error) => return Err(error),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = ConnectError::Timeout(whole),
+        }
+        tracing::debug!(address = %socket, error = %failed, "address failed");
+    }
+    Err(failed)
+}
+
+/// Connects to one address of the server.
+async fn dial(address: &Address, socket: SocketAddr, options: &ConnectOptions) -> Result<Transport, ConnectError> {
+    let tcp = TcpStream::connect(socket).await.map_err(ConnectError::Io)?;
     // Writes are coalesced here, by what is known; the kernel would wait and guess.
     tcp.set_nodelay(true).map_err(ConnectError::Io)?;
     let io: Box<dyn Io> = match address.tls {
@@ -89,3 +120,6 @@ fn first_packet(inbound: &mut BytesMut, limit: usize) -> Result<Option<Handshake
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What can be chosen before connecting.
+//! Options of a client, chosen before it connects.
 
 use std::fmt;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Default for ConnectOptions {
         };
         Self {
             data: HandshakeData { sys, ..HandshakeData::default() },
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             tls: TlsOptions::default(),
             max_packet: packet::MAX_BODY,
@@ -109,13 +109,18 @@ impl ConnectOptions {
         self
     }
 
-    /// How long a request waits for its answer, 5 seconds by default. [`Client::with_timeout`](crate::Client::with_timeout) overrides it.
+    /// How long a request waits for its answer; 10 seconds by default, twice the time for which a frontend waits for
+    /// another server: so the server's own error (`PIT-408`) comes before the client gives up.
+    /// [`Client::with_timeout`](crate::Client::with_timeout) overrides it.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
     /// How long connecting may take with all its phases: name, TCP, TLS, WebSocket, handshake. 10 seconds by default.
+    ///
+    /// Where a name has several addresses, each of them gets a share of what is left: an equal one, and never less than a
+    /// quarter. So of two addresses a silent first one is given up after half of the time.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -167,7 +172,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Trusts whoever answers. For tests: anyone between this client and the server can then read and change all.
+    /// Trusts any server. For tests: anyone between this client and the server can then read and change all.
     pub fn dangerously_accept_invalid_certificates(mut self, on: bool) -> Self {
         self.tls.accept_invalid = on;
         self

@@ -20,7 +20,7 @@ const EARLY: usize = 64;
 /// A message the server sent unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// What it is about, for instance `onMessage`.
+    /// Route of the push, for instance `onMessage`.
     pub route: Arc<str>,
     /// The payload, decompressed.
     pub body: Bytes,
@@ -78,7 +78,7 @@ pub(crate) struct Streams {
 #[derive(Default)]
 struct Open {
     subscribers: Vec<Subscriber>,
-    /// What came while there was no stream yet: a server may push before an application can open one.
+    /// Pushes that came before the first stream: a server may push before an application can open one.
     early: VecDeque<Push>,
     /// Whether a stream was ever opened.
     begun: bool,

@@ -1,10 +1,13 @@
 //! The option to reconnect: how long, how often, after which ends, and what is done first.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_websockets::upgrade;
 
 use crate::client::Client;
@@ -110,7 +113,8 @@ impl Reconnect {
         self
     }
 
-    /// How long after a loss attempts are made; 5 minutes by default. An attempt that is under way then is given up.
+    /// How long after a loss attempts are made; 5 minutes by default, for ever with `Duration::MAX`. An attempt that is
+    /// under way then is given up.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -132,7 +136,8 @@ impl Reconnect {
     /// other request is sent. It must be done within the [connect timeout](crate::ConnectOptions::connect_timeout).
     ///
     /// The client it is given talks over the new connection. An error of it that came with a lost connection or a time-out
-    /// makes the attempt fail; every other is a refusal.
+    /// makes the attempt fail; every other is a refusal. A panic of it is caught, logged, and final:
+    /// [`ConnectError::LoginPanicked`].
     pub fn login<F, Fut, E>(mut self, login: F) -> Self
     where
         F: Fn(Client) -> Fut + Send + Sync + 'static,
@@ -149,8 +154,15 @@ impl Reconnect {
     /// The login over this client's connection, if there is one.
     pub(crate) async fn log_in(&self, client: Client, within: Duration) -> Result<(), ConnectError> {
         let Some(login) = &self.login else { return Ok(()) };
-        let done = tokio::time::timeout(within, login(client)).await;
-        done.map_err(|_| ConnectError::Timeout(within))?.map_err(ConnectError::Login)
+        // The closure may panic before there is a future, too. Nothing of this client is changed by either.
+        let caught = AssertUnwindSafe(async { login(client).await }).catch_unwind();
+        let done = tokio::time::timeout(within, caught).await.map_err(|_| ConnectError::Timeout(within))?;
+        done.map_err(|panic| {
+            let panic = text_of(&*panic);
+            tracing::error!(panic, "login panicked");
+            ConnectError::LoginPanicked(panic.to_owned())
+        })?
+        .map_err(ConnectError::Login)
     }
 
     /// The pause before an attempt, by its number from 1.
@@ -195,9 +207,16 @@ impl Reconnect {
             ConnectError::Address { .. }
             | ConnectError::Encode(_)
             | ConnectError::Handshake(_)
+            | ConnectError::LoginPanicked(_)
             | ConnectError::NotDialled => false,
         }
     }
+}
+
+/// The text of a panic, if it has one.
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")
 }
 
 /// Whether the upgrade was answered 401 or 403. Proxies answer 404 or 5xx while the server behind them is restarted.

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, Shared};
 use crate::close::CloseReason;
 use crate::connection::Connection;
 use crate::error::ConnectError;
 use crate::link::Core;
-use crate::opening::Opened;
+use crate::opening::{Opened, open};
 use crate::options::ConnectOptions;
 use crate::push::Streams;
 use crate::reconnect::Reconnect;
+use crate::route::Route;
 use crate::state::ConnectionState;
 
 /// How long a connection may take to write what is left, say goodbye, and see the server leave.
@@ -34,7 +35,7 @@ struct Supervisor {
 
 /// State needed to restore a connection.
 struct Restore {
-    address: String,
+    route: Route,
     options: ConnectOptions,
     plan: Reconnect,
 }
@@ -45,17 +46,16 @@ struct Outage {
     attempts: u32,
 }
 
-/// Starts the task and returns the first handle. Without an address a lost connection stays lost.
-pub(crate) fn start(opened: Opened, options: &ConnectOptions, address: Option<&str>) -> Client {
+/// Starts the task and returns the first handle. Without a route a lost connection stays lost.
+pub(crate) fn start(opened: Opened, options: &ConnectOptions, route: Option<Route>) -> Client {
     let (close, closing) = oneshot::channel();
     let (streams, late) = (Arc::new(Streams::new(options.push_capacity)), Arc::<AtomicU64>::default());
     let (link, connection) = Connection::new(opened, options, Arc::clone(&streams), Arc::clone(&late));
     let core = Arc::new(Core::new(link, streams, late));
     let shared =
         Arc::new(Shared { core: Arc::clone(&core), compress: options.compress, closing: Mutex::new(Some(close)) });
-    let restore = address.zip(options.reconnect.clone());
-    let restore =
-        restore.map(|(address, plan)| Restore { address: address.to_owned(), options: options.clone(), plan });
+    let restore = route.zip(options.reconnect.clone());
+    let restore = restore.map(|(route, plan)| Restore { route, options: options.clone(), plan });
     let supervisor = Supervisor { core, shared: Arc::downgrade(&shared), closing, restore };
     tokio::spawn(supervisor.run(connection));
     Client::new(shared, options.request_timeout)
@@ -108,31 +108,32 @@ impl Supervisor {
     async fn restore(&mut self, lost: &CloseReason, outage: &mut Outage) -> Result<Connection, CloseReason> {
         let Self { core, shared, closing, restore } = self;
         let Some(restore) = restore else { return Err(lost.clone()) };
-        let deadline = outage.began + restore.plan.deadline;
+        // Without an end where the instants of this machine do not reach as far.
+        let deadline = outage.began.checked_add(restore.plan.deadline);
+        let left = || deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
         loop {
-            if outage.attempts > 0 && restore.plan.is_last(outage.attempts) || Instant::now() >= deadline {
+            if outage.attempts > 0 && restore.plan.is_last(outage.attempts) || left().is_zero() {
                 // A connection was restored in this outage, and lost again.
                 return Err(lost.clone());
             }
             outage.attempts += 1;
             let attempt = outage.attempts;
             core.state.send_replace(ConnectionState::Reconnecting { attempt, lost: lost.clone() });
-            let pause = tokio::time::sleep_until((Instant::now() + restore.plan.pause(attempt)).min(deadline));
             tokio::select! {
-                () = pause => {}
+                () = sleep(restore.plan.pause(attempt).min(left())) => {}
                 _ = &mut *closing => return Err(CloseReason::Local),
             }
-            let (attempted, cut) = (restore.attempt(core, shared, closing), restore.plan.deadline);
-            let error =
-                match tokio::time::timeout_at(deadline, attempted).await.unwrap_or(Err(ConnectError::Timeout(cut))) {
-                    Ok(connection) => {
-                        tracing::info!(attempt, "connection restored");
-                        return Ok(connection);
-                    }
-                    Err(error) => error,
-                };
+            let cut = restore.plan.deadline;
+            let attempted = timeout(left(), restore.attempt(core, shared, closing)).await;
+            let error = match attempted.unwrap_or(Err(ConnectError::Timeout(cut))) {
+                Ok(connection) => {
+                    tracing::info!(attempt, "connection restored");
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            };
             tracing::debug!(attempt, %error, "connection not restored");
-            let last = restore.plan.is_last(attempt) || Instant::now() >= deadline;
+            let last = restore.plan.is_last(attempt) || left().is_zero();
             if last || !restore.plan.retries(&error) {
                 return Err(CloseReason::not_restored(lost, attempt, error));
             }
@@ -143,13 +144,13 @@ impl Supervisor {
 impl Restore {
     /// Dials, shakes hands and logs in. Requests of all handles go to the connection from then on.
     async fn attempt(
-        &self,
+        &mut self,
         core: &Core,
         shared: &Weak<Shared>,
         closing: &mut oneshot::Receiver<Infallible>,
     ) -> Result<Connection, ConnectError> {
         let opened = tokio::select! {
-            opened = self.options.open(&self.address) => opened?,
+            opened = open(&mut self.route, &self.options) => opened?,
             _ = &mut *closing => return Err(CloseReason::Local.into()),
         };
         let (streams, late) = (Arc::clone(&core.streams), Arc::clone(&core.late));
@@ -169,9 +170,13 @@ impl Restore {
     }
 }
 
-/// A runtime that shuts down drops the task wherever it is: nobody shall wait for it.
+/// Ends the client where the task is dropped: by a runtime that shuts down, or by a panic, which the stream that an
+/// application handed over may bring.
 impl Drop for Supervisor {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("client ended by a panic");
+        }
         self.core.end(&CloseReason::Local);
     }
 }

@@ -1,4 +1,4 @@
-//! TLS: whom to trust.
+//! TLS: the trusted certificates, and the client's own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub enum TlsSetupError {
     Root {
         /// Which one, from 1 on.
         nth: usize,
-        /// What is wrong.
+        /// Defect of its text.
         cause: PemError,
     },
     /// A root certificate that is PEM and no certificate of an authority.
@@ -81,6 +81,13 @@ pub enum TlsSetupError {
          certificate itself if it is self-signed, with ConnectOptions::root_certificate"
     )]
     UnknownIssuer,
+    /// The server's certificate names one of the root certificates as its issuer, and was signed by another key.
+    #[error(
+        "a root certificate has the name of the server certificate's issuer and another key, so it is not the one that signed \
+         it. If the server has several certificates, such as one with an RSA and one with an ECDSA key, name the root of \
+         each with ConnectOptions::root_certificate"
+    )]
+    OtherKey,
 }
 
 impl TlsOptions {
@@ -133,6 +140,9 @@ impl TlsOptions {
 fn distrust(error: &rustls::Error) -> Option<TlsSetupError> {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(TlsSetupError::UnknownIssuer),
+        rustls::Error::InvalidCertificate(
+            CertificateError::BadSignature | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => Some(TlsSetupError::OtherKey),
         // An error of the crate below: its name is its text.
         rustls::Error::InvalidCertificate(CertificateError::Other(other))
             if other.0.to_string() == "CaUsedAsEndEntity" =>

@@ -1,4 +1,4 @@
-//! What carries packets: a stream of bytes, or WebSocket messages. Read and written by one task, in polls.
+//! Transports of packets: a stream of bytes, or WebSocket messages. One task reads and writes them, in polls.
 
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};

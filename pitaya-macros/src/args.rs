@@ -3,6 +3,7 @@
 use crate::{
     duration,
     errors::{Errors, unknown},
+    groups::flat,
     model::Side,
     rename::Rule,
     types,
@@ -32,7 +33,7 @@ pub(crate) struct BlockArgs {
     pub(crate) crate_is_lost: bool,
 }
 
-/// What becomes of the typed stub.
+/// Option `client`: the typed stub.
 pub(crate) enum Client {
     None,
     Named(Ident),
@@ -42,7 +43,7 @@ impl BlockArgs {
     /// The first five are those of a handler.
     pub(crate) const OPTIONS: [&'static str; 6] = ["name", "rename_all", "codec", "schema", "crate", "client"];
 
-    /// What could be read; the rest is in `errors`.
+    /// Reads the options. Those that are wrong are in `errors`.
     pub(crate) fn read(side: Side, tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
         entries(tokens, errors, |input| {
@@ -164,7 +165,8 @@ impl RouteArgs {
 
 /// `#[on(init)]`: one word. Whether it is the name of a hook is a rule, not grammar.
 pub(crate) fn hook(attr: &Attribute) -> Result<Ident> {
-    attr.parse_args_with(Ident::parse_any).map_err(|_| {
+    let word = attr.meta.require_list().and_then(|list| Ident::parse_any.parse2(flat(list.tokens.clone())));
+    word.map_err(|_| {
         Error::new_spanned(
             &attr.meta,
             "`#[on]` takes the name of one hook\nhelp: write `#[on(init)]`, and one method for each hook",
@@ -198,7 +200,7 @@ pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors, mut entry: impl 
         }
         Ok(())
     };
-    if let Err(error) = all.parse2(tokens) {
+    if let Err(error) = all.parse2(flat(tokens)) {
         errors.push(error);
     }
 }

@@ -166,7 +166,7 @@ fn unexposed<T>(route: &Helper<T>, method: &Ident, errors: &mut Errors) {
     );
 }
 
-/// Those whose name and code are new. What `#[cfg]` may keep apart is left to the check after `#[cfg]`.
+/// Keeps the routes whose name and code are new. Routes that `#[cfg]` may keep apart are left to the check after `#[cfg]`.
 fn unique(side: Side, routes: Vec<Route>, errors: &mut Errors) -> Vec<Route> {
     let (mut names, mut codes) = (HashMap::new(), HashMap::new());
     let mut unique = Vec::new();

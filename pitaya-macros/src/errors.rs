@@ -1,4 +1,4 @@
-//! What is wrong with the user's code: collected, worded, reported all at once.
+//! Mistakes in the user's code: collected, worded, reported all at once.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};

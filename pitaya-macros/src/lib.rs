@@ -14,6 +14,7 @@ mod duration;
 mod emit;
 mod errors;
 mod fault;
+mod groups;
 mod manifest;
 mod model;
 mod parse;

@@ -153,7 +153,7 @@ impl Dependency {
     }
 }
 
-/// What the lines below a head are about.
+/// Meaning of the lines below a head.
 enum Inside {
     /// `[dependencies]`: one dependency a line.
     All,

@@ -1,10 +1,10 @@
-//! What a block means once every rule has been checked: the emitters read this and nothing else.
+//! Model of a block that follows every rule: the emitters read this and nothing else.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use std::fmt::{self, Display};
 use syn::{Attribute, Generics, Path, Type, Visibility};
 
-/// Whose messages a block answers.
+/// Senders of the messages that a block answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// Clients, through `#[handler]`.
@@ -41,11 +41,11 @@ impl Display for Side {
     }
 }
 
-/// What others may call: the same for a block and for a contract.
+/// Routes with their service and codecs: the same for a block and for a contract.
 pub(crate) struct Table {
     pub(crate) side: Side,
     pub(crate) krate: Path,
-    /// What the table may be mounted with; never empty.
+    /// Serializers that the table may be mounted with; never empty.
     pub(crate) codecs: Vec<Type>,
     /// The user wrote them.
     pub(crate) codecs_given: bool,
@@ -55,7 +55,7 @@ pub(crate) struct Table {
     pub(crate) type_name: String,
     pub(crate) routes: Vec<Route>,
     pub(crate) hooks: Vec<Hook>,
-    /// What the methods belong to: `Self`, or `<Self as RoomApi>`.
+    /// Owner of the methods: `Self`, or `<Self as RoomApi>`.
     pub(crate) owner: TokenStream,
     /// `#[cfg]` of the whole item.
     pub(crate) cfg: Vec<Attribute>,
@@ -86,7 +86,7 @@ pub(crate) struct Stub {
     pub(crate) name: Ident,
     /// The widest of its methods.
     pub(crate) vis: Visibility,
-    /// Those of the table's routes that a caller can name, by their place.
+    /// Routes of the table that a caller can name, by their place.
     pub(crate) routes: Vec<usize>,
 }
 
@@ -120,11 +120,11 @@ pub(crate) struct Hook {
     pub(crate) event: Ident,
 }
 
-/// What `#[on(..)]` knows.
+/// Events that `#[on(..)]` takes.
 pub(crate) const HOOKS: [&str; 6] =
     ["init", "after_init", "before_shutdown", "shutdown", "session_bound", "session_closed"];
 
-/// What it takes to call a method.
+/// Signature of a method, as far as a call needs it.
 pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) cfg: Vec<Attribute>,

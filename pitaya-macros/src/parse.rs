@@ -11,10 +11,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{
     Attribute, Expr, ExprLit, ImplItem, ImplItemFn, Item, ItemImpl, ItemTrait, Lit, Meta, Path, Signature, TraitItem,
-    TraitItemFn, Visibility,
+    TraitItemFn, Visibility, parse_quote,
 };
 
-/// What an attribute may stand on. The items are as the compiler gets to see them.
+/// Item that an attribute may stand on, as the compiler gets to see it.
 pub(crate) enum Input {
     /// An inherent `impl` block.
     Block(ItemImpl, Vec<Written>),
@@ -83,7 +83,7 @@ pub(crate) fn input(side: Side, tokens: TokenStream, errors: &mut Errors) -> Res
     }
 }
 
-/// What this is, and the word that says so.
+/// Names the kind of an item, and gives the word that tells it.
 fn kind(item: &Item) -> (&'static str, TokenStream) {
     match item {
         Item::Struct(item) => ("a struct", item.struct_token.to_token_stream()),
@@ -159,9 +159,15 @@ pub(crate) fn is_private(vis: &Visibility) -> bool {
     }
 }
 
-/// `cfg_attr` has to stay where it is: only the compiler knows what it stands for.
+/// Gives the `#[cfg]` that hold for an item, those inside of `#[cfg_attr]` included: for code about it that stands
+/// elsewhere.
 pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
+    let own = |attr: &Attribute| match attr.path().is_ident("cfg") {
+        // As it was written, so that the compiler points at it.
+        true => vec![attr.clone()],
+        false => variants::predicates([attr]).into_iter().map(|predicate| parse_quote!(#[cfg(#predicate)])).collect(),
+    };
+    attrs.iter().flat_map(own).collect()
 }
 
 /// Whether one of these is `#[deprecated]`, `#[allow(deprecated)]` or `#[expect(deprecated)]`.
@@ -194,7 +200,6 @@ fn docs(attrs: &[Attribute]) -> String {
 mod tests {
     use super::*;
     use quote::quote;
-    use syn::parse_quote;
 
     fn one(method: &TokenStream) -> (Written, usize) {
         let mut errors = Errors::default();
@@ -269,6 +274,46 @@ mod tests {
             fn both(&self) {}
         ));
         assert_eq!(written.cfg.len(), 2);
+    }
+
+    #[test]
+    fn a_cfg_inside_of_cfg_attr_holds_for_the_method() {
+        let (written, _) = one(&quote!(
+            #[cfg_attr(a, inline, cfg(b))]
+            #[cfg_attr(a, cfg_attr(b, cfg(c), cfg(d)))]
+            fn both(&self) {}
+        ));
+        let found: Vec<_> = written.cfg.iter().map(|cfg| cfg.to_token_stream().to_string().replace(' ', "")).collect();
+        let nested = |word: &str| format!("#[cfg(any(not(all(a,b)),{word}))]");
+        assert_eq!(found, ["#[cfg(any(not(a),b))]".to_owned(), nested("c"), nested("d")]);
+    }
+
+    /// A `$name:literal`, an `$option:ident` and an `$attribute:meta` of a `macro_rules!` arrive in invisible groups.
+    #[test]
+    fn attributes_that_a_macro_passed_on_are_read() {
+        let group = |tokens| proc_macro2::Group::new(proc_macro2::Delimiter::None, tokens);
+        let (name, code, timeout) = (group(quote!("ping")), group(quote!(7)), group(quote!("2s")));
+        let option = group(quote!(concurrent));
+        let (written, errors) = one(&quote!(
+            #[route(#name, code = #code, timeout = #timeout, #option)]
+            pub fn pong(&self) {}
+        ));
+        let args = written.route.expect("an attribute").args;
+        assert_eq!(args.name.map(|name| name.value()).as_deref(), Some("ping"));
+        assert_eq!((args.code.map(|code| code.0), args.timeout.map(|timeout| timeout.0)), (Some(7), Some(2000)));
+        assert_eq!((args.flags.len(), errors), (1, 0));
+
+        let (whole, hook) = (group(quote!(route("ping"))), group(quote!(init)));
+        let (written, errors) = one(&quote!(
+            #[#whole]
+            pub fn pong(&self) {}
+        ));
+        assert!(written.route.is_some_and(|route| route.args.name.is_some()) && errors == 0);
+        let (written, errors) = one(&quote!(
+            #[on(#hook)]
+            fn pong(&self) {}
+        ));
+        assert!(written.hook.is_some_and(|hook| hook.args.is_some_and(|event| event == "init")) && errors == 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What comes out of the macro, in process: no compiler, no core.
+//! Output of the macros, in process: no compiler, no core.
 
 mod expansion;
 mod fault;
@@ -50,7 +50,7 @@ fn documented(text: &str) -> bool {
     rows.filter_map(|row| row.split_once(".rs) | ")).any(|(_, message)| claim(message) == claim(text))
 }
 
-/// What a message says, without the names and the numbers of the case, without its reasons, and whoever it is said of.
+/// Reduces a message to its claim: without names and numbers of the case, without reasons and the kind of method.
 fn claim(text: &str) -> String {
     let headline = text.split(['\n', '|']).next().unwrap_or_default().split("<br>").next().unwrap_or_default();
     let headline = headline.replace("hook", "handler").replace("remote", "handler");

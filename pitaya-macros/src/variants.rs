@@ -1,9 +1,10 @@
-//! The configurations of one method: what `#[cfg]` on its arguments and `#[cfg_attr]` around its helper attributes leave.
+//! The configurations of one method: `#[cfg]` on its arguments, and `#[cfg_attr]` around its helper attributes.
 //!
 //! A macro sees the code before `#[cfg]`. A method with `n` conditions of that kind is looked at `2^n` times, once for each
 //! way in which they hold or not, and everything that comes of one time (rows, errors) stands under just that condition.
 
 use crate::errors::Errors;
+use crate::groups::flat;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, Meta, Signature, Token, parse::Parser, parse_quote, punctuated::Punctuated};
@@ -41,9 +42,7 @@ pub(crate) fn variants(attrs: &mut Vec<Attribute>, sig: &Signature, errors: &mut
         helpers.into_iter().map(|(when, helper)| (when.map(|when| conditions.add(when)), helper)).collect();
     let mut wanted: Vec<Vec<Wanted>> = Vec::new();
     for arg in &sig.inputs {
-        let cfgs = arg_attrs(arg).iter().filter(|attr| attr.path().is_ident("cfg"));
-        let predicates = cfgs.filter_map(|attr| attr.meta.require_list().ok().map(|list| list.tokens.clone()));
-        wanted.push(predicates.map(|predicate| conditions.add(predicate)).collect());
+        wanted.push(predicates(arg_attrs(arg)).into_iter().map(|predicate| conditions.add(predicate)).collect());
     }
     if conditions.0.len() > MOST {
         let text = format!("`{}` depends on more than {MOST} conditions", sig.ident);
@@ -61,6 +60,34 @@ pub(crate) fn variants(attrs: &mut Vec<Attribute>, sig: &Signature, errors: &mut
     (0..1 << conditions.0.len()).map(variant).collect()
 }
 
+/// Gives the conditions under which something with these attributes is there. `#[cfg_attr(a, cfg(b))]` asks for `b` where
+/// `a` holds, so it is `any(not(a), b)`.
+pub(crate) fn predicates<'a>(attrs: impl IntoIterator<Item = &'a Attribute>) -> Vec<TokenStream> {
+    let mut found = Vec::new();
+    for attr in attrs {
+        conditions_in(&attr.meta, None, &mut found);
+    }
+    found
+}
+
+fn conditions_in(meta: &Meta, around: Option<&TokenStream>, found: &mut Vec<TokenStream>) {
+    let Meta::List(list) = meta else { return };
+    if list.path.is_ident("cfg") {
+        let own = flat(list.tokens.clone());
+        found.push(around.map_or_else(|| own.clone(), |when| quote!(any(not(#when), #own))));
+    } else if list.path.is_ident("cfg_attr")
+        && let Some((predicate, attributes)) = taken_apart(list.tokens.clone())
+    {
+        let when = both(around, &predicate);
+        attributes.iter().for_each(|attribute| conditions_in(attribute, Some(&when), found));
+    }
+}
+
+/// The condition of a `cfg_attr` inside of another one.
+fn both(around: Option<&TokenStream>, predicate: &TokenStream) -> TokenStream {
+    around.map_or_else(|| predicate.clone(), |around| quote!(all(#around, #predicate)))
+}
+
 fn is_helper(meta: &Meta) -> bool {
     meta.path().is_ident("route") || meta.path().is_ident("on")
 }
@@ -73,7 +100,7 @@ fn without_helpers(meta: &Meta, around: Option<&TokenStream>, found: &mut Vec<(T
         return keep();
     }
     let Some((predicate, attributes)) = taken_apart(list.tokens.clone()) else { return keep() };
-    let when = around.map_or_else(|| predicate.clone(), |around| quote!(all(#around, #predicate)));
+    let when = both(around, &predicate);
     let mut rest = Vec::new();
     for attribute in &attributes {
         if is_helper(attribute) {
@@ -87,7 +114,7 @@ fn without_helpers(meta: &Meta, around: Option<&TokenStream>, found: &mut Vec<(T
 
 /// The predicate of a `cfg_attr`, and its attributes.
 fn taken_apart(tokens: TokenStream) -> Option<(TokenStream, Punctuated<Meta, Token![,]>)> {
-    let mut tokens = tokens.into_iter();
+    let mut tokens = flat(tokens).into_iter();
     let is_comma = |tree: &TokenTree| matches!(tree, TokenTree::Punct(p) if p.as_char() == ',');
     let predicate: TokenStream = tokens.by_ref().take_while(|tree| !is_comma(tree)).collect();
     let attributes = Punctuated::parse_terminated.parse2(tokens.collect()).ok()?;
@@ -197,6 +224,28 @@ mod tests {
             pub fn join(&self, #[cfg(unix)] a: A, #[cfg(not(unix))] b: B, c: &C) {}
         ));
         assert_eq!(all, [row("#[cfg(not(unix))]", "self,b,c", ""), row("#[cfg(unix)]", "self,a,c", "")]);
+    }
+
+    #[test]
+    fn a_cfg_inside_of_cfg_attr_is_a_condition_of_the_argument() {
+        let (all, _) = seen(parse_quote!(
+            pub fn join(&self, #[cfg_attr(unix, cfg(test))] a: A, #[cfg_attr(unix, cfg_attr(test, cfg(b)))] b: B) {}
+        ));
+        let args: Vec<_> = all.iter().map(|(_, args, _)| args.as_str()).collect();
+        assert_eq!(args, ["self", "self,a", "self,b", "self,a,b"]);
+        assert_eq!(all[1].0, "#[cfg(all(any(not(unix),test),not(any(not(all(unix,test)),b))))]");
+    }
+
+    /// A `$condition:meta` of a `macro_rules!` arrives in an invisible group.
+    #[test]
+    fn conditions_that_a_macro_passed_on_are_the_same_ones() {
+        let group = |tokens| proc_macro2::Group::new(proc_macro2::Delimiter::None, tokens);
+        let (unix, windows) = (group(quote!(unix)), group(quote!(not(unix))));
+        let (all, _) = seen(parse_quote!(
+            #[cfg_attr(#unix, route("x"))]
+            pub fn join(&self, #[cfg(#unix)] a: A, #[cfg(#windows)] b: B) {}
+        ));
+        assert_eq!(all, [row("#[cfg(not(unix))]", "self,b", ""), row("#[cfg(unix)]", "self,a", "#[route(\"x\")]")]);
     }
 
     #[test]

@@ -40,7 +40,9 @@ fn each_cause_has_its_own_error_with_the_file_in_it() {
     let bad_key = write("bad_key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     // An issuer in front of the server's own certificate.
     let turned = write("turned.pem", &format!("{}{}", Authority::new().pem(), files.pair.certificate));
-    let cases: [Case; 14] = [
+    // The certificate of a client in place of its authority's.
+    let leaf = write("leaf.pem", &Authority::new().client("ann").0.certificate);
+    let cases: [Case; 16] = [
         (
             nowhere.clone(),
             key.clone(),
@@ -58,7 +60,30 @@ fn each_cause_has_its_own_error_with_the_file_in_it() {
             "no certificate in it",
             "empty.pem",
         ),
-        (text, key.clone(), None, |e| matches!(e, TlsError::Empty { .. }), "no certificate in it", "text.pem"),
+        (
+            text.clone(),
+            key.clone(),
+            None,
+            |e| matches!(e, TlsError::Empty { .. }),
+            "it is not PEM, for no line",
+            "text.pem",
+        ),
+        (
+            certificate.clone(),
+            key.clone(),
+            Some(leaf),
+            |e| matches!(e, TlsError::Unusable { .. }),
+            "there is no authority in it (CA:TRUE)",
+            "leaf.pem",
+        ),
+        (
+            certificate.clone(),
+            text,
+            None,
+            |e| matches!(e, TlsError::Empty { .. }),
+            "has no private key in it: it is not PEM",
+            "text.pem",
+        ),
         (cut, key.clone(), None, |e| matches!(e, TlsError::NotPem { .. }), "is not PEM", "cut.pem"),
         (junk.clone(), key.clone(), None, |e| matches!(e, TlsError::Unusable { .. }), "cannot be used", "junk.pem"),
         (key_only, key.clone(), None, |e| matches!(e, TlsError::Empty { .. }), "no certificate in it", "key_only.pem"),
@@ -104,6 +129,23 @@ fn each_cause_has_its_own_error_with_the_file_in_it() {
         let [Problem::Acceptor { cause, .. }] = error.problems() else { panic!("{told}") };
         assert!(cause.downcast_ref::<TlsError>().is_some_and(is), "{cause:?}");
         assert!(told.contains(text) && told.contains(file) && told.contains("tls://127.0.0.1:0"), "{text}: {told}");
+    }
+}
+
+/// A self-signed certificate of a client is its own authority, and one of several that cannot vouch is a warning.
+#[test]
+fn authorities_that_can_vouch_are_taken() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let (log, _capture) = Capture::start(tracing::Level::INFO);
+    let leaf = authority.client("ann").0.certificate;
+    for (text, warned) in
+        [(authority.pem(), false), (Pair::localhost().certificate, false), (format!("{}{leaf}", authority.pem()), true)]
+    {
+        let path = files.path().join("authorities.pem");
+        std::fs::write(&path, text).expect("written");
+        let tls = files.tls().require_client_certificates(path);
+        Builder::new("game").acceptor(tls).handlers(Room).build().expect("it starts");
+        assert_eq!(log.text().contains("authorities.pem has certificates that are no authorities"), warned);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::support::{Files, eventually, start};
 use pitaya_runtime::prelude::*;
+use pitaya_tests::client::Client;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,4 +46,21 @@ async fn one_byte_is_enough() {
     let counts = app.counts();
     assert_eq!((counts.failed_establish, counts.closed("malformed")), (5, 2), "{counts:?}");
     eventually("none is left", || app.sessions().count() == 0).await;
+}
+
+/// A client that closes TCP without a word has closed, with TLS as without: so do programs that are killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_end_without_a_goodbye_is_the_clients() {
+    let files = Files::new();
+    let app = start(Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0")).acceptor(files.tls())).await;
+    let (tcp, tls) = (app.addresses()[0], app.addresses()[1]);
+    let certificate = rustls::pki_types::pem::PemObject::from_pem_slice(files.pair.certificate.as_bytes());
+    let certificate = certificate.expect("a certificate");
+    let handshake = [b"\x01\0\0\x0a".as_slice(), br#"{"sys":{}}"#].concat();
+    for mut client in [Client::tcp(tcp), Client::tls(tls, certificate)] {
+        client.send(&handshake);
+        drop(client);
+    }
+    eventually("both have gone", || app.counts().closed("client") + app.counts().closed("connection") == 2).await;
+    assert_eq!(app.counts().closed("client"), 2);
 }

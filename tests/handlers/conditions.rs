@@ -33,6 +33,20 @@ impl Room {
     async fn close(&self, #[cfg(any())] gone: &Gone, event: &AppEvent) {
         let _ = event;
     }
+    pub fn nested(
+        &self,
+        #[cfg_attr(all(), cfg(all()))] n: u32,
+        #[cfg_attr(all(), cfg_attr(all(), cfg(any())))] gone: Gone,
+        #[cfg_attr(any(), cfg(any()))] cx: &Context,
+    ) -> u32 {
+        let _ = cx;
+        n + 10
+    }
+    /// Wrong in many ways, and not there.
+    #[cfg_attr(all(), cfg(any()))]
+    pub fn named(&mut self, a: Gone, b: Gone) -> &Gone {
+        loop {}
+    }
     /// Wrong in many ways, and not there.
     #[cfg(any())]
     #[route(nonsense)]
@@ -57,10 +71,11 @@ fn each_configuration_has_its_row() {
     assert_eq!(server.call("room.nothing_left", ""), body("7"));
     assert_eq!(server.call("room.named", ""), body("1"));
     assert_eq!(server.call("room.plain", ""), body("2"));
+    assert_eq!(server.call("room.nested", "4"), body("14"));
     assert_eq!(server.call("room.twice", ""), body("3"));
     let service = const { &Room::HANDLERS }.service;
     let names: Vec<_> = service.routes.iter().map(|route| route.name).collect();
-    assert_eq!(names, ["one_payload", "later", "nothing_left", "named", "plain", "twice"]);
+    assert_eq!(names, ["one_payload", "later", "nothing_left", "named", "plain", "nested", "twice"]);
     let shown: Vec<_> = service.routes.iter().map(|route| (route.kind, route.payload, route.code)).collect();
     assert_eq!(shown[0], (Kind::Request, Some("u32"), 0));
     assert_eq!(shown[2], (Kind::Request, None, 0));

@@ -228,6 +228,36 @@ fault!(#[derive(Clone)] Spilt, By, CODE, "spilt by {much}", much: u32);
 #[derive(Debug, Fault)]
 pub struct NeverAFault(NoSuchType);
 
+// Every value of the derive comes from outside.
+macro_rules! faults {
+    ($name:ident, $first:literal, $second:expr, $third:path, $text:literal, $key:literal) => {
+        #[derive(Debug, Fault)]
+        pub enum $name {
+            #[fault(code = $first, message = $text)]
+            First {
+                #[fault(metadata = $key)]
+                max: u32,
+            },
+            #[fault(code = $second, message = $text)]
+            Second { max: u32 },
+            #[fault(code = $third, message = $text)]
+            Third { max: u32 },
+        }
+    };
+}
+pub const THIRD: &str = "GAME-3";
+faults!(Refusal, "GAME-1", "GAME-2", self::THIRD, "at most {max}", "most");
+
+#[test]
+fn a_fault_that_a_macro_wrote_is_what_was_meant() {
+    let all = [Refusal::First { max: 4 }, Refusal::Second { max: 4 }, Refusal::Third { max: 4 }];
+    let errors: Vec<pitaya_runtime::Error> = all.into_iter().map(Into::into).collect();
+    let codes: Vec<_> = errors.iter().map(pitaya_runtime::Error::code).collect();
+    assert_eq!(codes, ["GAME-1", "GAME-2", "GAME-3"]);
+    assert!(errors.iter().all(|error| error.message() == "at most 4"));
+    assert!(errors[0].metadata().is_some_and(|data| data.contains_key("most")));
+}
+
 #[test]
 fn what_a_macro_wrote_is_what_was_meant() {
     let service = const { &Shelf::<Mem>::HANDLERS }.service;

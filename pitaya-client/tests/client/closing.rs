@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::peer::{pair, pair_with, push, response, terms};
 
-/// What a request in flight and one afterwards are told when the server sends this and then ends.
+/// Errors of a request in flight and of one afterwards, when the server sends this and then ends.
 async fn ended_by(bytes: &[u8]) -> CloseReason {
     let (client, mut peer) = pair().await;
     let server = async {

@@ -27,6 +27,14 @@ impl Server {
         Peer::new(self.0.accept().await.unwrap().0)
     }
 
+    /// The next connection, its handshake answered. The client may leave before it acknowledges that.
+    async fn greet(&self) -> Peer<TcpStream> {
+        let mut peer = self.connection().await;
+        peer.expect(PacketKind::Handshake).await;
+        peer.send(&terms("json", &Dictionary::default()).ok()).await;
+        peer
+    }
+
     /// The next connection, its handshake done.
     async fn accept(&self) -> Peer<TcpStream> {
         self.accept_with(&terms("json", &Dictionary::default())).await
@@ -262,6 +270,66 @@ async fn the_deadline_ends_attempts() {
     // The pause before the first attempt is cut at the deadline.
     let reason = client.closed().await;
     assert!(matches!(reason, CloseReason::NotRestored { attempts: 1, .. }), "{reason:?}");
+}
+
+#[tokio::test]
+async fn a_time_without_an_end_is_no_deadline() {
+    for deadline in [Duration::MAX, Duration::from_secs(i64::MAX as u64), Duration::from_secs(u64::MAX / 2)] {
+        let server = Server::open().await;
+        let (client, peer) = server.connect(soon().deadline(deadline)).await;
+        drop(peer);
+        let mut peer = server.accept().await;
+        client.connected().await.unwrap();
+        client.notify_raw("a.b", "back").await.unwrap();
+        assert_eq!(peer.message().await.text(), "back");
+    }
+    // Nor is a pause, or any other time: nothing comes of them but waiting.
+    let server = Server::open().await;
+    let plan = Reconnect::default().backoff(Duration::MAX, Duration::MAX).deadline(Duration::MAX);
+    let options = options(plan).connect_timeout(Duration::MAX).request_timeout(Duration::MAX);
+    let address = server.address();
+    let (client, peer) = tokio::join!(options.connect(&address), server.accept());
+    let client = client.unwrap();
+    let mut states = client.states();
+    drop(peer);
+    let state = states.next().await;
+    assert!(matches!(state, Some(ConnectionState::Reconnecting { attempt: 1, .. })), "{state:?}");
+    client.close().await;
+    assert!(matches!(client.close_reason(), Some(CloseReason::Local)));
+}
+
+/// A plan whose login with this number, from 0, panics: in its future, or before there is one.
+fn panics_in(at: usize, inside: bool) -> Reconnect {
+    let logins = AtomicUsize::new(0);
+    soon().retry_refusals(true).login(move |_: Client| {
+        let now = logins.fetch_add(1, Ordering::Relaxed) == at;
+        assert!(!now || inside, "no token");
+        async move {
+            assert!(!now, "no token {}", 7);
+            Ok::<(), String>(())
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_panic_of_the_login_is_told_and_final() {
+    for (inside, text) in [(true, "the login panicked: no token 7"), (false, "the login panicked: no token")] {
+        // The first login is the error of `connect`,
+        let server = Server::open().await;
+        let (options, address) = (options(panics_in(0, inside)), server.address());
+        let (client, _peer) = tokio::join!(options.connect(&address), server.greet());
+        let error = client.unwrap_err();
+        assert!(matches!(&error, ConnectError::LoginPanicked(_)), "{error:?}");
+        assert_eq!(error.to_string(), text);
+
+        // and a later one the reason for the end of the client.
+        let (client, peer) = server.connect(panics_in(1, inside)).await;
+        drop(peer);
+        let _peer = server.greet().await;
+        let reason = client.closed().await;
+        let CloseReason::NotRestored { attempts: 1, error, .. } = &reason else { panic!("{reason:?}") };
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[tokio::test]

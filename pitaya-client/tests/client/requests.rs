@@ -132,12 +132,12 @@ async fn a_request_times_out_and_its_late_answer_is_counted() {
     let (client, mut peer) = pair().await;
     let begun = tokio::time::Instant::now();
     let error = client.request_raw("slow.one", "").await.unwrap_err();
-    assert!(matches!(error, RequestError::Timeout(limit) if limit == Duration::from_secs(5)), "{error:?}");
-    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    assert!(matches!(error, RequestError::Timeout(limit) if limit == Duration::from_secs(10)), "{error:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
 
     let hasty = client.with_timeout(Duration::from_secs(1));
     hasty.request_raw("slow.two", "").await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(6));
+    assert_eq!(begun.elapsed(), Duration::from_secs(11));
 
     let server = async {
         for _ in 0..2 {

@@ -34,7 +34,11 @@ fn tls_with(is_ca: rcgen::IsCa) -> (String, TlsAcceptor) {
     // Two authorities of one name would differ by their signatures only.
     let der = signing_key.serialize_der();
     params.distinguished_name.push(rcgen::DnType::CommonName, format!("{:x?}", &der[der.len() - 4..]));
-    let cert = params.self_signed(&signing_key).unwrap();
+    tls_of(&params, &signing_key)
+}
+
+fn tls_of(params: &rcgen::CertificateParams, signing_key: &rcgen::KeyPair) -> (String, TlsAcceptor) {
+    let cert = params.self_signed(signing_key).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -131,6 +135,26 @@ async fn whoever_is_not_trusted_is_refused() {
         let error = client.unwrap_err();
         assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
         assert!(error.to_string().contains(text), "{text}: {error}");
+    }
+}
+
+/// As where a server has an RSA and an ECDSA certificate that both signed themselves, and the client was given one.
+#[tokio::test]
+async fn a_root_of_the_right_name_with_another_key_is_told() {
+    let make = |algorithm| {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        tls_of(&rcgen::CertificateParams::new(["game.test".to_owned()]).unwrap(), &key)
+    };
+    for algorithm in [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P256_SHA256] {
+        let ((_, acceptor), (root, _)) = (make(&rcgen::PKCS_ECDSA_P256_SHA256), make(algorithm));
+        let (listener, port) = listen().await;
+        let options = Client::options().root_certificate(root).server_name("game.test");
+        let address = format!("tls://127.0.0.1:{port}");
+        let (client, _) =
+            tokio::join!(options.connect(&address), async { acceptor.accept(tcp(&listener).await).await });
+        let error = client.unwrap_err().to_string();
+        let text = "TLS: a root certificate has the name of the server certificate's issuer and another key";
+        assert!(error.starts_with(text), "{error}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! The errors of a library quote what they do not understand. In a damaged key file that is the key. Here an error holds
 //! the number of a line, and never a part of it.
 
+use super::der::{Der, INTEGER, SEQUENCE};
 use super::{TextError, decode};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
@@ -88,6 +89,14 @@ pub enum PemError {
         /// The line of the head.
         line: usize,
     },
+    /// A character that cannot be seen, as editors and chat programs put in.
+    #[error("line {line} has the invisible character U+{:04X}, which is no part of PEM: remove it", u32::from(*character))]
+    Invisible {
+        /// The line.
+        line: usize,
+        /// The character.
+        character: char,
+    },
     /// A block without an end.
     #[error("the block that begins in line {line} does not end: its `-----END` line is missing. Was the file cut off?")]
     Unended {
@@ -119,7 +128,10 @@ pub enum PemError {
 }
 
 fn instead(found: &[(BlockKind, usize)]) -> String {
-    found.first().map(|(kind, line)| format!(": there is {kind} in line {line}")).unwrap_or_default()
+    match found.first() {
+        Some((kind, line)) => format!(": there is {kind} in line {line}"),
+        None => ": it is not PEM, for no line of it begins with `-----BEGIN`".to_owned(),
+    }
 }
 
 /// Reads all certificates of a PEM file, at least one.
@@ -164,11 +176,22 @@ fn missing(key: bool, blocks: &[Block]) -> PemError {
 }
 
 fn text(file: &[u8]) -> Result<String, PemError> {
-    // A sequence with a length of its own: no text begins so.
-    if let [super::der::SEQUENCE, 0x80..=0x84, ..] = file {
+    if is_der(file) {
         return Err(PemError::Der);
     }
     Ok(decode(file.to_vec())?)
+}
+
+fn is_der(file: &[u8]) -> bool {
+    // A sequence whose length has bytes of its own: no text begins so.
+    if let [SEQUENCE, 0x80..=0x84, ..] = file {
+        return true;
+    }
+    // Keys of elliptic curves are shorter than 128 bytes, and both of their first bytes are letters in a text. So the
+    // whole file must be one sequence, and begin with the version of a private key or the algorithm of another one.
+    let mut file = Der(file);
+    let inside = file.expect(SEQUENCE).filter(|_| file.0.is_empty()).and_then(|content| Der(content).next());
+    inside.is_some_and(|first| matches!(first.tag, INTEGER | SEQUENCE))
 }
 
 /// One block, from its head to its end.
@@ -218,6 +241,11 @@ fn label(rest: &str) -> Option<&str> {
     rest.strip_suffix(DASHES).filter(|label| !label.contains(DASHES))
 }
 
+/// Whether a character has no width, or only a direction: soft hyphens, joiners, marks, separators.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Splits a file into its blocks. What stands between them is for people.
 fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
     // Files of old ended lines with a carriage return alone.
@@ -226,6 +254,11 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
     for (line, number) in text.split(line_end).zip(1..) {
         // A mark may stand in the middle of a file that was put together of several.
         let line = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if (open.is_some() || line.contains(BEGIN))
+            && let Some(character) = line.chars().find(|c| is_invisible(*c))
+        {
+            return Err(PemError::Invisible { line: number, character });
+        }
         if let Some(rest) = line.strip_prefix(BEGIN) {
             if let Some(block) = open {
                 return Err(PemError::Unended { line: block.line });

@@ -1,4 +1,4 @@
-//! What services and routes are called, and whether the wire can carry it.
+//! Names of services and routes, within what the wire can carry.
 
 use crate::{errors::Errors, model::Route, rename::Rule};
 use proc_macro2::Ident;
@@ -39,7 +39,7 @@ pub(super) fn route(given: Option<&LitStr>, ident: &Ident, rule: Option<Rule>, e
     None
 }
 
-/// Those that the wire can carry under the name of this service.
+/// Keeps the routes that the wire can carry under the name of this service.
 pub(super) fn fitting(service: &str, routes: Vec<Route>, errors: &mut Errors) -> Vec<Route> {
     let is_long = |route: &Route| service.len() + 1 + route.name.len() > LONGEST_ROUTE;
     if service.len() >= LONGEST_ROUTE - 1 {

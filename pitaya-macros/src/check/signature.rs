@@ -1,4 +1,4 @@
-//! What a method may look like: one rule, one function.
+//! Rules for the signature of a method: one rule, one function.
 
 use crate::{
     errors::Errors,
@@ -36,13 +36,13 @@ pub(super) fn hook(sig: &Signature, event: Option<&Ident>, cfg: Vec<Attribute>, 
     method(&Rules { noun: "hook", ident: &sig.ident, hook: Some(lent), generics: None }, sig, cfg, errors)
 }
 
-/// What is being checked. Displayed as ``handler `join` ``.
+/// Method that is being checked. Displayed as ``handler `join` ``.
 struct Rules<'a> {
     noun: &'a str,
     ident: &'a Ident,
     /// For a hook: an argument it could have in place of a payload.
     hook: Option<&'a str>,
-    /// What an `impl Trait` has to name that borrows nothing.
+    /// Parameters that an `impl Trait` has to name when it borrows nothing.
     generics: Option<&'a Generics>,
 }
 

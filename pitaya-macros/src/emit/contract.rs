@@ -48,7 +48,7 @@ pub(crate) fn contract(mut item: ItemTrait, table: Option<&Table>) -> (ItemTrait
     (item, client::stub(table))
 }
 
-/// What goes next to an `impl` of a contract: the contract's table under the server's name.
+/// Writes the code next to an `impl` of a contract: the contract's table under the server's name.
 pub(crate) fn server(server: &Server) -> TokenStream {
     let Server { krate, contract, ty, type_name, generics, cfg } = server;
     let (impl_generics, _, bounds) = generics.split_for_impl();

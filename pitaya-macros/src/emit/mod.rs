@@ -16,8 +16,8 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-/// What goes next to the user's block: the stub, if there is one, and one `const _`, so that nothing else has a name
-/// outside.
+/// Writes the code next to the user's block: the stub, if there is one, and one `const _`, so that nothing else has a
+/// name outside.
 pub(crate) fn component(component: &Component) -> TokenStream {
     let Component { table, ty, generics } = component;
     let Table { side, cfg, .. } = table;
@@ -90,7 +90,7 @@ fn typed(side: Side) -> TokenStream {
     }
 }
 
-/// What is known about a route without its component: `Route::request("join", 7).async_fn("Join", "Joined")`.
+/// Description of a route without its component: `Route::request("join", 7).async_fn("Join", "Joined")`.
 fn route(route: &Route) -> TokenStream {
     let Route { method, name, kind, docs, code, timeout, flags, .. } = route;
     let cfg = &method.cfg;

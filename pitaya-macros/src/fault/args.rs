@@ -14,7 +14,7 @@ pub(super) struct ItemArgs {
     pub(super) broken: bool,
 }
 
-/// What stands on the type: that of its only case or of all, and `crate = path`.
+/// Options on the type: those of its only case or of all cases, and `crate = path`.
 #[derive(Default)]
 pub(super) struct TypeArgs {
     pub(super) case: ItemArgs,
@@ -130,12 +130,7 @@ fn each(attrs: &[Attribute], errors: &mut Errors, mut entry: impl FnMut(ParseStr
 
 /// A string, or the path of a constant.
 fn code(input: ParseStream<'_>) -> Result<Expr> {
-    let mut code: Expr = input.parse()?;
-    // What a `macro_rules!` hands over stands in a group that nobody sees.
-    while let Expr::Group(group) = code {
-        code = *group.expr;
-    }
-    match code {
+    match input.parse()? {
         code @ (Expr::Path(_) | Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => Ok(code),
         other => Err(Error::new_spanned(other, CODE)),
     }

@@ -78,6 +78,27 @@ fn mistakes_in_the_attributes() {
     assert_eq!(file.items.len(), 1, "no code about a crate that is not known");
 }
 
+/// Values of a `macro_rules!` arrive in invisible groups: `$code:literal`, `$code:expr`, `$code:path`.
+#[test]
+fn values_that_a_macro_passed_on_are_read() {
+    let group = |tokens| proc_macro2::Group::new(proc_macro2::Delimiter::None, tokens);
+    for code in [quote::quote!("GAME-1"), quote::quote!(codes::FULL), quote::quote!(FULL)] {
+        let (once, text) = (group(code), group(quote::quote!("at most {max}")));
+        let twice = group(once.to_token_stream());
+        for code in [once, twice] {
+            let item = quote::quote!(
+                #[fault(code = #code, message = #text)]
+                struct Full {
+                    #[fault(metadata = #text)]
+                    max: u8,
+                }
+            );
+            let file: File = syn::parse2(crate::fault::derive(item)).expect("items");
+            assert!(messages(&file).is_empty(), "{:?}", messages(&file));
+        }
+    }
+}
+
 #[test]
 fn every_value_has_a_code() {
     let text = "`Full` has no code\nhelp: write `#[fault(code = \"GAME-1\")]` on it";

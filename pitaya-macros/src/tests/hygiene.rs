@@ -50,7 +50,7 @@ pub(super) fn bare(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
-/// What was generated, and the trait of a contract: its table is inside.
+/// Generated code, and the trait of a contract: its table is inside.
 fn made(file: &File) -> TokenStream {
     let contract = file.items.first().filter(|item| matches!(item, Item::Trait(_)));
     contract.into_iter().chain(generated(file)).map(ToTokens::to_token_stream).collect()

@@ -4,7 +4,7 @@ use super::{generated, handler, messages, methods, users};
 use quote::ToTokens;
 use syn::Item;
 
-/// What the macro says about these methods. Next to them stands one that is right: it has to be wired all the same.
+/// Messages of the macro about these methods. Next to them stands one that is right: it has to be wired all the same.
 fn about(methods: &str) -> Vec<String> {
     about_all("", &format!("impl Room {{ {methods} pub fn fine(&self, msg: Fine) -> u8 {{ 1 }} }}"))
 }

@@ -19,7 +19,7 @@ cases! {
     /// The table and the stub.
     block: "", r#"
         impl Room {
-            /// Who is in the room.
+            /// Lists the members of the room.
             pub async fn members(&self, req: MembersRequest) -> Answer<MembersReply> { self.all(req).await }
             pub(crate) fn count(&self, cx: &RemoteContext) -> Answer<Count> { Ok(Count { n: 7 }) }
             pub async fn left(&self, req: MembersRequest) { self.gone(req) }
@@ -46,9 +46,9 @@ cases! {
             pub fn touch(&self) {}
         }"#;
     contract: "", r#"
-        /// What rooms do for other servers.
+        /// Remotes of rooms, for other servers.
         pub trait RoomApi {
-            /// Who is in the room.
+            /// Lists the members of the room.
             async fn members(&self, req: MembersRequest) -> Answer<MembersReply>;
             #[route("gone", notify)] fn left(&self, caller: &RemoteContext) -> Answer<()>;
             async fn touch(&self) { drop(self) }
@@ -99,7 +99,7 @@ fn a_row_with_its_stub_is_short() {
     }
 }
 
-/// What the macro says about these methods. Next to them stands one that is right: it is wired all the same.
+/// Messages of the macro about these methods. Next to them stands one that is right: it is wired all the same.
 fn about(methods: &str) -> Vec<String> {
     about_all("", methods)
 }

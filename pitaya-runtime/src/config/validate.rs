@@ -3,7 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ByteSize, Config, ConfigProblem, CustomMetric, Origin, setting::Setting};
+use super::keys::Section;
+use super::{ByteSize, Config, ConfigProblem, CustomMetric, Origin, duration, setting::Setting};
 use crate::cluster::tls::ClientTls;
 
 /// A packet's header holds its length in three bytes.
@@ -22,6 +23,7 @@ pub(super) fn all(config: &Config) -> Vec<ConfigProblem> {
 pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
     let mut check = Check(Vec::new());
 
+    check.durations(&mut config.clone());
     let interval = &config.heartbeat.interval;
     check.hold(
         *interval >= SECOND && interval.subsec_nanos() == 0,
@@ -326,6 +328,17 @@ impl Check {
             let value = super::shown::shown(&setting.value());
             self.0.push(ConfigProblem::Value { key: key.to_owned(), value, origin: Origin::Code, why: why.into() });
         }
+    }
+
+    /// Durations that a program sets may be longer than those of files, and beyond the clock of this machine.
+    fn durations(&mut self, config: &mut Config) {
+        config.walk(&mut |key, setting| {
+            if setting.kind() == "duration"
+                && let Err(why) = duration::from_value(&setting.value())
+            {
+                self.hold(false, key.name, setting, why);
+            }
+        });
     }
 
     /// The name of a file, and not the text of one: a secret in the variable that should say where it is.

@@ -38,6 +38,7 @@ use pitaya_core::wire::PacketKind;
 use pitaya_core::{CloseReason, Context, Session};
 use scratch::{Scratch, Work};
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -190,6 +191,8 @@ where
                 let mut buffer = ReadBuf::new(&mut scratch.read);
                 match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                     Poll::Pending => break,
+                    // A client that closes TCP without closing TLS first, as many do.
+                    Poll::Ready(Err(e)) if e.kind() == ErrorKind::UnexpectedEof => return Err(CloseReason::Client),
                     Poll::Ready(Err(e)) => return Err(CloseReason::Connection(e.to_string())),
                     Poll::Ready(Ok(())) => {}
                 }

@@ -38,6 +38,16 @@ fn damage_is_told_by_its_line_and_without_the_key() {
         ("body and end on one line", key.trim().replace("\n-----END", "-----END"), PemError::LineEnds { line: 4 }),
         ("cut off", key[..key.len() - 40].to_owned(), PemError::Unended { line: 1 }),
         ("cut off and another", format!("{}\n{key}", &key[..60]), PemError::Unended { line: 1 }),
+        (
+            "zero-width spaces in front of the lines",
+            key.lines().map(|line| format!("\u{200b}{line}\n")).collect(),
+            PemError::Invisible { line: 1, character: '\u{200b}' },
+        ),
+        (
+            "a soft hyphen in the body",
+            format!("{first}\n\u{ad}{rest}"),
+            PemError::Invisible { line: 2, character: '\u{ad}' },
+        ),
         ("a stranger in line 3", key.replacen("\n", "\n\n%%%", 1), PemError::Base64 { line: 3 }),
         ("a line is missing", format!("{first}\n{}", rest.split_at(3).1), PemError::Base64 { line: 1 }),
         ("no head", rest.to_owned(), PemError::Missing { key: true, found: vec![] }),
@@ -97,9 +107,39 @@ fn the_wrong_kind_of_file_is_named() {
     assert_eq!(certificates(&certificate_der), Err(PemError::Der));
     let error = private_key(public.as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "has no private key in it: there is a public key in line 1");
+    let bare: String = certificate.lines().filter(|line| !line.starts_with('-')).collect();
+    for text in ["garbage", &bare, ""] {
+        let error = private_key(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "has no private key in it: it is not PEM, for no line of it begins with `-----BEGIN`");
+    }
     let error = certificates(traditional.as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "has no certificate in it: there is an encrypted private key in line 1");
     assert_eq!(certificates(format!("{encrypted}{certificate}").as_bytes()).map(|all| all.len()), Ok(1));
+}
+
+/// Keys below 128 bytes have their length in one byte, which is a letter in a text.
+#[test]
+fn short_keys_in_der_are_told_from_texts() {
+    let folder = std::env::temp_dir().join(format!("pitaya-der-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (ec, ed) = (path("ec.pem"), path("ed.pem"));
+    openssl(&format!("ecparam -genkey -noout -name prime256v1 -out {ec}"));
+    openssl(&format!("genpkey -algorithm ED25519 -out {ed}"));
+    openssl(&format!("ec -in {ec} -outform der -out {}", path("ec")));
+    openssl(&format!("ec -in {ec} -pubout -outform der -out {}", path("public")));
+    openssl(&format!("pkey -in {ed} -outform der -out {}", path("ed")));
+    for (name, head) in [("ec", [0x30, 0x77, 0x02]), ("ed", [0x30, 0x2e, 0x02]), ("public", [0x30, 0x59, 0x30])] {
+        let file = std::fs::read(path(name)).expect("written");
+        assert_eq!(file[..3], head, "{name}");
+        assert_eq!(private_key(&file), Err(PemError::Der), "{name}");
+        assert_eq!(certificates(&file), Err(PemError::Der), "{name}");
+        // A text may begin like a short key.
+        assert!(!matches!(private_key(&file[..file.len() - 1]), Err(PemError::Der)), "{name}");
+    }
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let text = format!("0w{}", "x".repeat(0x77));
+    assert!(matches!(private_key(text.as_bytes()), Err(PemError::Missing { .. })));
 }
 
 #[test]

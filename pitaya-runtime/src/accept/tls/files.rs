@@ -123,7 +123,22 @@ impl Clients {
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let (what, path) = (What::Authorities, &self.authorities);
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(what, path)? {
+        let certificates = certificates(what, path)?;
+        let strangers =
+            certificates.iter().filter(|der| Facts::read(der).is_some_and(|facts| !facts.vouches())).count();
+        if strangers == certificates.len() {
+            let cause = "there is no authority in it (CA:TRUE), only certificates that one has signed, and no client's \
+                         certificate leads to those: name the file of the authority that signs the certificates of clients";
+            return Err(unusable(what, path, &cause));
+        }
+        if strangers > 0 {
+            tracing::warn!(
+                strangers,
+                "{} has certificates that are no authorities (CA:TRUE): no client's certificate leads to those",
+                path.display()
+            );
+        }
+        for certificate in certificates {
             roots.add(certificate).map_err(|e| unusable(what, path, &e))?;
         }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());

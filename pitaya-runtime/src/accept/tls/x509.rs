@@ -1,11 +1,15 @@
-//! What a certificate says of itself: the few fields that nothing else here tells.
+//! Fields of a certificate that no library here tells.
 
 use chrono::NaiveDateTime;
-use pitaya_core::text::der::{Der, Element, SEQUENCE};
+use pitaya_core::text::der::{Der, Element, IDENTIFIER, OCTET_STRING, SEQUENCE};
 
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
+const EXTENSIONS: u8 = 0xa3;
+const BOOLEAN: u8 = 0x01;
+/// The extension that tells authorities (RFC 5280, section 4.2.1.9).
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 /// Fields of RFC 5280, section 4.1.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(super) struct Facts<'a> {
     /// Seconds since 1970.
     pub(super) not_before: i64,
     pub(super) not_after: i64,
+    /// Whether it says `CA:TRUE`.
+    pub(super) is_authority: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -31,8 +37,40 @@ impl<'a> Facts<'a> {
         let mut validity = Der(fields.expect(SEQUENCE)?);
         let (not_before, not_after) = (time(&validity.next()?)?, time(&validity.next()?)?);
         let subject = fields.next()?.whole;
-        Some(Self { issuer, subject, not_before, not_after })
+        Some(Self { issuer, subject, not_before, not_after, is_authority: is_authority(fields).unwrap_or(false) })
     }
+
+    /// Whether it can have signed the certificate of a client, or be one that signed itself.
+    pub(super) fn vouches(&self) -> bool {
+        self.is_authority || self.issuer == self.subject
+    }
+}
+
+/// Looks for `CA:TRUE` in the fields behind the subject.
+fn is_authority(mut fields: Der<'_>) -> Option<bool> {
+    let extensions = loop {
+        let field = fields.next()?;
+        if field.tag == EXTENSIONS {
+            break field.content;
+        }
+    };
+    let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
+    while let Some(extension) = extensions.expect(SEQUENCE) {
+        let mut extension = Der(extension);
+        if extension.expect(IDENTIFIER)? != BASIC_CONSTRAINTS {
+            continue;
+        }
+        let mut value = extension.next()?;
+        if value.tag == BOOLEAN {
+            // It is critical.
+            value = extension.next()?;
+        }
+        let constraints = (value.tag == OCTET_STRING).then_some(value.content)?;
+        // False is the default, and not written.
+        let is_ca = Der(Der(constraints).expect(SEQUENCE)?).expect(BOOLEAN)?;
+        return Some(is_ca.iter().any(|byte| *byte != 0));
+    }
+    Some(false)
 }
 
 /// Both forms are in UTC and end in `Z` (RFC 5280, section 4.1.2.5).
@@ -72,6 +110,23 @@ mod tests {
             assert_eq!((facts.not_before, facts.not_after), (before, after));
             assert_eq!(facts.issuer, facts.subject, "it signed itself");
             assert!(facts.subject.ends_with(b"ann") && facts.subject[0] == SEQUENCE);
+        }
+    }
+
+    #[test]
+    fn authorities_say_so() {
+        use rcgen::{BasicConstraints, IsCa};
+        for (is_ca, expected) in [
+            (IsCa::NoCa, false),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::Ca(BasicConstraints::Constrained(1)), true),
+        ] {
+            let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            let facts = Facts::read(certificate.der()).unwrap();
+            assert!(facts.is_authority == expected && facts.vouches());
         }
     }
 

@@ -219,6 +219,13 @@ fn values_are_checked_together() {
     );
     assert_eq!(problems(|config| config.cluster.sd.etcd.user = "me".to_owned()).len(), 1);
     assert_eq!(problems(|config| config.limits.accept.burst = 5).len(), 1);
+    // Beyond what files can say, and beyond the clock.
+    let beyond = problems(|config| {
+        config.limits.handshake.timeout = Duration::MAX;
+        config.session.drain.timeout = Duration::from_secs(i64::MAX as u64);
+    });
+    let text = "too long: the longest duration is 2562047h47m16.854775807s";
+    assert!(beyond.len() == 2 && beyond.iter().all(|problem| problem.ends_with(text)), "{beyond:?}");
 
     // A value that could not be read is not held against its neighbour.
     let environment = [("PITAYA_LIMITS_HANDSHAKE_SIZE", "128KiB"), ("PITAYA_LIMITS_PACKET_INITIAL", "1MXB")];
