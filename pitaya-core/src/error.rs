@@ -62,17 +62,28 @@ pub mod codes {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Parts>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Parts {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     metadata: BTreeMap<String, String>,
+    /// Text of the error and of its causes, where it has any.
+    chain: Option<Box<str>>,
 }
+
+/// Errors are equal that are the same to a client: the chain of causes never travels.
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.code, &self.message, &self.metadata) == (&other.code, &other.message, &other.metadata)
+    }
+}
+
+impl Eq for Parts {}
 
 impl Error {
     /// An error with a code and a text.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Parts { code: code.into(), message: message.into(), metadata: BTreeMap::new() }))
+        Self(Box::new(Parts { code: code.into(), message: message.into(), metadata: BTreeMap::new(), chain: None }))
     }
 
     /// An error of the client's making: [`codes::BAD_REQUEST`].
@@ -143,6 +154,29 @@ impl Error {
         &self.0.message
     }
 
+    /// Text for those who run the server: the message and the causes below it, joined by `: `. Clients never get it.
+    ///
+    /// ```
+    /// use pitaya_core::Error;
+    ///
+    /// let refused = std::io::Error::other("connection refused");
+    /// let error = Error::boxed(Box::<dyn std::error::Error>::from(Loading(refused)));
+    /// assert_eq!(error.message(), "no table");
+    /// assert_eq!(error.with_causes(), "no table: connection refused");
+    /// # #[derive(Debug)]
+    /// # struct Loading(std::io::Error);
+    /// # impl std::fmt::Display for Loading {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no table") }
+    /// # }
+    /// # impl std::error::Error for Loading {
+    /// #     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(&self.0) }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_causes(&self) -> &str {
+        self.0.chain.as_deref().unwrap_or(&self.0.message)
+    }
+
     /// The metadata, if there is any.
     #[must_use]
     pub fn metadata(&self) -> Option<&BTreeMap<String, String>> {
@@ -152,7 +186,8 @@ impl Error {
 
 impl<E: std::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        fault::find(&error).unwrap_or_else(|| Self::new(codes::UNKNOWN, error.to_string()))
+        let converted = fault::find(&error).unwrap_or_else(|| Self::new(codes::UNKNOWN, error.to_string()));
+        converted.caused_by(&error)
     }
 }
 

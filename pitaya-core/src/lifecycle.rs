@@ -18,9 +18,10 @@ pub enum Hook<S> {
     Init(AppHook<S>),
     /// After every `init`, still before the acceptors open.
     AfterInit(AppHook<S>),
-    /// When the app has stopped accepting and its sessions are gone, in reverse order.
+    /// When the app has stopped accepting and its sessions are gone, in reverse order. Only of components whose `init` has
+    /// completed.
     BeforeShutdown(AppHook<S>),
-    /// Last of all, in reverse order.
+    /// Last of all, in reverse order, and of the same components.
     Shutdown(AppHook<S>),
     /// After a session was bound to a uid.
     SessionBound(SessionHook<S>),

@@ -11,6 +11,7 @@ use routes::{Mount, Place};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 
 mod routes;
@@ -23,6 +24,8 @@ pub struct Registry {
     handlers: Routes<Context>,
     remotes: Routes<RemoteContext>,
     components: Vec<Arc<dyn Component>>,
+    /// Number of components whose `init` has completed: those are stopped, and no others.
+    initialised: AtomicUsize,
 }
 
 /// Why a component cannot be mounted.
@@ -136,26 +139,36 @@ impl Registry {
         self.components.iter().map(|component| component.service())
     }
 
-    /// Runs the hooks of one moment of the app's life. Those of the end run in reverse order and all of them; at the
-    /// start the first error ends it.
+    /// Runs the hooks of one moment of the app's life. At the start the first error ends it. Those of the end run in reverse
+    /// order, of each component whose `init` has completed: one that has failed, or was not reached, has nothing to end.
+    /// `begins` hears the name of each component that has such a hook, before it runs.
     ///
     /// # Errors
-    /// The hook's own, with the component's name added.
-    pub async fn app(&self, moment: Moment, event: &AppEvent) -> Result<()> {
+    /// The hook's own, with the component's name and the causes added.
+    pub async fn app(&self, moment: Moment, event: &AppEvent, begins: impl Fn(&'static str)) -> Result<()> {
         let ends = matches!(moment, Moment::BeforeShutdown | Moment::Shutdown);
         let mut order: Vec<_> = self.components.iter().collect();
         if ends {
+            order.truncate(self.initialised.load(SeqCst));
             order.reverse();
+        } else if moment == Moment::Init {
+            self.initialised.store(0, SeqCst);
         }
         for component in order {
+            let name = component.service().type_name;
+            if component.has_hook(moment) {
+                begins(name);
+            }
             if let Err(e) = guarded(component.app(moment, event.clone())).await {
-                let name = component.service().type_name;
                 if !ends {
                     let code =
                         if e.code() == codes::UNKNOWN { codes::INTERNAL.to_owned() } else { e.code().to_owned() };
-                    return Err(Error::new(code, format!("{moment:?} of {name} failed: {}", e.message())));
+                    return Err(Error::new(code, format!("{moment:?} of {name} failed: {}", e.with_causes())));
                 }
-                tracing::error!(code = e.code(), error = e.message(), "{moment:?} of {name} failed");
+                tracing::error!(code = e.code(), error = e.with_causes(), "{moment:?} of {name} failed");
+            }
+            if moment == Moment::Init {
+                self.initialised.fetch_add(1, SeqCst);
             }
         }
         Ok(())
@@ -215,6 +228,7 @@ pub enum SessionMoment {
 trait Component: Send + Sync {
     fn service(&self) -> &'static Service;
     fn app(&self, moment: Moment, event: AppEvent) -> BoxFuture<'_, Result<()>>;
+    fn has_hook(&self, moment: Moment) -> bool;
     fn session(&self, moment: SessionMoment, event: SessionEvent) -> BoxFuture<'_, Result<()>>;
     fn hears_sessions(&self) -> bool;
 }
@@ -238,6 +252,18 @@ impl<S: Send + Sync + 'static, X: 'static> Component for Mount<S, X> {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn has_hook(&self, moment: Moment) -> bool {
+        self.table.hooks.iter().any(|hook| {
+            matches!(
+                (moment, hook),
+                (Moment::Init, Hook::Init(_))
+                    | (Moment::AfterInit, Hook::AfterInit(_))
+                    | (Moment::BeforeShutdown, Hook::BeforeShutdown(_))
+                    | (Moment::Shutdown, Hook::Shutdown(_))
+            )
         })
     }
 

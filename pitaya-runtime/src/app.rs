@@ -6,9 +6,10 @@ mod push;
 mod reload;
 mod start;
 mod start_error;
+mod step;
 mod stop;
 
-pub(crate) use busy::CutOff;
+pub(crate) use busy::{CutOff, Pending};
 pub(crate) use health::Admin;
 pub use start_error::StartError;
 
@@ -49,8 +50,8 @@ struct Inner {
     metrics: Metrics,
     /// They may hold this very app: they are taken away at the end.
     modules: Mutex<Arc<Modules>>,
-    /// The first `init` of a component has been called: all of them are stopped.
-    components: AtomicBool,
+    /// What its start or its stop is busy with.
+    step: step::Step,
     /// Takes calls of other servers, from start to end.
     calls: Mutex<Option<Arc<dyn Callee>>>,
     /// What is needed once, to start.
@@ -99,7 +100,7 @@ impl App {
             rpc,
             metrics: start.metrics.clone(),
             modules: Mutex::new(Arc::new(modules)),
-            components: AtomicBool::new(false),
+            step: Default::default(),
             calls: Mutex::default(),
             start: Mutex::new(Some(start)),
             addresses: Mutex::default(),
@@ -116,9 +117,12 @@ impl App {
     /// returns, clients can connect.
     ///
     /// # Errors
-    /// When a module or a component fails to start or an address cannot be listened on; then nothing keeps running.
+    /// When a module or a component fails to start, an address cannot be listened on, or the app is asked to stop meanwhile;
+    /// then nothing keeps running.
     pub async fn start(&self) -> Result<(), StartError> {
         let start = self.0.start.lock().take().ok_or(StartError::Again)?;
+        // A signal that comes during the start is heard once it is over.
+        self.0.server.reloads.listen();
         let app = self.clone();
         // A task of its own: a caller that stops waiting must not leave the app half started, and half stoppable.
         let started = tokio::spawn(async move { app.start_with(start).await }).await;

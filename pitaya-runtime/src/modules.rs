@@ -179,8 +179,10 @@ impl Modules {
     }
 
     /// `Init` or `AfterInit` of all, in order, up to the first error.
-    pub(crate) async fn start(&self, moment: Moment, app: &App) -> Result<(), StartError> {
+    /// `begins` hears the name of each before it runs.
+    pub(crate) async fn start(&self, moment: Moment, app: &App, begins: impl Fn(&str)) -> Result<(), StartError> {
         for entry in &self.all {
+            begins(&entry.name);
             let failed = |cause| StartError::Module { name: entry.name.clone(), moment, cause };
             entry.run(moment, app).await.map_err(failed)?;
             if moment == Moment::Init {
@@ -191,12 +193,16 @@ impl Modules {
     }
 
     /// `BeforeShutdown` or `Shutdown` of those that are initialised, in reverse order.
-    pub(crate) async fn stop(&self, moment: Moment, app: &App, limit: Duration) {
+    /// `begins` hears the name of each before it runs.
+    pub(crate) async fn stop(&self, moment: Moment, app: &App, limit: Duration, begins: impl Fn(&str)) {
         for entry in self.all[..self.ready.load(SeqCst)].iter().rev() {
             let name = &entry.name;
+            begins(name);
             match tokio::time::timeout(limit, entry.run(moment, app)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(e)) => tracing::error!("{moment:?} of the module `{name}` failed: {e}"),
+                Ok(Err(e)) => {
+                    tracing::error!(code = e.code(), error = e.with_causes(), "{moment:?} of the module `{name}` failed");
+                }
                 Err(_) => tracing::error!(
                     "{moment:?} of the module `{name}` was not done after {limit:?}: not waiting any longer"
                 ),

@@ -2,7 +2,7 @@
 
 use crate::accept::Reloads;
 use crate::agent::Agent;
-use crate::app::CutOff;
+use crate::app::{CutOff, Pending};
 use crate::budget::Budget;
 use crate::cluster::{Cluster, Load, RouteLoad};
 use crate::counters::{Counters, count};
@@ -103,6 +103,8 @@ pub(crate) struct Server {
     pub(crate) aborting: CancellationToken,
     /// Calls that were ended when that time was over.
     pub(crate) cut_off: CutOff,
+    /// Calls that a stop waits for, as their connections have said.
+    pub(crate) pending: Pending,
 }
 
 impl Server {
@@ -326,7 +328,7 @@ impl Server {
     pub(crate) async fn hear(&self, moment: SessionMoment, event: &SessionEvent) {
         for (name, error) in self.registry.session(moment, event).await {
             if let Some(missed) = self.quotas.hooks.admit() {
-                let (session, code, error) = (event.session.id(), error.code(), error.message());
+                let (session, code, error) = (event.session.id(), error.code(), error.with_causes());
                 tracing::error!(session, code, error, missed, "session_{moment:?} of {name} failed");
             }
         }

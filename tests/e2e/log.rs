@@ -23,9 +23,14 @@ impl Log {
 
 /// Lines that the framework logs on this thread, from `warn` on, until the guard is dropped. For tests on one thread.
 pub fn captured() -> (Log, DefaultGuard) {
+    captured_from(tracing::Level::WARN)
+}
+
+/// The same from another level on.
+pub fn captured_from(level: tracing::Level) -> (Log, DefaultGuard) {
     let log = Log::default();
     let lines = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
     let subscriber = subscriber.with_writer(move || Line(lines.clone())).finish();
     (log, tracing::subscriber::set_default(subscriber))
 }

@@ -137,11 +137,11 @@ async fn failed(moment: &'static str, fault: Fault) -> (Vec<String>, StartError)
 async fn one_that_fails_keeps_the_app_from_starting_and_stops_what_had_begun() {
     let (log, error) = failed("init", Fault::Fails).await;
     assert_eq!(log, ["a init", "bad init", "a before_shutdown", "a shutdown"]);
-    assert_eq!(error.to_string(), "Init of the module `bad` failed: PART-1: on purpose");
+    assert_eq!(error.to_string(), "Init of the module `bad` failed: on purpose");
     assert!(matches!(error, StartError::Module { name, .. } if &*name == "bad"));
 
     let (_, error) = failed("init", Fault::Panics).await;
-    assert_eq!(error.to_string(), "Init of the module `bad` failed: PIT-500: it panicked");
+    assert_eq!(error.to_string(), "Init of the module `bad` failed: it panicked");
 
     let (log, error) = failed("after_init", Fault::Fails).await;
     let begun = ["a init", "bad init", "c init", "room init", "a after_init", "bad after_init"];
@@ -150,7 +150,7 @@ async fn one_that_fails_keeps_the_app_from_starting_and_stops_what_had_begun() {
         ["room shutdown", "c shutdown", "bad shutdown", "a shutdown"],
     ];
     assert_eq!(log, [&begun[..], &ended.concat()].concat());
-    assert_eq!(error.to_string(), "AfterInit of the module `bad` failed: PART-1: on purpose");
+    assert_eq!(error.to_string(), "AfterInit of the module `bad` failed: on purpose");
 }
 
 #[tokio::test]

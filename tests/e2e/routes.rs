@@ -265,7 +265,8 @@ async fn the_hard_limit_answers_for_a_handler_and_the_session_goes_on() {
 #[tokio::test]
 async fn a_handler_over_the_soft_limit_is_counted_once_and_goes_on() {
     let limits = |config: &mut Config| {
-        config.heartbeat.interval = Duration::from_secs(1);
+        // The warning does not wait for a beat.
+        config.heartbeat.interval = Duration::from_secs(60);
         config.limits.handler.soft = Duration::from_millis(100);
     };
     let (app, yard) = yard(limits).await;
@@ -278,4 +279,29 @@ async fn a_handler_over_the_soft_limit_is_counted_once_and_goes_on() {
     yard.gate.add_permits(1);
     assert_eq!(call.await.expect("no panic").expect("an answer"), r#""plain""#);
     assert_eq!((app.counts().slow_handlers, app.counts().overdue_handlers), (1, 0));
+}
+
+/// The mistake that keeps all other sessions of the thread waiting.
+#[tokio::test]
+async fn a_handler_that_blocks_its_thread_is_warned_of_where_metrics_are_on() {
+    struct Blocks;
+    #[handler]
+    impl Blocks {
+        pub fn long(&self) -> &'static str {
+            std::thread::sleep(Duration::from_millis(30));
+            "long"
+        }
+    }
+    let (log, _guard) = crate::log::captured();
+    let builder = Builder::new("game").handlers(Blocks).configure(|config| {
+        config.metrics.prometheus.enabled = true;
+        config.metrics.prometheus.host = "127.0.0.1".to_owned();
+        config.metrics.prometheus.port = 0;
+        config.limits.handler.soft = Duration::from_millis(20);
+    });
+    let app = crate::support::serve(builder).await;
+    assert_eq!(connect(&app).await.request_raw("game.blocks.long", "").await.expect("served"), r#""long""#);
+    eventually("it is counted", || app.counts().slow_handlers == 1).await;
+    let warned = |line: &String| line.contains("handler blocked its thread route=\"game.blocks.long\"");
+    assert!(log.all().iter().any(warned), "{:?}", log.all());
 }

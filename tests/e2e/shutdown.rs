@@ -1,6 +1,6 @@
 //! How an app stops.
 
-use crate::log::{Log, captured};
+use crate::log::{Log, captured, captured_from};
 use crate::raw::{RawClient, answer, request};
 use crate::support::{SOON, connect, eventually, serve};
 use pitaya_runtime::StartError;
@@ -306,7 +306,8 @@ async fn an_app_runs_until_it_is_told_to_end() {
 async fn an_app_that_is_told_to_end_at_once_ends() {
     for _ in 0..20 {
         let app = Builder::new("game").acceptor(Tcp::bind("127.0.0.1:0")).build().expect("valid");
-        timeout(SOON, app.run_until(async {})).await.expect("in time").expect("stopped");
+        let ran = timeout(SOON, app.run_until(async {})).await.expect("in time");
+        assert!(matches!(ran, Ok(()) | Err(StartError::Interrupted { .. })), "{ran:?}");
     }
 }
 
@@ -357,4 +358,23 @@ async fn a_shutdown_names_what_it_did_not_wait_for() {
         lines.iter().find(|line| line.contains("still busy after 100ms: ")).unwrap_or_else(|| panic!("{lines:?}"));
     let (_, named) = line.split_once("still busy after 100ms: ").expect("found");
     assert_eq!(named, "timers hang; handlers game.room.stuck (x2), game.room.stuck_aside; 3 sessions");
+}
+
+#[tokio::test]
+async fn a_shutdown_says_what_it_waits_for() {
+    let (log, _guard) = captured_from(tracing::Level::INFO);
+    let (app, room) = room(Duration::from_secs(3)).await;
+    let mut client = RawClient::open(&app).await;
+    client.send(&request(1, "game.room.wait", "")).await;
+    eventually("it waits", || room.running() == 1).await;
+    let stopping = tokio::spawn({
+        let app = app.clone();
+        async move { app.shutdown().await }
+    });
+    let waits = |line: &String| line.contains("shutdown waits") && line.contains("handlers game.room.wait; 1 sessions");
+    eventually("it says so", || log.all().iter().any(waits)).await;
+    let begun = |line: &String| line.contains("shutdown begins sessions=1 timers=0 timeout=3s");
+    assert!(log.all().iter().any(begun), "{:?}", log.all());
+    room.gate.add_permits(1);
+    timeout(SOON, stopping).await.expect("in time").expect("no panic");
 }

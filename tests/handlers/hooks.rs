@@ -66,7 +66,7 @@ fn hooks_run_in_mount_order_and_back() {
     let event = AppEvent { state: state.clone() };
 
     for moment in [Moment::Init, Moment::AfterInit] {
-        wait(server.registry().app(moment, &event)).expect("both start");
+        wait(server.registry().app(moment, &event, |_| ())).expect("both start");
     }
     assert_eq!(read(), ["first: init with 7", "second: init with 7", "first: after_init", "second: after_init"]);
 
@@ -83,12 +83,16 @@ fn hooks_run_in_mount_order_and_back() {
 
     let event = AppEvent { state: Arc::default() };
     for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
-        wait(server.registry().app(moment, &event)).expect("the end runs to its end");
+        wait(server.registry().app(moment, &event, |_| ())).expect("the end runs to its end");
     }
     assert_eq!(read(), ["second: before_shutdown", "first: before_shutdown", "second: shutdown", "first: shutdown"]);
 
     assert_eq!(server.registry().entries().len(), 2, "a hook is never a route");
-    let error = wait(server.registry().app(Moment::Init, &event)).expect_err("no u8 in the state");
+    let error = wait(server.registry().app(Moment::Init, &event, |_| ())).expect_err("no u8 in the state");
     assert!(error.message().contains("Init of First"), "{error}");
     assert_eq!(read().len(), 0, "the first error ends the start");
+    for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
+        wait(server.registry().app(moment, &event, |_| ())).expect("the end runs to its end");
+    }
+    assert_eq!(read().len(), 0, "no init has completed: nothing is to be ended");
 }

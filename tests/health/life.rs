@@ -90,7 +90,7 @@ async fn two_apps_of_a_process_have_nothing_in_common() {
     let same = |config: &mut Config| config.metrics.prometheus.port = at.port();
     let third = probed("three").handlers(Room::default()).configure(same).build().expect("a valid app");
     match third.start().await {
-        Err(StartError::Bind { acceptor, .. }) => assert_eq!(acceptor, format!("http://{at}")),
+        Err(StartError::Admin { address, .. }) => assert_eq!(address, at.to_string()),
         other => panic!("{other:?}"),
     }
     assert_eq!(ask(at, "GET /livez").await.expect("an answer").0, 200);

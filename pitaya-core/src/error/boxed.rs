@@ -40,8 +40,33 @@ impl Error {
             Some(Carried(error)) => Some(error.clone()),
             None => fault::find(error),
         });
-        coded.unwrap_or_else(|| Self::new(codes::UNKNOWN, outermost.to_string()))
+        coded.unwrap_or_else(|| Self::new(codes::UNKNOWN, outermost.to_string())).caused_by(outermost)
     }
+
+    /// Keeps the texts of a chain of causes, for those who run the server.
+    pub(super) fn caused_by(mut self, outermost: &(dyn StdError + 'static)) -> Self {
+        if outermost.source().is_some() {
+            self.0.chain = Some(texts(outermost).into());
+        }
+        self
+    }
+}
+
+/// The texts of a chain, joined by `: `. A cause that the text before it ends with is not said again.
+fn texts(outermost: &(dyn StdError + 'static)) -> String {
+    let mut all = String::new();
+    for error in successors(Some(outermost), cause).take(LONGEST_CHAIN) {
+        let text = match error.downcast_ref::<Carried>() {
+            Some(Carried(error)) => error.with_causes().to_owned(),
+            None => error.to_string(),
+        };
+        if all.is_empty() {
+            all = text;
+        } else if !all.ends_with(&*text) {
+            all = format!("{all}: {text}");
+        }
+    }
+    all
 }
 
 /// An error whose type was forgotten.
@@ -149,13 +174,20 @@ mod tests {
     fn an_error_without_a_code_keeps_its_text() {
         let around = Around(Some(Any::from(fmt::Error)));
         assert_eq!(Error::boxed(Any::from(around)), Error::new(codes::UNKNOWN, "while loading"));
+        let around = Error::boxed(Any::from(Around(Some(Any::from(fmt::Error)))));
+        assert_eq!(around.with_causes(), format!("while loading: {}", fmt::Error));
+        assert_eq!(Error::from(Around(Some(Any::from(fmt::Error)))).with_causes(), around.with_causes());
+        let carried = Any::from(Around(Some(Any::from(around.clone()))));
+        assert_eq!(Error::boxed(carried).with_causes(), format!("while loading: {}", around.with_causes()));
+        assert_eq!(Error::new("GAME-1", "alone").with_causes(), "alone");
         let text: Any = "just a text".into();
         assert_eq!(Error::boxed(text), Error::new(codes::UNKNOWN, "just a text"));
     }
 
     #[test]
     fn a_chain_that_is_a_circle_ends() {
-        assert_eq!(Error::boxed(Any::from(Around(None))).code(), codes::UNKNOWN);
+        let error = Error::boxed(Any::from(Around(None)));
+        assert_eq!((error.code(), error.with_causes()), (codes::UNKNOWN, "while loading"));
     }
 
     #[cfg(feature = "anyhow")]
@@ -164,7 +196,8 @@ mod tests {
         use anyhow::Context;
         let error = Error::new("GAME-3", "gone");
         let wrapped = Err::<(), _>(anyhow::Error::from(error.clone())).context("loading").context("joining");
-        assert_eq!(Error::boxed(wrapped.unwrap_err()), error);
+        let wrapped = Error::boxed(wrapped.unwrap_err());
+        assert_eq!((&wrapped, wrapped.with_causes()), (&error, "joining: loading: gone"));
         assert_eq!(Error::boxed(anyhow::anyhow!("no code")), Error::new(codes::UNKNOWN, "no code"));
     }
 }

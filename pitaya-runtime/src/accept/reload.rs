@@ -2,6 +2,7 @@
 
 use super::{BoxError, Listen};
 use crate::counters::{Counters, count};
+use parking_lot::Mutex;
 use pitaya_core::cluster::Transport;
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub(crate) struct Reloads {
     watched: Vec<(String, Arc<dyn Reload>)>,
     /// Time between two looks; none without end.
     every: Option<Duration>,
+    hangup: Mutex<Option<Hangup>>,
 }
 
 impl Reloads {
@@ -67,7 +69,7 @@ impl Reloads {
             let files = Arc::new(TransportFiles(transport.clone()));
             watched.push(("the transport between servers".to_owned(), files));
         }
-        Self { watched, every: (!every.is_zero()).then_some(every) }
+        Self { watched, every: (!every.is_zero()).then_some(every), hangup: Mutex::default() }
     }
 
     /// Looks at all of them. Those that can be used are in force when this returns, whatever is wrong with others.
@@ -92,13 +94,18 @@ impl Reloads {
         if failed.is_empty() { Ok(()) } else { Err(ReloadError { failed }) }
     }
 
+    /// Listens for SIGHUP from now on, if there is anything to read again. Otherwise it keeps its meaning: a terminal that
+    /// was closed.
+    pub(crate) fn listen(&self) {
+        if !self.watched.is_empty() {
+            *self.hangup.lock() = Some(Hangup::listen());
+        }
+    }
+
     /// Looks from time to time, and when the process gets SIGHUP, without end.
     pub(crate) async fn watch(&self, counters: &Counters) {
-        if self.watched.is_empty() {
-            // SIGHUP keeps its meaning: a terminal that was closed.
-            return;
-        }
-        let (mut hangup, mut complained) = (Hangup::listen(), None::<Instant>);
+        let Some(mut hangup) = self.hangup.lock().take() else { return };
+        let mut complained = None::<Instant>;
         loop {
             let always = tokio::select! {
                 () = pause(self.every) => false,

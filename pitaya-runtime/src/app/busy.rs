@@ -2,7 +2,7 @@
 
 use super::{App, Inner};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -19,6 +19,38 @@ impl CutOff {
     #[cold]
     pub(crate) fn note(&self, route: Arc<str>) {
         *self.0.lock().entry(route).or_default() += 1;
+    }
+
+    /// The calls so far.
+    pub(super) fn by_route(&self) -> BTreeMap<Arc<str>, usize> {
+        self.0.lock().clone()
+    }
+}
+
+/// Calls of handlers that keep a session from ending, by the numbers of the session and of the route.
+#[derive(Debug, Default)]
+pub(crate) struct Pending(Mutex<BTreeSet<(i64, u32)>>);
+
+impl Pending {
+    /// Notes one call.
+    #[cold]
+    pub(crate) fn note(&self, session: i64, route: u32) {
+        self.0.lock().insert((session, route));
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    /// The calls noted since it was cleared.
+    pub(super) fn by_route(&self, names: &[Arc<str>]) -> BTreeMap<Arc<str>, usize> {
+        let mut routes = BTreeMap::new();
+        for (_, route) in &*self.0.lock() {
+            if let Some(name) = names.get(*route as usize) {
+                *routes.entry(name.clone()).or_default() += 1;
+            }
+        }
+        routes
     }
 }
 
@@ -43,10 +75,9 @@ impl Busy {
         }
     }
 
-    /// The report, with the handlers that were cut off and the number of tasks that run all the same.
-    pub(super) fn report(&self, cut_off: &CutOff, tasks: usize) -> String {
+    /// The report, with the calls of handlers by route, and the number of tasks that run all the same.
+    pub(super) fn report(&self, handlers: &BTreeMap<Arc<str>, usize>, tasks: usize) -> String {
         let mut parts = Vec::new();
-        let handlers = cut_off.0.lock();
         let mut named = |what: &str, names: &mut dyn ExactSizeIterator<Item = String>| {
             let all = names.len();
             if all > 0 {

@@ -120,7 +120,7 @@ impl App {
         if table.is_empty() {
             return Ok(());
         }
-        let failed = |source| StartError::Bind { acceptor: format!("http://{host}:{port}"), source };
+        let failed = |source| StartError::Admin { address: format!("{host}:{port}"), source };
         let listener = Listener::bind(&host, port, deadline, self.0.server.reserve.clone()).await.map_err(failed)?;
         let address = listener.address().map_err(failed)?;
         tracing::info!("answering {table} on http://{address}");

@@ -6,14 +6,12 @@ use crate::cluster::Calls;
 use pitaya_core::AppEvent;
 use pitaya_core::cluster::{Callee, ServerInfo};
 use pitaya_core::registry::Moment;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
-/// Time between two log lines about one step of the start that is waited for.
+/// Time between two log lines about a start that takes long.
 const TOLD: Duration = Duration::from_secs(5);
 
 impl App {
@@ -23,6 +21,7 @@ impl App {
         }
         let server = &self.0.server;
         let Inner { groups, timers, rpc, metrics, .. } = &*self.0;
+        self.0.step.enter("the address of StatsD");
         metrics.open().await;
         let state = start.state.with(self.clone()).with(groups.clone()).with(timers.clone()).with(rpc.clone());
         let state = state.with(metrics.clone());
@@ -42,7 +41,18 @@ impl App {
                 let _ = stopping.run_until_cancelled(logins.watch()).await;
             });
         }
-        let started = self.start_all(start.acceptors, start.admin, &AppEvent { state }).await;
+        let event = AppEvent { state };
+        let started = tokio::select! {
+            biased;
+            started = self.start_all(start.acceptors, start.admin, &event) => started,
+            () = self.0.stop.cancelled() => {
+                let step = self.0.step.name();
+                tracing::warn!(step, "start interrupted");
+                Err(StartError::Interrupted { step })
+            }
+            // It never ends.
+            () = self.tell_of_the_start() => Ok(()),
+        };
         if started.is_err() {
             self.0.stop.cancel();
             self.finish().await;
@@ -56,6 +66,15 @@ impl App {
         started
     }
 
+    /// Logs what is waited for while the start takes long, without end.
+    async fn tell_of_the_start(&self) {
+        let began = Instant::now();
+        loop {
+            sleep(TOLD).await;
+            tracing::info!(step = self.0.step.name(), after = ?began.elapsed(), "start waits");
+        }
+    }
+
     async fn start_all(
         &self,
         acceptors: Vec<Box<dyn Listen>>,
@@ -63,21 +82,25 @@ impl App {
         event: &AppEvent,
     ) -> Result<(), StartError> {
         let server = &self.0.server;
-        let cluster = &server.cluster;
+        let (cluster, step) = (&server.cluster, &self.0.step);
+        step.enter("the admin port");
         self.open_admin(admin).await?;
         // Bound first, so that a busy port is known before anything has been done; accepting comes last.
         let mut bound: Vec<Box<dyn Bound>> = Vec::new();
         for acceptor in acceptors {
             let name = acceptor.name();
+            step.enter(name.clone());
             let ready = acceptor.bind().await.map_err(|source| StartError::Bind { acceptor: name, source })?;
             bound.push(ready);
         }
         // Components may call others as soon as they start.
         let calls: Arc<dyn Callee> = Arc::new(Calls::new(server.clone()));
         *self.0.calls.lock() = Some(calls.clone());
-        let joined = told("the transport between servers", cluster.transport.start(cluster.own.clone(), calls)).await;
-        joined.map_err(|e| StartError::Cluster(e.to_string()))?;
-        told("discovery", cluster.discovery.watch(cluster.servers.clone())).await?;
+        step.enter("the transport between servers");
+        let joined = cluster.transport.start(cluster.own.clone(), calls).await;
+        joined.map_err(|e| StartError::Cluster(e.with_causes().to_owned()))?;
+        step.enter("discovery");
+        cluster.discovery.watch(cluster.servers.clone()).await?;
         let watching = server.clone();
         server.tasks.spawn(async move {
             let watch = watching.cluster.watch_servers();
@@ -93,17 +116,17 @@ impl App {
         }
         let modules = self.modules();
         for moment in [Moment::Init, Moment::AfterInit] {
-            told("the modules to start", modules.start(moment, self)).await?;
-            self.0.components.store(true, SeqCst);
-            let started = told("the components to start", server.registry.app(moment, event)).await;
-            started.map_err(|e| StartError::Component(e.to_string()))?;
+            modules.start(moment, self, |name| step.enter(format!("{moment:?} of the module `{name}`"))).await?;
+            let started = server.registry.app(moment, event, |name| step.enter(format!("{moment:?} of {name}"))).await;
+            started.map_err(|e| StartError::Component(e.message().to_owned()))?;
         }
         for acceptor in &mut bound {
             let name = format!("{}://{}", acceptor.protocol(), acceptor.address());
             acceptor.listen().map_err(|source| StartError::Bind { acceptor: name, source })?;
         }
         // Last: whoever sees this server may call it.
-        told("discovery", cluster.discovery.announce(ServerInfo::clone(&cluster.own))).await?;
+        step.enter("discovery to announce it");
+        cluster.discovery.announce(ServerInfo::clone(&cluster.own)).await?;
         *self.0.addresses.lock() = bound.iter().map(|acceptor| acceptor.address()).collect();
         for acceptor in bound {
             tracing::info!("listening on {}://{}", acceptor.protocol(), acceptor.address());
@@ -116,17 +139,6 @@ impl App {
             let _ = watching.stopping.run_until_cancelled(watch).await;
         });
         Ok(())
-    }
-}
-
-/// Waits for one step of the start, and logs what is waited for while it takes long.
-async fn told<T>(step: &'static str, running: impl Future<Output = T>) -> T {
-    let (mut running, began) = (pin!(running), Instant::now());
-    loop {
-        match timeout(TOLD, &mut running).await {
-            Ok(done) => return done,
-            Err(_) => tracing::info!(step, after = ?began.elapsed(), "start waits"),
-        }
     }
 }
 

@@ -19,11 +19,23 @@ pub enum StartError {
         /// The system's error.
         source: io::Error,
     },
+    /// The address of metrics and health cannot be listened on.
+    #[error(
+        "cannot listen on http://{address}: {source}{}; metrics and health are served there: set \
+         pitaya.metrics.prometheus.host and pitaya.metrics.prometheus.port",
+        hint(source)
+    )]
+    Admin {
+        /// The address, as `host:port`.
+        address: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// An `init` or `after_init` method of a component failed.
     #[error("{0}")]
     Component(String),
     /// A module failed to start.
-    #[error("{moment:?} of the module `{name}` failed: {cause}")]
+    #[error("{moment:?} of the module `{name}` failed: {}", cause.with_causes())]
     Module {
         /// The name it was registered under.
         name: Arc<str>,
@@ -38,6 +50,12 @@ pub enum StartError {
     /// The transport between servers could not be reached.
     #[error("the cluster cannot be joined: {0}")]
     Cluster(String),
+    /// A signal, or [`App::shutdown`](crate::App::shutdown), came before the app had started. What had started is stopped.
+    #[error("asked to stop before it had started, while waiting for {step}")]
+    Interrupted {
+        /// The step that was in progress.
+        step: String,
+    },
     /// An app runs once.
     #[error("the app has been started before")]
     Again,

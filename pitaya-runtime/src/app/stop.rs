@@ -11,12 +11,17 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+/// Upper bound of the time between two log lines about a stop that takes long.
+const TOLD: Duration = Duration::from_secs(5);
+/// Time within which connections say what they wait for, and lower bound of [`TOLD`] where a stop has little time.
+const BRIEF: Duration = Duration::from_millis(50);
+
 impl App {
     /// Starts, runs until [`shutdown`](Self::shutdown) is called or the process is asked to end, and stops in order: see
     /// [`stop_on_signal`](Self::stop_on_signal).
     ///
     /// # Errors
-    /// As for [`start`](Self::start).
+    /// As for [`start`](Self::start); [`StartError::Interrupted`] when it is asked to end before it has started.
     pub async fn run(&self) -> Result<(), StartError> {
         self.run_with(self.stop_on_signal()).await
     }
@@ -44,10 +49,13 @@ impl App {
             biased;
             started = &mut started => started?,
             () = &mut stop => {
-                // Asked to end while components are still being initialised: what has begun is stopped in order. A start
-                // that failed meanwhile says so; its task ends right after the app has stopped. Where the app has not
-                // stopped, somebody asked twice, and nothing is waited for.
-                return if self.0.stopped.is_cancelled() { started.await } else { Ok(()) };
+                // Asked to end before it has started: that ends the start, and what had begun is stopped in order. Its task
+                // ends right after the app has stopped. Where the app has not stopped, somebody asked twice, and nothing is
+                // waited for.
+                return match self.0.stopped.is_cancelled() {
+                    true => started.await,
+                    false => Err(StartError::Interrupted { step: self.0.step.name() }),
+                };
             }
         }
         stop.await;
@@ -59,7 +67,8 @@ impl App {
     /// and the end; others [`run`](Self::run).
     ///
     /// SIGINT, SIGQUIT and SIGTERM shut down. SIGTERM, which has time, first [`drain`](Self::drain)s if
-    /// `pitaya.session.drain.enabled` says so; another signal ends the drain. One during the shutdown ends it at once.
+    /// `pitaya.session.drain.enabled` says so; another signal ends the drain. One during the shutdown ends it at once: hooks
+    /// that have not run do not run. One during the start ends the start, and what had started is stopped.
     /// Signals of one kind within a second count as one.
     ///
     /// ```no_run
@@ -83,7 +92,8 @@ impl App {
                 () = app.0.stop.cancelled() => None,
                 signal = signals.next() => Some(signal),
             };
-            if signal == Some(Signal::Terminate) && app.0.server.settings.drain.enabled {
+            let drains = app.0.server.settings.drain.enabled && app.0.running.load(SeqCst);
+            if signal == Some(Signal::Terminate) && drains {
                 tokio::select! {
                     // Before the end of the drain, or a signal that came with it would cut the shutdown short instead.
                     biased;
@@ -161,7 +171,8 @@ impl App {
     ///    `pitaya.cluster.sd.etcd.shutdown.delay`. Meanwhile no clients are let in and no timer begins.
     /// 2. What clients and other servers have sent is finished and answered, for at most
     ///    `pitaya.limits.shutdown.timeout`. A session is closed when its answers are written.
-    /// 3. The `before_shutdown` of the components and then of the modules runs, then their `shutdown`, each in reverse order.
+    /// 3. The `before_shutdown` of the components and then of the modules runs, then their `shutdown`, each in reverse order,
+    ///    of those whose `init` has completed.
     ///    All components together and every module have that time again for each of the two.
     /// 4. It leaves the transport, when everything is sent.
     pub async fn shutdown(&self) {
@@ -178,40 +189,79 @@ impl App {
         self.0.stopped.cancelled().await;
     }
 
+    /// Stops what has started. While it takes long the log says what is waited for.
     pub(super) async fn finish(&self) {
-        let server = &self.0.server;
+        let Inner { server, timers, running, .. } = &*self.0;
         let limit = server.settings.shutdown;
+        if running.load(SeqCst) {
+            let (sessions, timers) = (server.sessions.count(), timers.running().len());
+            tracing::info!(sessions, timers, timeout = ?limit, "shutdown begins");
+        }
+        tokio::select! {
+            biased;
+            () = self.finish_all(limit) => {}
+            // It never ends.
+            () = self.tell_of_the_stop((limit / 3).clamp(BRIEF, TOLD)) => {}
+        }
+        self.0.stopped.cancel();
+    }
+
+    /// Logs what is waited for while the stop takes long, without end.
+    async fn tell_of_the_stop(&self, every: Duration) {
+        let began = Instant::now();
+        loop {
+            sleep(every).await;
+            let busy = self.busy().await;
+            tracing::info!(step = self.0.step.name(), busy, after = ?began.elapsed(), "shutdown waits");
+        }
+    }
+
+    /// What is in progress, after each connection that waits for a handler has said so.
+    async fn busy(&self) -> String {
+        let server = &self.0.server;
+        server.pending.clear();
+        for session in server.sessions.all() {
+            // A second reason is not taken; the connection wakes.
+            session.close_for(CloseReason::Shutdown);
+        }
+        sleep(BRIEF).await;
+        Busy::of(self).report(&server.pending.by_route(&server.names), 0)
+    }
+
+    async fn finish_all(&self, limit: Duration) {
+        let server = &self.0.server;
         let cluster = &server.cluster;
-        bounded("leaving discovery", limit, cluster.discovery.withdraw()).await;
+        self.bounded("leaving discovery", limit, cluster.discovery.withdraw()).await;
         server.stopping.cancel();
         for session in server.sessions.all() {
             session.close_for(CloseReason::Shutdown);
         }
         if cluster.servers.all().iter().any(|other| other.id != server.id) {
+            self.0.step.enter("other servers to learn of it");
             // They learn of it one after the other.
             sleep(server.settings.leave).await;
         }
         self.finish_work(limit).await;
-        bounded("telling other frontends that no session is left", limit, server.logins.leave()).await;
+        self.bounded("telling other frontends that no session is left", limit, server.logins.leave()).await;
         self.stop_parts(limit).await;
-        bounded("ending discovery", limit, cluster.discovery.stop()).await;
-        bounded("sending what is left to other servers", limit, cluster.transport.stop()).await;
+        self.bounded("ending discovery", limit, cluster.discovery.stop()).await;
+        self.bounded("sending what is left to other servers", limit, cluster.transport.stop()).await;
         // What still runs for other servers has nobody left to answer to.
         server.aborting.cancel();
-        bounded("exporting the last traces", limit, server.tracer.finish()).await;
+        self.bounded("exporting the last traces", limit, server.tracer.finish()).await;
         *self.0.calls.lock() = None;
         self.0.metrics.finish();
         // They hold this very app.
         let (state, modules) = (std::mem::take(&mut *server.state.lock()), std::mem::take(&mut *self.0.modules.lock()));
         drop((state, modules));
         drop(self.0.admin.lock().take());
-        self.0.stopped.cancel();
     }
 
     /// Waits for what is in progress, until its time is up.
     async fn finish_work(&self, limit: Duration) {
         let Inner { server, timers, .. } = &*self.0;
         let transport = &server.cluster.transport;
+        self.0.step.enter("what is in progress");
         server.tasks.close();
         let busy = async {
             // Calls are taken for as long as anything is in progress: its backends have to reach its sessions.
@@ -230,31 +280,36 @@ impl App {
             }
             let _ = timeout(Duration::from_secs(1), server.tasks.wait()).await;
             // What was cut off has said so by now.
-            tracing::warn!("still busy after {limit:?}: {}", busy.report(&server.cut_off, server.tasks.len()));
-            bounded("taking no more calls", limit, transport.stop_taking()).await;
+            let busy = busy.report(&server.cut_off.by_route(), server.tasks.len());
+            tracing::warn!("still busy after {limit:?}: {busy}");
+            self.bounded("taking no more calls", limit, transport.stop_taking()).await;
         }
     }
 
     /// Stops the components and the modules, in the reverse order of their start.
     async fn stop_parts(&self, limit: Duration) {
         let (server, modules) = (&self.0.server, self.modules());
-        let event = AppEvent { state: server.state() };
+        let (event, step) = (AppEvent { state: server.state() }, &self.0.step);
         for moment in [Moment::BeforeShutdown, Moment::Shutdown] {
-            if self.0.components.load(SeqCst) {
-                match timeout(limit, server.registry.app(moment, &event)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(e)) => tracing::error!("{e}"),
-                    Err(_) => tracing::error!("{moment:?} was not done after {limit:?}: not waiting any longer"),
+            let hooks = server.registry.app(moment, &event, |name| step.enter(format!("{moment:?} of {name}")));
+            match timeout(limit, hooks).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::error!("{e}"),
+                Err(_) => {
+                    let step = step.name();
+                    tracing::error!("{step} was not done after {limit:?}: not waiting any longer");
                 }
             }
-            modules.stop(moment, self, limit).await;
+            let begins = |name: &str| step.enter(format!("{moment:?} of the module `{name}`"));
+            modules.stop(moment, self, limit, begins).await;
         }
     }
-}
 
-/// No service that does not answer keeps the app from stopping.
-async fn bounded(what: &str, limit: Duration, step: impl Future<Output = ()>) {
-    if timeout(limit, step).await.is_err() {
-        tracing::warn!("{what} was not done after {limit:?}: not waiting any longer");
+    /// No service that does not answer keeps the app from stopping.
+    async fn bounded(&self, what: &'static str, limit: Duration, step: impl Future<Output = ()>) {
+        self.0.step.enter(what);
+        if timeout(limit, step).await.is_err() {
+            tracing::warn!("{what} was not done after {limit:?}: not waiting any longer");
+        }
     }
 }

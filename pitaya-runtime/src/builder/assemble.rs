@@ -211,6 +211,7 @@ impl Builder {
             stopping,
             aborting: CancellationToken::new(),
             cut_off: Default::default(),
+            pending: Default::default(),
         };
         let mut admin = Admin::from(&self.config);
         if metrics.is_served() {

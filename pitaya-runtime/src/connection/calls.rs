@@ -105,9 +105,7 @@ where
             self.leave(call);
         } else {
             self.turn = Some(Turn::Call(call));
-            if self.server.settings.handler_hard.is_some() {
-                self.arm();
-            }
+            self.arm_for_the_turn();
         }
     }
 

@@ -2,12 +2,14 @@
 
 use super::{Connection, Work};
 use crate::accept::{Framing, Refused};
+use crate::counters::count;
 use pitaya_core::CloseReason;
 use pitaya_core::session::state::Tick;
 use pitaya_core::wire::packet::HEARTBEAT;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{self, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
@@ -60,12 +62,32 @@ where
         self.watched = false;
     }
 
+    /// A call goes on past its first poll. The timer is set only where it would be late: beats commonly come before.
+    pub(super) fn arm_for_the_turn(&mut self) {
+        if let Some(deadline) = self.turn_deadline().filter(|deadline| *deadline < self.timer.deadline()) {
+            self.set_timer(deadline);
+        }
+    }
+
+    /// Warns of handlers that kept their thread in one poll for longer than `pitaya.limits.handler.soft`. Known where metrics
+    /// are on: nothing else looks at the clock.
+    #[cold]
+    pub(super) fn blocked(&self, route: u32, took: Duration) {
+        let server = &self.server;
+        if server.settings.handler_soft.is_some_and(|soft| took >= soft) {
+            count(&server.counters.slow_handlers);
+            let route = server.names.get(route as usize).map_or("", |name| name);
+            if let Some(missed) = server.quotas.slow.admit() {
+                tracing::warn!(route, ?took, missed, "handler blocked its thread");
+            }
+        }
+    }
+
     /// Sets the timer to the earliest thing that has to be looked at.
     pub(super) fn arm(&mut self) {
         let mut next: Instant = self.machine.next().into();
-        let hard = self.server.settings.handler_hard;
         let packet = self.holding.as_ref().and_then(|holding| holding.deadline());
-        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(hard), packet];
+        let limits = [self.unsent.deadline(self.server.settings.write_timeout), self.turn_deadline(), packet];
         for limit in limits.into_iter().flatten() {
             next = next.min(limit);
         }

@@ -225,6 +225,11 @@ where
         self.look_at_the_clock(cx, &mut scratch.work)?;
         self.write_here(cx, &mut scratch.work)?;
         self.look_at_the_rest();
+        if self.draining
+            && let Some(Turn::Call(call)) = &self.turn
+        {
+            self.server.pending.note(self.session.id(), call.head.route);
+        }
         let stops = self.draining && (self.is_idle() || self.server.aborting.is_cancelled());
         if stops { Err(CloseReason::Shutdown) } else { Ok(()) }
     }
@@ -380,7 +385,9 @@ where
             if this.closing.is_none() {
                 scratch.work.tally.begin(this.server.meter.is_some());
                 let ran = this.run(cx, scratch);
-                scratch.work.tally.end(this.server.meter.as_ref());
+                if let Some((route, took)) = scratch.work.tally.end(this.server.meter.as_ref()) {
+                    this.blocked(route, took);
+                }
                 match ran {
                     Ok(()) => return Poll::Pending,
                     Err(reason) => this.close(&reason, &mut scratch.work),

@@ -30,7 +30,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Counts it, once, when it takes longer than a handler should. Looked at with each heartbeat and at its end.
+    /// Counts it, once, when it takes longer than a handler should. The clock of the connection looks at it then, and its
+    /// end does.
     pub(super) fn warn_if_slow(&mut self, server: &Server) {
         let Some(soft) = server.settings.handler_soft.filter(|_| !self.warned) else { return };
         let took = self.started.elapsed();

@@ -11,7 +11,6 @@ use crate::server::{answer_overhead, seal_short};
 use pitaya_core::{CloseReason, Context, Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{self, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -136,12 +135,16 @@ where
         self.ended(reason)
     }
 
-    /// When the turn's time is over.
-    pub(super) fn turn_deadline(&self, hard: Option<Duration>) -> Option<Instant> {
-        match &self.turn {
-            Some(Turn::Call(call)) => hard.map(|hard| call.started + hard),
-            _ => None,
-        }
+    /// When the turn has to be looked at: it is slow, or its time is over.
+    pub(super) fn turn_deadline(&self) -> Option<Instant> {
+        let Some(Turn::Call(call)) = &self.turn else { return None };
+        let settings = &self.server.settings;
+        let soft = settings.handler_soft.filter(|_| !call.warned);
+        let next = match (soft, settings.handler_hard) {
+            (Some(soft), Some(hard)) => soft.min(hard),
+            (soft, hard) => soft.or(hard)?,
+        };
+        Some(call.started + next)
     }
 
     /// Warns of a turn that takes long, and ends one that takes too long: then it is true.

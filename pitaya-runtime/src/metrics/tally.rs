@@ -8,6 +8,9 @@ use pitaya_core::rpc::Metadata;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// No poll that takes less is looked at more closely.
+const LONG: Duration = Duration::from_millis(1);
+
 /// Lent with the buffers of a worker; empty between two polls.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -116,20 +119,23 @@ impl Tally {
         }
     }
 
-    /// The poll is over, and what was to be written is.
+    /// The poll is over, and what was to be written is. Says which route's handlers were called last, and how long the poll
+    /// took, if that is long.
     #[inline]
-    pub(crate) fn end(&mut self, meter: Option<&Arc<Meter>>) {
-        if let Some(meter) = meter {
-            self.report(meter);
-        }
+    pub(crate) fn end(&mut self, meter: Option<&Arc<Meter>>) -> Option<(u32, Duration)> {
+        meter.and_then(|meter| self.report(meter))
     }
 
-    fn report(&mut self, meter: &Meter) {
+    fn report(&mut self, meter: &Meter) -> Option<(u32, Duration)> {
         self.arrived = None;
         if self.runs.is_empty() && self.late.is_empty() {
-            return;
+            return None;
         }
         let now = Instant::now();
+        // What has waited did not keep the thread.
+        let last = self.runs.last().map(|run| (run.route, now - run.times.since.min(now)));
+        let waited = self.runs.last().map_or(Duration::ZERO, |run| run.times.waited);
+        let took = last.map(|(route, since)| (route, since.saturating_sub(waited))).filter(|(_, took)| *took >= LONG);
         for run in self.runs.drain(..) {
             meter.began(run.route, run.times.waited, run.began);
             meter.answered(run.route, now - run.times.since, run.answered);
@@ -137,5 +143,6 @@ impl Tally {
         for (series, since) in self.late.drain(..) {
             series.record(now - since, 1);
         }
+        took
     }
 }
