@@ -177,7 +177,11 @@ impl Builder {
         self
     }
 
-    /// Speaks this codec with clients, whatever `pitaya.serializertype` says: [`Json`](pitaya_core::Json), [`Protobuf`](pitaya_core::Protobuf) or one's own.
+    /// Speaks this codec with clients, whatever `pitaya.serializertype` says: [`Json`](pitaya_core::Json),
+    /// [`Protobuf`](pitaya_core::Protobuf) or one's own. It writes errors, and the handshake names it to clients. It does not
+    /// change what a `#[handler]` block reads: that is said there, `#[handler(codec = GoJson)]`, and a block of another codec
+    /// is refused when the app is built. [`GoJson`](pitaya_core::GoJson) and [`Json`](pitaya_core::Json) are one to clients,
+    /// so blocks of both work under either.
     pub fn serializer<C: Codec>(mut self) -> Self {
         self.serializer = Some(serializer::<C>());
         self

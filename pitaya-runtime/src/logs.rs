@@ -27,7 +27,7 @@ debug_as_display!(LogError);
 
 /// What `RUST_LOG` lets through, or without it `pitaya.log.level`. A part of `RUST_LOG` that cannot be read is left out. The
 /// levels `debug` and `trace` of the key are those of the program and the framework: the crates below, such as `h2`, stay at
-/// `info` unless they are named.
+/// `info`, and `async_nats` at `warn`, unless they are named.
 ///
 /// # Errors
 /// When `pitaya.log.level` is no list of levels.
@@ -52,8 +52,7 @@ pub fn filter(log: &Log) -> Result<EnvFilter, LogError> {
 }
 
 /// Crates below this one whose lines and spans at `debug` are about themselves, not about the game.
-const DEPENDENCIES: [&str; 14] = [
-    "async_nats",
+const DEPENDENCIES: [&str; 13] = [
     "h2",
     "hyper",
     "hyper_util",
@@ -69,16 +68,20 @@ const DEPENDENCIES: [&str; 14] = [
     "tower",
 ];
 
+/// The broker's library says at `info` that it gives a connection up: this one makes another, and says so itself.
+const QUIET: &str = "async_nats=warn";
+
 /// The level as a list: `debug` and `trace` without a name mean the program and the framework. Whoever wants to see what is
 /// below names it, `debug,h2=debug`.
 fn directives(level: &str) -> String {
     let everything = |part: &str| ["debug", "trace"].iter().any(|all| part.trim().eq_ignore_ascii_case(all));
-    if !level.split(',').any(everything) {
-        return level.to_owned();
-    }
     // What is named later holds.
-    let quiet = DEPENDENCIES.map(|name| format!("{name}=info"));
-    format!("{},{level}", quiet.join(","))
+    if level.split(',').any(everything) {
+        let quiet = DEPENDENCIES.map(|name| format!("{name}=info"));
+        return format!("{},{QUIET},{level}", quiet.join(","));
+    }
+    let informs = level.split(',').any(|part| part.trim().eq_ignore_ascii_case("info"));
+    if informs { format!("{QUIET},{level}") } else { level.to_owned() }
 }
 
 /// Writes the log to standard error from now on: for the `main` of a program, once. Colours are for terminals.
@@ -97,9 +100,13 @@ mod tests {
 
     #[test]
     fn debug_is_that_of_the_program_and_the_framework() {
-        for level in ["info", "warn,pitaya_runtime=debug", "off", "h2=trace"] {
+        for level in ["warn,pitaya_runtime=debug", "off", "h2=trace"] {
             assert_eq!(directives(level), level);
         }
+        // The library's word for each outage, `max reconnects reached`, is not true of this one.
+        assert_eq!(directives("info"), "async_nats=warn,info");
+        let named = directives("info,async_nats=info").parse::<EnvFilter>().expect("a filter").to_string();
+        assert!(named.contains("async_nats=info") && !named.contains("async_nats=warn"), "{named}");
         for level in ["debug", "TRACE", "debug,my_game=trace", "warn, debug"] {
             let all = directives(level);
             assert!(all.contains("h2=info,") && all.ends_with(level), "{all}");

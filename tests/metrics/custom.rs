@@ -64,6 +64,22 @@ async fn what_was_not_announced_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_report_that_is_refused_leaves_no_series_and_a_counter_does_not_begin_again() {
+    let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
+    let (metrics, sold) = (app.metrics(), &[("thing", "hat"), ("kind", "red")][..]);
+    metrics.gauge("sold", sold, 1.0).expect_err("a counter");
+    metrics.observe("sold", sold, 1.0).expect_err("a counter");
+    metrics.count("stock", &[], 1).expect_err("a gauge");
+    metrics.observe("price", &[], f64::NAN).expect_err("no number");
+    for name in ["pitaya_shop_sold", "pitaya_shop_stock", "pitaya_shop_price"] {
+        assert!(!metrics.render().contains(name), "{name}");
+    }
+    metrics.count("sold", sold, u64::MAX).expect("it works");
+    metrics.count("sold", sold, 2).expect("it works");
+    assert_eq!(Scrape::of(&app).one("pitaya_shop_sold", sold), Some(u64::MAX as f64));
+}
+
+#[tokio::test]
 async fn label_values_are_bounded() {
     let app = announced(game()).acceptor(Tcp::bind("127.0.0.1:0")).build().expect("it works");
     for number in 0..5_000 {
@@ -155,7 +171,20 @@ fn names_that_cannot_be_are_told() {
         (problem(json!({ "additionallabels": { "route": "x" } })), "has the label `route` already"),
         (custom(json!({ "name": "a b" })), "`pitaya_a b` cannot be a name"),
         (custom(json!({ "subsystem": "handler", "name": "response_time_ns" })), "there is another `response_time_ns`"),
-        (custom(json!({ "name": "x", "labels": ["le"] })), "`le` cannot be a label"),
+        (custom(json!({ "name": "x", "labels": ["le"] })), "the label `le` is reserved for histograms and summaries"),
+        (problem(json!({ "constlabels": { "quantile": "x" } })), "the label `quantile` is reserved"),
+        (
+            custom(json!({ "subsystem": "handler", "name": "response_time_ns_count" })),
+            "`pitaya_handler_response_time_ns_count` and `pitaya_handler_response_time_ns` would both write",
+        ),
+        (
+            problem(json!({ "custom": { "histograms": [{ "name": "h" }], "counters": [{ "name": "h_bucket" }] } })),
+            "`pitaya_h_bucket` and `pitaya_h` would both write `pitaya_h_bucket`",
+        ),
+        (
+            problem(json!({ "custom": { "summaries": [{ "name": "h_sum" }], "histograms": [{ "name": "h" }] } })),
+            "would both write `pitaya_h_sum`",
+        ),
         (custom(json!({ "name": "x", "labels": ["a", "a"] })), "has the label `a` twice"),
     ] {
         assert!(text.contains(part), "{text}");

@@ -2,7 +2,7 @@
 //!
 //! A file may hold passwords, so an error has a place and says what was expected there; it never quotes the file.
 
-use super::json;
+use super::{json, yaml_bounds};
 use crate::files::read_text;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -37,7 +37,11 @@ pub(super) fn at(line: usize, column: usize, what: &str) -> String {
 fn toml(text: &str) -> Result<Map<String, Value>, String> {
     let table = DeTable::parse(text).map_err(|error| {
         // Of the error only this: its own display shows the line.
-        let what = error.message().to_owned();
+        let named = error.span().and_then(|span| text.get(span)).map(|name| name.trim_matches(['"', '\'']));
+        let what = match (error.message(), named) {
+            ("duplicate key", Some(name)) => format!("`{name}` is set twice here; leave one"),
+            (message, _) => message.to_owned(),
+        };
         match error.span() {
             Some(span) => {
                 let before = text.get(..span.start).unwrap_or(text);
@@ -85,6 +89,7 @@ fn of_float(value: f64) -> Value {
 }
 
 fn yaml(text: &str) -> Result<Map<String, Value>, String> {
+    yaml_bounds::check(text)?;
     let mut documents = YamlLoader::load_from_str(text).map_err(|error| scan_error(&error))?;
     if documents.len() > 1 {
         return Err(format!("there are {} documents in it, and one is wanted", documents.len()));

@@ -59,6 +59,7 @@ mod size;
 mod tests;
 mod unbuilt;
 mod validate;
+mod yaml_bounds;
 
 use std::{env, ffi::OsString, path::Path};
 

@@ -29,6 +29,8 @@ let app = Builder::new(\"game\").config(loaded).acceptor(Tcp::bind(\"0.0.0.0:325
 app.run().await?; // logs the config's warnings when it starts
 ```
 
+`pitaya_runtime::logs` is there with the cargo feature `logs`: `pitaya-runtime = { .., features = [\"logs\"] }`.
+
 Files are UTF-8, with or without a byte order mark. In YAML `<<` merges mappings. A name that stands twice in one table is
 refused.
 

@@ -199,13 +199,17 @@ impl Setting for BTreeMap<String, String> {
         "map"
     }
 
-    /// A table, or a text like `env=live,zone=3`.
+    /// A table, or a text like `env=live,zone=3`. Names may have dots, and no quotes in TOML.
     fn read(&mut self, value: &Value) -> Result<(), String> {
+        let wrong = || "write a table of texts, or one text like env=live,zone=3".to_owned();
         *self = match value {
-            Value::Object(table) => table.iter().map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
-            one => text(one).and_then(|text| commas(&text).map(pair).collect::<Option<Self>>()),
-        }
-        .ok_or("write a table of texts, or one text like env=live,zone=3")?;
+            Value::Object(table) => {
+                let mut all = Self::new();
+                below("", table, &|value| text(value).ok_or_else(wrong), &mut all)?;
+                all
+            }
+            one => text(one).and_then(|text| commas(&text).map(pair).collect::<Option<Self>>()).ok_or_else(wrong)?,
+        };
         Ok(())
     }
 

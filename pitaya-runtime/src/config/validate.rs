@@ -139,6 +139,17 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
         endpoint,
         "the collector's address is wanted; write for example http://collector:4317. TLS is not spoken to a collector",
     );
+    check.hold(!crate::trace::has_login(endpoint), "pitaya.tracing.endpoint", endpoint, crate::trace::LOGIN);
+
+    let routes = &config.cluster.timeout.routes;
+    for name in routes.keys().filter(|name| !is_route_or_prefix(name)) {
+        check.hold(
+            false,
+            "pitaya.cluster.timeout.routes",
+            routes,
+            format!("`{name}` is no route: write type.service.method, type.service.* or type.*"),
+        );
+    }
 
     let level = &config.log.level;
     if let Some(why) = super::level::problem(level) {
@@ -189,8 +200,19 @@ pub(super) fn each(config: &Config) -> Vec<ConfigProblem> {
 fn is_collector(endpoint: &str) -> bool {
     let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A login has a text of its own.
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     scheme.eq_ignore_ascii_case("http") && split_authority(authority).is_some()
+}
+
+/// Whether this is a whole route, or the beginning of one with `.*` in place of the rest.
+fn is_route_or_prefix(name: &str) -> bool {
+    let (parts, counts) = match name.strip_suffix(".*") {
+        Some(prefix) => (prefix, 1..=2),
+        None => (name, 3..=3),
+    };
+    let parts: Vec<_> = parts.split('.').collect();
+    counts.contains(&parts.len()) && parts.iter().all(|part| !part.is_empty() && !part.contains('*'))
 }
 
 /// Whether this is `host:port`, with a port that something can be sent to.

@@ -70,6 +70,10 @@ impl Custom {
         Self { family, reporters, series: RwLock::default() }
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        self.family.kind
+    }
+
     pub(super) fn wrong_kind(&self, call: &'static str) -> MetricError {
         MetricError::Kind { name: self.family.short.clone(), kind: self.family.kind, call }
     }

@@ -4,7 +4,7 @@ use crate::accept::Refused;
 use crate::config::{CustomMetric, Metrics as Keys};
 use crate::counters::Counts;
 use pitaya_core::CloseReason;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// How the values of a family are reported.
@@ -199,7 +199,9 @@ pub(super) fn problems(keys: &Keys) -> Vec<String> {
     ];
     for (key, labels) in &lists {
         for label in labels {
-            if !is_label(label) {
+            if RESERVED.contains(&&***label) {
+                found.push(format!("{key}: the label `{label}` is reserved for histograms and summaries"));
+            } else if !is_label(label) {
                 found.push(format!("{key}: `{label}` cannot be a label: letters, digits and `_` only, no digit first"));
             } else if !everywhere.insert(label) {
                 found.push(format!("{key}: every metric has the label `{label}` already; choose another name"));
@@ -217,9 +219,18 @@ pub(super) fn problems(keys: &Keys) -> Vec<String> {
     }
     let mut names: HashSet<String> =
         framework.iter().flat_map(|known| [known.name.clone(), known.short.clone()]).collect();
+    let mut series: HashMap<String, String> = HashMap::new();
+    for family in &framework {
+        series.extend(family.series().map(|series| (series, family.name.clone())));
+    }
     for family in custom(keys) {
         let name = &family.name;
         let key = "pitaya.metrics.custom";
+        let taken = family.series().find_map(|one| Some((series.get(&one)?.clone(), one)));
+        if let Some((other, one)) = taken.filter(|(other, _)| other != name) {
+            found.push(format!("{key}: `{name}` and `{other}` would both write `{one}`; choose another name"));
+        }
+        series.extend(family.series().map(|one| (one, name.clone())));
         if !is_label(name) {
             found.push(format!("{key}: `{name}` cannot be a name: letters, digits and `_` only"));
         }
@@ -229,7 +240,9 @@ pub(super) fn problems(keys: &Keys) -> Vec<String> {
         }
         let mut labels = everywhere.clone();
         for label in &family.labels {
-            if !is_label(label) {
+            if RESERVED.contains(&&**label) {
+                found.push(format!("{key}: `{name}`: the label `{label}` is reserved for histograms and summaries"));
+            } else if !is_label(label) {
                 found.push(format!("{key}: `{name}`: `{label}` cannot be a label: letters, digits and `_` only"));
             } else if !labels.insert(label) {
                 found.push(format!(
@@ -248,11 +261,26 @@ pub(super) fn problems(keys: &Keys) -> Vec<String> {
     found
 }
 
+/// Labels to which Prometheus gives a meaning of its own.
+const RESERVED: [&str; 2] = ["le", "quantile"];
+
+impl Family {
+    /// Names of the series that Prometheus sees of it.
+    fn series(&self) -> impl Iterator<Item = String> {
+        let ends: &[&str] = match self.kind {
+            Kind::Counter | Kind::Gauge => &[""],
+            Kind::Summary => &["", "_sum", "_count"],
+            Kind::Histogram => &["", "_sum", "_count", "_bucket"],
+        };
+        ends.iter().map(|end| format!("{}{end}", self.name))
+    }
+}
+
 /// What Prometheus takes, without those it gives a meaning of its own.
 fn is_label(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let all = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    first && all && !name.starts_with("__") && !["le", "quantile"].contains(&name)
+    first && all && !name.starts_with("__") && !RESERVED.contains(&name)
 }
 
 /// The labels of the counter of closed sessions.

@@ -222,7 +222,7 @@ impl Metrics {
     /// # Errors
     /// When there is no such counter, or it has other labels.
     pub fn count(&self, name: &str, labels: &[(&str, &str)], more: u64) -> Result<(), MetricError> {
-        let custom = self.custom(name)?;
+        let custom = self.custom(name, "count", &[Kind::Counter])?;
         let Handle::Counter(counter) = custom.handle(labels)? else { return Err(custom.wrong_kind("count")) };
         counter.increment(more);
         Ok(())
@@ -233,7 +233,7 @@ impl Metrics {
     /// # Errors
     /// When there is no such gauge, or it has other labels.
     pub fn gauge(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), MetricError> {
-        let custom = self.custom(name)?;
+        let custom = self.custom(name, "gauge", &[Kind::Gauge])?;
         let Handle::Gauge(gauge) = custom.handle(labels)? else { return Err(custom.wrong_kind("gauge")) };
         gauge.set(value);
         Ok(())
@@ -245,18 +245,20 @@ impl Metrics {
     /// When there is neither, or it has other labels, and for NaN and infinities: they would spoil the sum of all values.
     /// Such values are counted, too.
     pub fn observe(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), MetricError> {
-        let custom = self.custom(name)?;
-        let Handle::Histogram(values) = custom.handle(labels)? else { return Err(custom.wrong_kind("observe")) };
+        let custom = self.custom(name, "observe", &[Kind::Summary, Kind::Histogram])?;
         if !value.is_finite() {
             self.0.rejected.fetch_add(1, Relaxed);
             return Err(MetricError::NotFinite { name: name.to_owned(), value: value.to_string() });
         }
+        let Handle::Histogram(values) = custom.handle(labels)? else { return Err(custom.wrong_kind("observe")) };
         values.record(value);
         Ok(())
     }
 
-    fn custom(&self, name: &str) -> Result<&Custom, MetricError> {
-        self.0.custom.get(name).ok_or_else(|| MetricError::Unknown(name.to_owned()))
+    /// The metric of this name, if it is reported by this call. Asked first: a report that is refused leaves no series.
+    fn custom(&self, name: &str, call: &'static str, kinds: &[Kind]) -> Result<&Custom, MetricError> {
+        let custom = self.0.custom.get(name).ok_or_else(|| MetricError::Unknown(name.to_owned()))?;
+        if kinds.contains(&custom.kind()) { Ok(custom) } else { Err(custom.wrong_kind(call)) }
     }
 }
 

@@ -9,13 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::CronParser;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
 use pitaya_core::duration;
 
 use super::TimerError;
 use super::pattern::single;
 use super::zone::Zone;
+
+/// Changes of the clock behind which a search goes on.
+const CHANGES: usize = 8;
+
+/// Seconds that a clock may go forward for croner to find its way.
+const GAP: i64 = 4 * 60 * 60;
 
 /// When a timer runs, by a text.
 #[derive(Debug)]
@@ -35,7 +41,8 @@ impl Plan {
             Some(name) => Zone::named(name)?,
             None => zone.clone(),
         };
-        if let Some(interval) = pattern.strip_prefix("@every") {
+        let every = pattern.strip_prefix("@every");
+        if let Some(interval) = every.filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
             let interval = duration::parse(interval.trim());
             return interval
                 .map(Self::Every)
@@ -65,14 +72,35 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// Whether there is anything to look for after this time: a wall clock beyond the year 9999 was never set.
+    pub(super) fn reaches(from: SystemTime) -> bool {
+        Timestamp::try_from(from).is_ok()
+    }
+
     /// The first time after `from`, if there is one. Times are whole seconds.
     pub(super) fn next(&self, from: SystemTime) -> Option<SystemTime> {
         // A clock from before 1970 was never set: its times begin there.
         let from = from.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let from = Timestamp::from_second(from.try_into().ok()?).ok()?.to_zoned(self.zone.clone());
-        let times = self.crons.iter().filter_map(|cron| cron.find_next_occurrence(&from, false).ok());
+        let times = self.crons.iter().filter_map(|cron| self.next_of(cron, &from));
         let due = times.map(|due| due.timestamp().as_second()).min()?;
         UNIX_EPOCH.checked_add(Duration::from_secs(due.try_into().ok()?))
+    }
+}
+
+impl Schedule {
+    /// The first time of one pattern. croner fails where it comes upon a time in a gap of more than some hours: a zone that
+    /// crosses the date line leaves out a day. The search goes on behind the gap, which is where clocks change.
+    fn next_of(&self, cron: &Cron, from: &Zoned) -> Option<Zoned> {
+        cron.find_next_occurrence(from, false).ok().or_else(|| {
+            let changes = self.zone.following(from.timestamp()).take(CHANGES).map(|change| change.timestamp());
+            let offset = |at: Timestamp| i64::from(self.zone.to_offset(at).seconds());
+            let wide = |at: &Timestamp| {
+                at.checked_sub(1.second()).is_ok_and(|before| offset(*at) - offset(before) > GAP)
+            };
+            let mut behind = changes.filter(wide).map(|at| at.to_zoned(self.zone.clone()));
+            behind.find_map(|from| cron.find_next_occurrence(&from, true).ok())
+        })
     }
 }
 

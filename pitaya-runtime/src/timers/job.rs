@@ -100,7 +100,18 @@ where
 
     /// Runs at the times of the schedule that come after `done`.
     pub(super) async fn at_times_of(mut self, schedule: Schedule, mut done: SystemTime, clock: Clock) {
-        while let Some(due) = schedule.next(done) {
+        loop {
+            let Some(due) = schedule.next(done) else {
+                if Schedule::reaches(done) {
+                    return self.timer.has_no_time_left();
+                }
+                // A clock that was never set: once it is, its times are found again.
+                if !self.timer.sees(sleep(NAP)).await {
+                    return;
+                }
+                done = clock();
+                continue;
+            };
             let now = clock();
             if let Ok(wait) = due.duration_since(now)
                 && !wait.is_zero()

@@ -218,7 +218,8 @@ impl Timers {
     /// * Nicknames such as `@daily` are known. `@every 5m` is [`Timers::every`]: it counts from now.
     /// * `CRON_TZ=Europe/Berlin ` in front names the zone of this expression, by its IANA name.
     /// * A fixed time is one that names seconds, minutes and hours by numbers or lists of numbers; any other is repeated.
-    ///   [`Zone`] says what becomes of both when clocks go back or forward.
+    ///   [`Zone`] says what becomes of both when clocks go back or forward. Several fixed times of one expression that are
+    ///   left out by a clock that goes forward run once, right after it: `0 0,30 2 * * *` runs at 03:00 on that day.
     ///
     /// The wall clock is looked at again every 30 seconds at least. When it is set forward over a time, that time
     /// runs late, once; when it is set back by more than a minute, times may come a second time.

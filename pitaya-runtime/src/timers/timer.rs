@@ -68,6 +68,10 @@ impl Timer {
         self.0.stop.run_until_cancelled(event).await.is_some() && !self.is_stopped()
     }
 
+    pub(super) fn has_no_time_left(&self) {
+        tracing::info!(timer = %self.0.name, "a timer ends: its expression names no further time");
+    }
+
     pub(super) fn count_run(&self) {
         self.0.runs.fetch_add(1, Ordering::Relaxed);
     }

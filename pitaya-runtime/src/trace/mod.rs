@@ -27,3 +27,13 @@ pub(crate) use off::{Passing, Span, Tracer};
 pub(crate) use {passing::Passing, span::Span, tracer::Tracer};
 
 pub(crate) use work::{around, end, turn};
+
+/// Why an address of a collector is refused that has a login.
+pub(crate) const LOGIN: &str = "no login is wanted in the address: the exporter writes it to its log; send one in \
+    OTEL_EXPORTER_OTLP_HEADERS";
+
+/// Whether an address has a name or a password in front of its host.
+pub(crate) fn has_login(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}

@@ -1,5 +1,6 @@
 //! Where spans go: a provider made of `pitaya.tracing`.
 
+use super::{LOGIN, has_login};
 use crate::config::Tracing;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -28,7 +29,7 @@ crate::readable::debug_as_display!(NoExporter);
 /// that no future of the runtime waits on: what was not exported is lost otherwise.
 ///
 /// # Errors
-/// Outside of a Tokio runtime, and when the address is none.
+/// Outside of a Tokio runtime, when the address is none, and when it has a login.
 ///
 /// ```
 /// use pitaya_runtime::config::Config;
@@ -44,6 +45,11 @@ crate::readable::debug_as_display!(NoExporter);
 /// ```
 pub fn provider(tracing: &Tracing, kind: &str) -> Result<SdkTracerProvider, NoExporter> {
     tokio::runtime::Handle::try_current().map_err(|_| NoExporter::NoRuntime)?;
+    let variables = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+    let said = variables.iter().filter_map(|name| std::env::var(name).ok());
+    if has_login(&tracing.endpoint) || said.into_iter().any(|address| has_login(&address)) {
+        return Err(NoExporter::Exporter(LOGIN.to_owned()));
+    }
     let mut exporter = SpanExporter::builder().with_tonic();
     if !tracing.endpoint.is_empty() {
         exporter = exporter.with_endpoint(&tracing.endpoint);

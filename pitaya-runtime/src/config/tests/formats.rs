@@ -97,7 +97,26 @@ fn a_name_that_stands_twice_is_refused_in_each_format() {
         assert_eq!(messages(&load(name, text, &[]).unwrap_err()), [expected]);
     }
     let errors = load("config.toml", "[pitaya.heartbeat]\ninterval = '7s'\ninterval = '8s'\n", &[]).unwrap_err();
-    assert_eq!(messages(&errors), ["config.toml: line 3, column 1: duplicate key"]);
+    assert_eq!(messages(&errors), ["config.toml: line 3, column 1: `interval` is set twice here; leave one"]);
+}
+
+#[test]
+fn aliases_and_levels_of_yaml_are_bounded() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let before = format!("*a{}, ", level - 1).repeat(10);
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", ")));
+    }
+    let errors = load("config.yaml", &bomb, &[]).unwrap_err().to_string();
+    assert!(errors.contains("line 5, ") && errors.contains("more than 100000 values"), "{errors}");
+    let merges = bomb.replace("[x, x, x, x, x, x, x, x, x, x]", "{x: 1}").replace('[', "{<<: [").replace(']', "]}");
+    let errors = load("config.yaml", &merges, &[]).unwrap_err().to_string();
+    assert!(errors.contains("more than 100000 values"), "{errors}");
+    let block: String = (0..3000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    for deep in [format!("{}{}", "[".repeat(100), "]".repeat(100)), block, format!("{}1", "- ".repeat(3000))] {
+        let errors = load("config.yaml", &deep, &[]).unwrap_err().to_string();
+        assert!(errors.contains("nested more than 64 levels deep"), "{errors}");
+    }
 }
 
 #[test]

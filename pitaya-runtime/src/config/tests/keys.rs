@@ -37,7 +37,7 @@ fn another(key: &str, kind: &str, default: &Value) -> Value {
         "list of networks" => json!(["10.0.0.0/8", "2001:db8::/32"]),
         "rate" => json!("50/1s"),
         "map of rates" => json!({"zone": "5/1s"}),
-        "map of durations" => json!({"zone": "5s"}),
+        "map of durations" => json!({"zone.match.find": "5s"}),
         "map" => json!({"zone": "three"}),
         "list of metrics" => {
             json!([{"subsystem": "room", "name": "players", "help": "who is here", "labels": ["zone"]}])

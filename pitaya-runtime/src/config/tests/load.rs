@@ -342,7 +342,25 @@ fn the_address_of_a_collector_is_checked() {
             "pitaya.tracing.endpoint = \"{shown}\" (PITAYA_TRACING_ENDPOINT): the collector's address is wanted; write \
              for example http://collector:4317. TLS is not spoken to a collector"
         );
-        assert_eq!(messages(&endpoint(wrong).unwrap_err()), [expected]);
+        assert_eq!(messages(&endpoint(wrong).unwrap_err())[..1], [expected]);
+    }
+    // The exporter's library writes the address to the log.
+    for login in ["http://user:word@127.0.0.1:1", "http://word@collector:4317/v1"] {
+        let errors = messages(&endpoint(login).unwrap_err());
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        assert!(error.contains("no login is wanted in the address") && !error.contains("word"), "{error}");
+    }
+}
+
+#[test]
+fn a_time_out_of_a_route_that_there_cannot_be_is_refused() {
+    let routes = |value: &str| load_env(&[("PITAYA_CLUSTER_TIMEOUT_ROUTES", value)]);
+    for good in ["room.match.find=3s", "room.match.*=3s", "room.*=3s"] {
+        routes(good).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+    for wrong in ["*", "room", "room.g", "room.*.x", "room..x", ".*", "a.b.c.*", "a.b.c.d", "room*.*"] {
+        let errors = messages(&routes(&format!("{wrong}=3s")).unwrap_err()).join(" ");
+        assert!(errors.contains(&format!("`{wrong}` is no route: write type.service.method")), "{errors}");
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use pitaya_core::cluster::groups::{GroupError, Holder};
 use pitaya_core::rpc::{Peer, Rpc, RpcCall, Target};
-use pitaya_core::{Error, Result};
+use pitaya_core::{Error, Result, codes};
 use prost::Message;
 use std::sync::Arc;
 
@@ -134,7 +134,11 @@ impl Memberships {
     ) -> Outcome<A> {
         let mut call = RpcCall::new(Target::Server(server.clone()), route);
         call.body = question.encode_to_vec().into();
-        let unavailable = |error: Error| GroupError::Unavailable(format!("`{server}` did not answer: {error}"));
+        let unavailable = |error: Error| {
+            let answered = ![codes::TIMEOUT, codes::UNAVAILABLE].contains(&error.code());
+            let what = if answered { "answered with an error" } else { "did not answer" };
+            GroupError::Unavailable(format!("`{server}` {what}: {}", error.message()))
+        };
         let answer = Rpc::shared(self.cluster.clone()).call(call).await.map_err(unavailable)?;
         A::decode(answer).map_err(|error| GroupError::Unavailable(format!("`{server}` gave no answer: {error}")))
     }

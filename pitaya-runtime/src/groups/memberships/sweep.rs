@@ -43,14 +43,16 @@ impl Memberships {
                     Ok(memberships) => {
                         tracing::info!(
                             frontend = &**frontend,
+                            epoch = format!("{epoch:x}"),
                             memberships,
-                            "frontend is gone: its sessions left their groups"
+                            "sessions of an ended start of a frontend left their groups"
                         );
                         missing.remove(&start);
                     }
                     Err(error) => {
                         tracing::warn!(
                             frontend = &**frontend,
+                            epoch = format!("{epoch:x}"),
                             error = error.to_string(),
                             "sessions of a lost frontend could not leave their groups"
                         );

@@ -10,7 +10,7 @@ mod text;
 
 use super::families::{Family, Kind};
 use buckets::Buckets;
-use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ struct Stored {
 }
 
 enum Series {
-    Counter(Arc<AtomicU64>),
+    Counter(Arc<Total>),
     Gauge(Arc<AtomicU64>),
     Summary(Arc<Summary>),
     Histogram(Arc<Buckets>),
@@ -96,7 +96,7 @@ impl Stored {
         for (labels, series) in &self.series {
             let mut body = String::new();
             match series {
-                Series::Counter(value) => text::sample(&mut body, name, "", labels, "", value.load(Relaxed) as f64),
+                Series::Counter(total) => text::sample(&mut body, name, "", labels, "", total.0.load(Relaxed) as f64),
                 Series::Gauge(bits) => {
                     text::sample(&mut body, name, "", labels, "", f64::from_bits(bits.load(Relaxed)))
                 }
@@ -120,7 +120,7 @@ impl Recorder for Prometheus {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let made = |_: &Family| Series::Counter(Arc::default());
         let found = self.series(key, Kind::Counter, made, |series| match series {
-            Series::Counter(value) => Some(value.clone()),
+            Series::Counter(total) => Some(total.clone()),
             _ => None,
         });
         found.map_or(Counter::noop(), Counter::from_arc)
@@ -147,6 +147,22 @@ impl Recorder for Prometheus {
             _ => None,
         });
         found.unwrap_or(Histogram::noop())
+    }
+}
+
+/// Value of a counter. It stays at its upper bound: from there it would begin again at 0.
+#[derive(Default)]
+struct Total(AtomicU64);
+
+impl CounterFn for Total {
+    fn increment(&self, value: u64) {
+        if self.0.fetch_add(value, Relaxed).checked_add(value).is_none() {
+            self.0.store(u64::MAX, Relaxed);
+        }
+    }
+
+    fn absolute(&self, value: u64) {
+        self.0.fetch_max(value, Relaxed);
     }
 }
 

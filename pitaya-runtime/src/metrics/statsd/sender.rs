@@ -135,7 +135,14 @@ impl Sender {
         if waiting.is_empty() {
             return;
         }
-        let sent = self.socket.load().as_ref().map(|socket| socket.send(waiting.as_bytes()));
+        let socket = self.socket.load();
+        let sent = socket.as_ref().map(|socket| socket.send(waiting.as_bytes()));
+        if matches!(&sent, Some(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
+            && let Some(socket) = &*socket
+        {
+            // The system says this of the datagram before, and has not sent this one: a receiver that is back gets it.
+            let _ = socket.send(waiting.as_bytes());
+        }
         if !matches!(sent, Some(Ok(_))) {
             self.dropped.fetch_add(waiting.len() as u64, Relaxed);
         }
@@ -244,6 +251,19 @@ mod tests {
         sender.choose(vec![moved.local_addr().unwrap()], false);
         say(&sender, "c:1|c");
         assert_eq!(text(&moved), "c:1|c");
+    }
+
+    #[test]
+    fn a_receiver_that_is_back_gets_the_first_datagram() {
+        let sender = Sender::new("name:1", 100);
+        let gone = receiver("127.0.0.1:0");
+        let address = gone.local_addr().unwrap();
+        drop(gone);
+        sender.choose(vec![address], false);
+        say(&sender, "lost:1|c");
+        let back = receiver(&address.to_string());
+        say(&sender, "a:1|c");
+        assert_eq!(text(&back), "a:1|c");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use jiff::civil::DateTime;
-use jiff::{Span, ToSpan};
+use jiff::Span;
 
 fn at(text: &str) -> SystemTime {
     let time: Timestamp = text.parse().unwrap();
@@ -83,6 +83,21 @@ fn what_never_comes_is_none() {
     assert_eq!(utc("0 0 0 1 1 * 2020", "2026-01-01T00:00:00Z"), None);
 }
 
+/// The day of 30 December 2011 was left out in Samoa.
+#[test]
+fn a_day_that_is_left_out_ends_nothing() {
+    let apia = Zone::named("Pacific/Apia").unwrap();
+    for (expression, hours) in [("0 0 4 * * *", 24), ("0 30 * * * *", 1), ("0 0 0 * * *", 24)] {
+        let schedule = parse(expression, &apia).unwrap();
+        let mut from = at("2011-12-28T12:00:00Z");
+        for _ in 0..100 {
+            let next = schedule.next(from).unwrap();
+            assert!(next.duration_since(from).unwrap() <= Duration::from_secs((hours + 1) * 3600), "{expression} after {from:?}");
+            from = next;
+        }
+    }
+}
+
 #[test]
 fn odd_clocks_do_no_harm() {
     let schedule = parse("0 * * * * *", &Zone::Utc).unwrap();
@@ -94,7 +109,7 @@ fn odd_clocks_do_no_harm() {
 
 #[test]
 fn a_bad_expression_is_quoted_and_a_good_one_shown() {
-    for bad in ["", "every day", "0 0 25 * * *", "* * * *", "0 0 0 0 0 0 0 0", "61 * * * * *", "CRON_TZ=UTC"] {
+    for bad in ["", "@every5m", "@everysoon", "every day", "0 0 25 * * *", "* * * *", "0 0 0 0 0 0 0 0", "61 * * * * *", "CRON_TZ=UTC"] {
         let error = parse(bad, &Zone::Utc).unwrap_err().to_string();
         eprintln!("{error}");
         assert!(error.starts_with(&format!("`{bad}` is not a cron expression: ")), "{error}");
