@@ -201,7 +201,11 @@ impl Modules {
             match tokio::time::timeout(limit, entry.run(moment, app)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(e)) => {
-                    tracing::error!(code = e.code(), error = e.with_causes(), "{moment:?} of the module `{name}` failed");
+                    tracing::error!(
+                        code = e.code(),
+                        error = e.with_causes(),
+                        "{moment:?} of the module `{name}` failed"
+                    );
                 }
                 Err(_) => tracing::error!(
                     "{moment:?} of the module `{name}` was not done after {limit:?}: not waiting any longer"

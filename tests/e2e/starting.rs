@@ -41,7 +41,8 @@ async fn always_fails(build: impl Fn() -> Builder, expected: impl Fn(&StartError
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_that_fails() {
-    let failed = |error: &StartError| matches!(error, StartError::Component(text) if text == "Init of Fails failed: no table");
+    let failed =
+        |error: &StartError| matches!(error, StartError::Component(text) if text == "Init of Fails failed: no table");
     always_fails(|| free().handlers(Fails), failed).await;
 }
 
@@ -81,7 +82,8 @@ async fn nats_away() {
             config.cluster.rpc.client.nats.maxreconnectionretries = 0;
         })
     };
-    let away = |error: &StartError| matches!(error, StartError::Cluster(text) if text.starts_with("cannot connect to NATS"));
+    let away =
+        |error: &StartError| matches!(error, StartError::Cluster(text) if text.starts_with("cannot connect to NATS"));
     always_fails(build, away).await;
 }
 
@@ -157,10 +159,7 @@ async fn a_start_that_is_interrupted() {
         }
         let error = timeout(SOON, run).await.expect("in time").expect("no panic").expect_err("it has not started");
         assert!(matches!(&error, StartError::Interrupted { step } if step == "Init of Hangs"), "{error}");
-        assert_eq!(
-            error.to_string(),
-            "asked to stop before it had started, while waiting for Init of Hangs"
-        );
+        assert_eq!(error.to_string(), "asked to stop before it had started, while waiting for Init of Hangs");
         assert_eq!(log.all(), ["first init", "hangs", "first before_shutdown", "first shutdown"]);
     }
 }
@@ -236,10 +235,9 @@ fn a_signal_ends_a_start_at_once() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
-    for (starts, waits, step) in [
-        ("hangs", "hangs", "Init of Hangs"),
-        ("nats", "waiting for NATS", "the transport between servers"),
-    ] {
+    for (starts, waits, step) in
+        [("hangs", "hangs", "Init of Hangs"), ("nats", "waiting for NATS", "the transport between servers")]
+    {
         for signal in ["-INT", "-TERM"] {
             let mut command = Command::new(std::env::current_exe().expect("this test"));
             command.args(["starting::program", "--exact", "--ignored", "--nocapture"]).env("STARTS", starts);
@@ -247,7 +245,8 @@ fn a_signal_ends_a_start_at_once() {
             let mut child = command.spawn().expect("it starts");
             let mut said = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
             assert!(said.any(|line| line.contains(waits)), "{starts}: it does not wait");
-            let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("there is a kill");
+            let killed =
+                Command::new("kill").args([signal, &child.id().to_string()]).status().expect("there is a kill");
             assert!(killed.success());
             let rest: Vec<String> = said.collect();
             child.wait().expect("it ends");

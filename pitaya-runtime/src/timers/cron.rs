@@ -95,9 +95,8 @@ impl Schedule {
         cron.find_next_occurrence(from, false).ok().or_else(|| {
             let changes = self.zone.following(from.timestamp()).take(CHANGES).map(|change| change.timestamp());
             let offset = |at: Timestamp| i64::from(self.zone.to_offset(at).seconds());
-            let wide = |at: &Timestamp| {
-                at.checked_sub(1.second()).is_ok_and(|before| offset(*at) - offset(before) > GAP)
-            };
+            let wide =
+                |at: &Timestamp| at.checked_sub(1.second()).is_ok_and(|before| offset(*at) - offset(before) > GAP);
             let mut behind = changes.filter(wide).map(|at| at.to_zoned(self.zone.clone()));
             behind.find_map(|from| cron.find_next_occurrence(&from, true).ok())
         })

@@ -1,6 +1,6 @@
 use super::*;
-use jiff::civil::DateTime;
 use jiff::Span;
+use jiff::civil::DateTime;
 
 fn at(text: &str) -> SystemTime {
     let time: Timestamp = text.parse().unwrap();
@@ -92,7 +92,10 @@ fn a_day_that_is_left_out_ends_nothing() {
         let mut from = at("2011-12-28T12:00:00Z");
         for _ in 0..100 {
             let next = schedule.next(from).unwrap();
-            assert!(next.duration_since(from).unwrap() <= Duration::from_secs((hours + 1) * 3600), "{expression} after {from:?}");
+            assert!(
+                next.duration_since(from).unwrap() <= Duration::from_secs((hours + 1) * 3600),
+                "{expression} after {from:?}"
+            );
             from = next;
         }
     }
@@ -109,7 +112,17 @@ fn odd_clocks_do_no_harm() {
 
 #[test]
 fn a_bad_expression_is_quoted_and_a_good_one_shown() {
-    for bad in ["", "@every5m", "@everysoon", "every day", "0 0 25 * * *", "* * * *", "0 0 0 0 0 0 0 0", "61 * * * * *", "CRON_TZ=UTC"] {
+    for bad in [
+        "",
+        "@every5m",
+        "@everysoon",
+        "every day",
+        "0 0 25 * * *",
+        "* * * *",
+        "0 0 0 0 0 0 0 0",
+        "61 * * * * *",
+        "CRON_TZ=UTC",
+    ] {
         let error = parse(bad, &Zone::Utc).unwrap_err().to_string();
         eprintln!("{error}");
         assert!(error.starts_with(&format!("`{bad}` is not a cron expression: ")), "{error}");
