@@ -288,6 +288,33 @@ crate::world::in_every_world! {
     sessions_of_a_frontend_that_is_gone_are_swept,
 }
 
+/// A frontend that was paused for longer than its lease: others take its sessions for ended, and they are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sessions_of_a_frontend_that_is_back_are_members_again() {
+    let world = World::brokers();
+    let soon = |b: Builder| with_hall(b).configure(|c| c.cluster.sd.etcd.heartbeat.ttl = Duration::from_secs(2));
+    let front = world.frontend("connector", "front", |b| soon(world.shared_groups(b))).await;
+    let back = world.backend("room", "back", |b| with_hall(world.shared_groups(b))).await;
+    meet(&[&front, &back]).await;
+    let (ann, bob) = (user(&front, "connector.hall.enter", "ann").await, user(&front, "room.hall.enter", "bob").await);
+    ann.request_json::<bool>("connector.hall.play", "match").await.expect("joined");
+    let groups = world.store();
+    let known = groups.frontends().await.expect("etcd answers");
+    let (_, epoch) = known.into_iter().find(|(id, _)| &**id == "front").expect("listed");
+    // As another server does that has missed the frontend for long enough.
+    assert_eq!(groups.forget_frontend("front", epoch).await, Ok(3));
+    bob.close().await;
+    let end = tokio::time::Instant::now() + SOON;
+    while !is_member(&front, "ann").await || groups.contains_member("match", "ann").await != Ok(true) {
+        assert!(tokio::time::Instant::now() < end, "ann is here and no member");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    until_gone(&front, "bob").await;
+    assert_eq!(groups.lost("front", epoch).await, Ok(Vec::new()));
+    ann.close().await;
+    until_over(&front).await;
+}
+
 /// A frontend that lists no extension would not say when the session ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_frontend_that_reports_no_ends_is_named() {

@@ -147,6 +147,19 @@ pub struct UserMembership {
     pub version: i64,
 }
 
+/// A membership that [`GroupStore::forget_frontend`] took from a session, in case its frontend is back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Number of the session on its frontend.
+    pub session: i64,
+    /// Name of the group.
+    pub group: Arc<str>,
+    /// The member.
+    pub uid: Arc<str>,
+    /// Whether the group was one that ends with its last member.
+    pub transient: bool,
+}
+
 /// What an operation of a [`GroupStore`] comes to.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GroupError>>;
 
@@ -278,6 +291,19 @@ pub trait GroupStore: Send + Sync {
     /// For a frontend that is gone.
     fn forget_frontend<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, usize> {
         let _ = (frontend, epoch);
+        unsupported()
+    }
+
+    /// Gives some of the memberships that were taken from the sessions of this start of a frontend, which turns out to run.
+    /// A store may keep them for a limited time, or not at all.
+    fn lost<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, Vec<Lost>> {
+        let _ = (frontend, epoch);
+        unsupported()
+    }
+
+    /// Forgets what [`lost`](Self::lost) gave.
+    fn forget_lost<'a>(&'a self, frontend: &'a str, epoch: u64, lost: &'a [Lost]) -> Answer<'a, ()> {
+        let _ = (frontend, epoch, lost);
         unsupported()
     }
 }

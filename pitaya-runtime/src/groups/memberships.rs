@@ -11,6 +11,7 @@ mod messages;
 mod places;
 mod records;
 mod remote;
+mod restore;
 mod sweep;
 mod turns;
 

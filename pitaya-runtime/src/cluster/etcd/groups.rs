@@ -5,6 +5,7 @@
 //! the membership, and is changed only as it was read (`mod_revision`).
 
 mod keys;
+mod lost;
 mod members;
 mod release;
 
@@ -20,7 +21,7 @@ use keys::{Keys, UIDS};
 use parking_lot::Mutex;
 use pitaya_core::cluster::GroupStore;
 use pitaya_core::cluster::groups::{
-    Answer, ETCD_LEASE_NOT_FOUND, GroupError, Holder, IfMissing, MAX_NAME, UserMembership, check_name, check_uid,
+    Answer, ETCD_LEASE_NOT_FOUND, GroupError, Holder, IfMissing, Lost, MAX_NAME, UserMembership, check_name, check_uid,
 };
 use release::{Release, Who};
 use std::collections::HashSet;
@@ -362,29 +363,16 @@ impl GroupStore for EtcdGroups {
     }
 
     fn forget_frontend<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, usize> {
-        Box::pin(async move {
-            let (folder, id) = (self.keys.sessions_of(frontend, epoch), Arc::<str>::from(frontend));
-            let mut forgotten = 0;
-            loop {
-                let found = self.client.first(&folder, PAGE, self.deadline).await?;
-                let release = |kv: &KeyValue| {
-                    let (session, group, uid) = Keys::parse_session(behind(&folder, &kv.key)?)?;
-                    let holder = Holder { frontend: id.clone(), epoch, session };
-                    Some(Release { group: group.into(), uid: uid.into(), who: Who::Session(holder) })
-                };
-                let releases: Vec<_> = found.iter().filter_map(release).collect();
-                if releases.is_empty() {
-                    break;
-                }
-                // Each takes its entry away, so the next page has others.
-                self.release(&releases).await?;
-                forgotten += releases.len();
-            }
-            let listed = self.keys.frontend(frontend, epoch);
-            let gone = TxnRequest::when(vec![Compare::none_below(&folder)], vec![Op::delete(&listed)], Vec::new());
-            self.client.txn(gone, self.deadline).await?;
-            Ok(forgotten)
-        })
+        Box::pin(self.forget(frontend, epoch))
+    }
+
+    /// Kept for an hour.
+    fn lost<'a>(&'a self, frontend: &'a str, epoch: u64) -> Answer<'a, Vec<Lost>> {
+        Box::pin(self.kept(frontend, epoch))
+    }
+
+    fn forget_lost<'a>(&'a self, frontend: &'a str, epoch: u64, lost: &'a [Lost]) -> Answer<'a, ()> {
+        Box::pin(self.forget_kept(frontend, epoch, lost))
     }
 }
 

@@ -45,8 +45,7 @@ impl Client {
 
     /// The first keys with this prefix.
     pub(super) async fn first(&self, prefix: &str, limit: i64, within: Duration) -> Result<Vec<KeyValue>, Fault> {
-        let question =
-            RangeRequest { key: prefix.into(), range_end: end(prefix), limit, keys_only: true, ..Default::default() };
+        let question = RangeRequest { key: prefix.into(), range_end: end(prefix), limit, ..Default::default() };
         let page: RangeResponse = self.call("/etcdserverpb.KV/Range", question, within).await?;
         Ok(page.kvs)
     }

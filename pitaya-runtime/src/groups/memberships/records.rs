@@ -108,6 +108,13 @@ impl Records {
         known.filter(|known| over.iter().any(|over| over.join == known.join)).for_each(|known| known.over = true);
     }
 
+    /// Whether a session has joined a group, and not left it here.
+    pub(super) fn has(&self, session: i64, group: &str, uid: &str) -> bool {
+        let tables = self.0.lock();
+        let mut known = tables.sessions.get(&session).into_iter().flatten();
+        known.any(|known| *known.group == *group && *known.uid == *uid && !known.over)
+    }
+
     /// Removes what one writer has recorded of a group.
     pub(super) fn remove(&self, session: i64, group: &str, writer: Option<&str>) {
         let mut tables = self.0.lock();

@@ -22,6 +22,9 @@ impl Memberships {
         loop {
             // Servers do not look in step.
             sleep((self.ttl / 2).max(SHORTEST).mul_f64(0.75 + chance() / 2.0)).await;
+            if let Err(error) = self.restore().await {
+                tracing::debug!(error = error.to_string(), "lost memberships could not be restored");
+            }
             let known = match self.store.frontends().await {
                 Ok(known) => known,
                 // There are no memberships of sessions in this store.

@@ -14,6 +14,9 @@ pub(super) struct Keys {
     pub(super) groups: String,
     /// `groupsessions/<frontend>/<epoch>/<session>/<group>/uids/<uid>`: what a session holds, for when its frontend is gone.
     sessions: String,
+    /// `grouplost/<frontend>/<epoch>/<session>/<group>/uids/<uid>`: what was taken from sessions whose frontend seemed to be
+    /// gone. The value is that of the group.
+    lost: String,
     /// `groupusers/<uid in hex>/<group>`: what a user holds, where users leave with their last session.
     users: String,
     /// `groupfrontends/<frontend>/<epoch>`: starts of frontends whose sessions hold anything.
@@ -26,6 +29,7 @@ impl Keys {
         Self {
             groups: folder("groups"),
             sessions: folder("groupsessions"),
+            lost: folder("grouplost"),
             users: folder("groupusers"),
             frontends: folder("groupfrontends"),
         }
@@ -51,7 +55,12 @@ impl Keys {
         format!("{}{session}/{group}{UIDS}{uid}", self.sessions_of(frontend, *epoch))
     }
 
-    /// Parses the rest of a key behind [`sessions_of`](Self::sessions_of) says: session, group, uid.
+    /// All that was taken from the sessions of one start of a frontend.
+    pub(super) fn lost_of(&self, frontend: &str, epoch: u64) -> String {
+        format!("{}{frontend}/{epoch:x}/", self.lost)
+    }
+
+    /// Parses the rest of a key behind [`sessions_of`](Self::sessions_of) or [`lost_of`](Self::lost_of): session, group, uid.
     pub(super) fn parse_session(rest: &str) -> Option<(i64, &str, &str)> {
         let (session, rest) = rest.split_once('/')?;
         let (group, uid) = rest.split_once(UIDS)?;
