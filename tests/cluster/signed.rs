@@ -332,7 +332,7 @@ async fn a_wrong_key_is_told_in_the_log_and_in_the_answer() {
     let client = connect(&game.front).await;
     let answer = ask(&client, "room.room.who", "").await;
     assert!(
-        answer.starts_with("PIT-401: the message was refused and not run: it is signed with a key that"),
+        answer.starts_with("PIT-401: the message was refused, by an answer that is not signed, and may have run: it is signed with a key that"),
         "{answer}"
     );
     assert_eq!((counted(&game.back, "unknown_key"), game.room.told.load(SeqCst)), (1, 0));

@@ -116,11 +116,10 @@ impl Conductor {
         {
             // The right answer may come yet.
             let told = LaneAnswer::read(&message.payload).ok().and_then(|answer| Refused::told(&answer));
-            match told.filter(|_| refused == Refused::Unsigned) {
-                Some(told) => self.alone.push((key, Ok(Err(told.error())))),
-                None => self.hub.count_refused(refused, &message.subject, None),
+            if let Some(told) = told.filter(|_| refused == Refused::Unsigned) {
+                self.alone.push((key, Ok(Err(told.hearsay()))));
             }
-            return;
+            return self.hub.count_refused(refused, &message.subject, None);
         }
         let outcome = LaneAnswer::read(&message.payload).map_err(|e| {
             count(&self.hub.counters.malformed);
@@ -190,12 +189,9 @@ impl Conductor {
             }
             // Nothing else of it is heard.
             message.payload = Refused::told_in(&message.payload).into();
-            if !message.payload.is_empty() {
-                return true;
-            }
         }
         self.hub.count_refused(refused, &message.subject, None);
-        false
+        refused == Refused::Unsigned && !message.payload.is_empty()
     }
 
     /// The same for a bundle of calls.

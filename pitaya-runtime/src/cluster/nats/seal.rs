@@ -35,8 +35,8 @@ use subtle::ConstantTimeEq;
 
 /// The section of the keys, for texts.
 const SECTION: &str = "pitaya.cluster.rpc.authentication";
-/// Of what was sent before this server started nothing is taken, so that what an earlier process took is not taken again. By
-/// this much clocks may differ.
+/// Requests and publications that were sent before this server started are not taken, so that what an earlier process took is not
+/// taken again. By this much clocks may differ. Answers come by subjects of this process alone, and need no such bound.
 const BEFORE: Duration = Duration::from_secs(1);
 
 /// Subscription that a message came by. Numbers are remembered for each.
@@ -192,7 +192,8 @@ impl Guard {
             return Err(Refused::Forged);
         }
         let now = now();
-        let oldest = now.saturating_sub(self.tolerance).max(self.started.load(Relaxed));
+        let started = if stream.purpose() == Purpose::Answer { 0 } else { self.started.load(Relaxed) };
+        let oldest = now.saturating_sub(self.tolerance).max(started);
         if seal.sent < oldest || seal.sent > now.saturating_add(self.tolerance) {
             return Err(Refused::Untimely);
         }
@@ -336,19 +337,23 @@ mod tests {
         let guard = guard(Duration::from_secs(60));
         let keys = Keyring::parse(KEY).expect("one key");
         let (name, key) = keys.signing().expect("one key");
-        let of = |sent, number| {
+        let by = |stream: Stream, sent, number| {
             let seal = Seal { connection: [1; 16], number, sent, key: name };
             let mut message = message(b"body");
-            let code = code(key, &seal, Purpose::Request, "a", "b", b"body");
+            let code = code(key, &seal, stream.purpose(), "a", "b", b"body");
             let field = seal.field(code.as_ref().first_chunk().expect("32 bytes"));
             message.payload = [&b"body"[..], &field].concat().into();
-            guard.open(Stream::Lane, &mut arrived(message))
+            guard.open(stream, &mut arrived(message))
         };
+        let of = |sent, number| by(Stream::Lane, sent, number);
         let (now, minute) = (now(), 60_000_000);
         assert_eq!(of(now, 1), Ok(()));
         assert_eq!(of(now + minute - 1_000_000, 2), Ok(()), "a clock ahead, within the tolerance");
         assert_eq!(of(now + 2 * minute, 3), Err(Refused::Untimely));
         assert_eq!(of(now - 2 * minute, 4), Err(Refused::Untimely));
         assert_eq!(of(now - 5_000_000, 5), Err(Refused::Untimely), "from before the start of this server");
+        for (stream, number) in [(Stream::Returns, 6), (Stream::Answers, 7)] {
+            assert_eq!(by(stream, now - 30_000_000, number), Ok(()), "an answer of a server whose clock is behind");
+        }
     }
 }

@@ -76,6 +76,9 @@ impl Keyring {
                     text.len()
                 ));
             }
+            if text.split(char::is_whitespace).skip(1).any(|word| word.starts_with('#')) {
+                return Err(format!("key {place} has a comment behind it; write comments in lines of their own"));
+            }
             if place > MOST {
                 return Err(format!("there are more than {MOST} keys"));
             }
@@ -117,6 +120,8 @@ mod tests {
         let [one, two] = ["1".repeat(32), "2".repeat(40)];
         let in_lines = Keyring::parse(&format!("# the new one\n{one}\r\n\n  {two}\n")).expect("two keys");
         let in_one = Keyring::parse(&format!("{one}, {two}")).expect("two keys");
+        let commented = Keyring::parse(&format!("{one} # the old one")).map(drop);
+        assert_eq!(commented, Err("key 1 has a comment behind it; write comments in lines of their own".to_owned()));
         assert_eq!((in_lines.0.len(), in_lines.to_string()), (2, in_one.to_string()));
         let (name, _) = in_one.signing().expect("the first");
         assert_eq!((name, in_one.named(name).count()), (in_one.0[0].name, 1));

@@ -50,7 +50,8 @@ impl Refused {
             Self::Forged => "its bytes or its way are not those that were signed".to_owned(),
             Self::Replayed => "it has come before".to_owned(),
             Self::Untimely => format!(
-                "it was signed at another time than now; set the clocks of both machines, or raise {SECTION}.tolerance"
+                "it was signed at another time than now, or before its receiver started; set the clocks of both machines, or \
+                 raise {SECTION}.tolerance"
             ),
         }
     }
@@ -58,6 +59,13 @@ impl Refused {
     /// The error that its sender gets. Nothing was run.
     pub(in super::super) fn error(self) -> Error {
         let text = format!("the message was refused and not run: {}", self.text());
+        Error::new(codes::UNAUTHENTICATED, text).with(REFUSED, self.name())
+    }
+
+    /// The error of a message whose refusal is told by an unsigned answer, which anybody on the broker can send.
+    pub(in super::super) fn hearsay(self) -> Error {
+        let text =
+            format!("the message was refused, by an answer that is not signed, and may have run: {}", self.text());
         Error::new(codes::UNAUTHENTICATED, text).with(REFUSED, self.name())
     }
 
@@ -77,7 +85,7 @@ impl Refused {
             let Ok(Part::Envelope(envelope)) = part else { continue };
             let Ok(answer) = LaneAnswer::read(envelope) else { continue };
             if let Some(refused) = Self::told(&answer) {
-                lane::answer(answer.number, Err(&refused.error()), &mut refusals);
+                lane::answer(answer.number, Err(&refused.hearsay()), &mut refusals);
             }
         }
         refusals
@@ -100,7 +108,7 @@ mod tests {
         let forged = Error::new(codes::UNAUTHENTICATED, "forged").with(REFUSED, "key");
         lane::answer(Number(10), Err(&forged), &mut bundle);
         let mut wanted = Vec::new();
-        lane::answer(Number(10), Err(&Refused::UnknownKey.error()), &mut wanted);
+        lane::answer(Number(10), Err(&Refused::UnknownKey.hearsay()), &mut wanted);
         assert_eq!(Refused::told_in(&bundle), wanted, "in our own words");
     }
 }
