@@ -99,7 +99,6 @@ async fn servers_meet_behind_the_logins_of_the_script_and_no_others() {
     let before = std::fs::read(deployed.path("game/game.crt")).expect("a certificate");
     run_script(deployed.folder.path());
     assert_eq!(std::fs::read(deployed.path("game/game.crt")).expect("a certificate"), before);
-    // That wrote the broker's configuration again, which has been read.
     let _room = deployed.start(&["--role", "room"]).await;
     let (_connector, _lines, open) =
         deployed.start(&["--role", "connector", "--host", "127.0.0.1", "--port", "0"]).await;

@@ -208,12 +208,9 @@ def kubernetes(known):
 def made_secrets():
     """What deploy/secrets makes for Kubernetes, checked against its schema: the names in each Secret."""
     with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run(
-            [ROOT / "deploy/secrets", "--kubernetes"],
-            env={**os.environ, "PITAYA_SECRETS": folder},
-            check=True,
-            stdout=subprocess.PIPE,
-        )
+        told = {"env": {**os.environ, "PITAYA_SECRETS": folder}, "check": True, "stdout": subprocess.PIPE}
+        subprocess.run([ROOT / "deploy/secrets"], **told)
+        made = subprocess.run([ROOT / "deploy/secrets", "--kubernetes"], **told)
     resources = [(f"Secret {r['metadata']['name']}", r) for r in yaml.load_all(made.stdout, Strict)]
     schemas(resources)
     return {r["metadata"]["name"]: {**r.get("data", {}), **r.get("stringData", {})} for _, r in resources}
