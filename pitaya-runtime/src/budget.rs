@@ -1,8 +1,9 @@
 //! Bytes that this process holds for its clients, and the sessions that end when there are too many.
 //!
 //! Sessions that hold little are not in here. The others report what they hold whenever that has changed. Once the sum exceeds
-//! `pitaya.limits.buffers`, those with the highest product of bytes and age end, until a sixteenth of the budget is free: the
-//! next look at all of them costs a client that many bytes.
+//! `pitaya.limits.buffers`, sessions end until a sixteenth of the budget is free: the next look at all of them costs a client
+//! that many bytes. First those that hold more than an equal share of the budget, so that an honest client which reads slowly is
+//! not taken for one that takes much; among them and among the others those with the highest product of bytes and age.
 
 use crate::agent::Agent;
 use crate::quota::Quota;
@@ -116,8 +117,10 @@ impl<T: Clone> Ledger<T> {
 
     /// Chooses sessions that have to end, so that no more than `target` bytes stay.
     fn relieve(&mut self, target: usize, now: Instant) -> Vec<T> {
-        let staying = self.holders.iter().filter(|(_, holder)| !holder.leaves);
-        let mut worst: BinaryHeap<_> = staying.map(|(id, holder)| (holder.weight(now), *id)).collect();
+        let staying = || self.holders.iter().filter(|(_, holder)| !holder.leaves);
+        let share = target / staying().count().max(1);
+        let rank = |holder: &Holder<T>| (holder.bytes > share, holder.weight(now));
+        let mut worst: BinaryHeap<_> = staying().map(|(id, holder)| (rank(holder), *id)).collect();
         let mut chosen = Vec::new();
         while self.stays() > target
             && let Some(holder) = worst.pop().and_then(|(_, id)| self.holders.get_mut(&id))
@@ -161,8 +164,11 @@ mod tests {
         let now = now();
         assert_eq!(ledger(now, &[(10, 5), (40, 5), (20, 5), (30, 5)]).relieve(35, now), [1, 3]);
         assert_eq!(ledger(now, &[(10, 3), (10, 9), (10, 1), (10, 7)]).relieve(25, now), [1, 3]);
-        // A large one that has just begun is no worse than a small one that has been there for long.
-        assert_eq!(ledger(now, &[(1000, 0), (60, 60), (50, 60)]).relieve(1080, now), [1]);
+        // One beyond its share is worse than one that has been there for long.
+        assert_eq!(ledger(now, &[(1000, 0), (60, 60), (50, 60)]).relieve(1080, now), [0]);
+        let mut phones_and_floods = vec![(120, 10); 20];
+        phones_and_floods.extend([(900, 0); 25]);
+        assert!(ledger(now, &phones_and_floods).relieve(16_000, now).iter().all(|ended| *ended >= 20), "no phone");
     }
 
     #[test]

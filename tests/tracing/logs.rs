@@ -161,8 +161,8 @@ async fn a_flood_is_a_handful_of_lines() {
     };
     tokio::task::spawn_blocking(flood).await.expect("it is done");
     eventually("all are closed", || app.counts().closed("malformed") == 100).await;
-    app.shutdown().await;
     let text = log.text();
+    app.shutdown().await;
     let lines: Vec<_> = text.lines().skip(before).collect();
     assert!(app.counts().panics >= 4_000, "{:?}", app.counts());
     let seconds = began.elapsed().as_secs() as usize + 1;

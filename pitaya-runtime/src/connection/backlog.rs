@@ -27,7 +27,7 @@ pub(super) struct Backlog {
     settled: u32,
     /// Packets that wait for their turn.
     messages: u32,
-    /// Number of the packet that has not come whole: another one whenever packets before it are done with.
+    /// Number of the packet that has not come whole: another one for each that has.
     number: u32,
 }
 
@@ -52,7 +52,8 @@ impl Backlog {
     #[inline]
     pub(super) fn put_back(&mut self, mut bytes: Vec<u8>, used: usize) {
         let (before, start) = (self.start as usize, self.start as usize + used);
-        self.number = self.number.wrapping_add(u32::from(used > 0));
+        // Packets behind the counted ones have run, so that another one is the last. What ran before it changes nothing.
+        self.number = self.number.wrapping_add(u32::from(start > self.settled as usize));
         if start == bytes.len() {
             (self.start, self.settled, self.messages) = (0, 0, 0);
             return;
@@ -240,6 +241,17 @@ mod tests {
         run(&mut backlog, 1);
         append(&mut backlog, &NOTE[..2]);
         assert_ne!(begun(&backlog).expect("begun").0, last);
+    }
+
+    #[test]
+    fn what_runs_before_a_packet_that_has_begun_gives_it_no_more_time() {
+        let mut backlog = Backlog::default();
+        append(&mut backlog, &[&NOTE.repeat(20)[..], &NOTE[..4]].concat());
+        let begun = backlog.unfinished().expect("begun").number;
+        for _ in 0..20 {
+            run(&mut backlog, 1);
+            assert_eq!(backlog.unfinished().expect("begun still").number, begun);
+        }
     }
 
     #[test]
