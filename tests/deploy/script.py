@@ -243,7 +243,7 @@ class Broker:
         """Tells it to read its files again, and waits until it has."""
         self.process.send_signal(signal.SIGHUP)
         for line in self.process.stderr:
-            assert "[ERR]" not in line, line
+            assert "Failed to reload" not in line, line
             if "Reloaded server configuration" in line:
                 return
         raise AssertionError("the broker ended")
