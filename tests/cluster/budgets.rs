@@ -9,11 +9,13 @@ use pitaya_client::{Client, ConnectOptions, RequestError};
 use pitaya_core::wire::compress_tail;
 use pitaya_core::wire::message::{Message, MessageKind, RouteRef};
 use pitaya_core::wire::packet;
+use pitaya_runtime::config::ByteSize;
 use pitaya_runtime::prelude::*;
 use pitaya_tests::procfs::resident;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 async fn compressing(app: &App) -> Client {
@@ -117,7 +119,7 @@ async fn a_compressed_body_crosses_the_broker_compressed() {
     let bus = async_nats::connect(world.nats().url()).await.expect("a client");
     let mut heard = bus.subscribe("pitaya.>").await.expect("subscribed");
     let mut lane = bus.subscribe("pitaya/servers/room/back.lane").await.expect("subscribed");
-    bus.flush().await.expect("flushed");
+    pitaya_tests::bus::settled(&bus).await;
     let client = compressing(&front).await;
     assert!(client.request_raw("room.room.echo", long(1)).await.expect("an answer")[..] == long(1));
     let bundle = timeout(SOON, lane.next()).await.expect("in time").expect("a bundle");
@@ -193,6 +195,34 @@ async fn remotes_that_never_end_leave_room_for_others(world: World) {
 
 async fn request(client: Client, route: &'static str) -> Result<bytes::Bytes, RequestError> {
     client.request_raw(route, "x").await
+}
+
+/// What handlers in progress hold counts as it was inflated, so that the budget of bytes bounds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bodies_that_run_count_as_they_were_inflated() {
+    let world = World::local();
+    let few = |b: Builder| b.handlers(Room::default()).configure(|c| c.limits.forwarding.bytes = ByteSize::mib(4));
+    let back = world.backend("room", "back", few).await;
+    let front = world.frontend("connector", "front", |b| b.handlers(Room::default())).await;
+    meet(&[&front, &back]).await;
+    // Inflated some ten times as long, 900 kB.
+    let line = "a".repeat(92);
+    let body: String = (0..9_000_u32).map(|n| format!("{:08x}{line}", n.wrapping_mul(2_654_435_761))).collect();
+    let mut stuck = JoinSet::new();
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        let client = compressing(&front).await.with_timeout(Duration::from_secs(600));
+        let (asks, body) = (client.clone(), body.clone());
+        stuck.spawn(async move { asks.request_raw("room.room.stuck", body).await });
+        clients.push(client);
+    }
+    eventually("most are refused", || back.counts().refused_messages >= 30).await;
+    while let Some(refused) = stuck.try_join_next() {
+        let error = refused.expect("no panic").expect_err("refused");
+        assert_eq!(error.code(), Some("PIT-503"), "{error}");
+    }
+    let honest = connect(&front).await.request_raw("room.room.echo", "x").await;
+    assert_eq!(&honest.expect("there is room for small ones")[..], b"x");
 }
 
 /// Bodies that wait are as short as their clients sent them.

@@ -58,7 +58,7 @@ async fn requests_are_what_go_sends() {
         let target = Arc::new(ServerInfo::new(kind, id, false));
         let mut target_hears = client.subscribe(record.subject.clone()).await.expect("a subscription");
         // A ping and its pong: the subscription is made.
-        client.flush().await.expect("flushed");
+        pitaya_tests::bus::settled(&client).await;
         let _ = client.request("nobody", "".into()).await;
         let msg = wanted.msg.clone().expect("a message");
         if wanted.r#type == i32::from(RpcType::User) {

@@ -158,7 +158,7 @@ async fn what_is_malformed_or_of_another_is_counted() {
     let room = room.start().await;
     let client = async_nats::connect(broker.url()).await.expect("a client");
     let mut answers = client.subscribe("pitaya/servers/shop/s1.t.c0").await.expect("a subscription");
-    client.flush().await.expect("flushed");
+    pitaya_tests::bus::settled(&client).await;
     let own = r#"{"peer.id":"s1","peer.service":"shop"}"#;
     let bundle = |metadata: &str, body: &'static [u8]| {
         let mut bundle = Vec::new();
@@ -220,7 +220,7 @@ async fn answers_that_are_none_are_counted() {
     let (sender, mut ways) = unbounded_channel();
     let client = async_nats::connect(broker.url()).await.expect("a client");
     let mut bundles = client.subscribe("pitaya/servers/room/r1.calls").await.expect("a subscription");
-    client.flush().await.expect("flushed");
+    pitaya_tests::bus::settled(&client).await;
     tokio::spawn(async move {
         while let Some(message) = bundles.next().await {
             let number = lane::call_parts(&message.payload).find_map(|part| match part {

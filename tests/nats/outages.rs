@@ -203,7 +203,7 @@ async fn users_are_heard_again_when_the_broker_is_back() {
     assert_eq!(front.hear().await, Told::Push("zoe".to_owned(), "onX".to_owned(), b"1".to_vec()));
     room.transport.tell_bound(&Login::new("x", "r1")).expect("sent");
     let client = async_nats::connect(broker.url()).await.expect("a client");
-    client.flush().await.expect("flushed");
+    pitaya_tests::bus::settled(&client).await;
     assert_eq!(front.transport.counts().connections, 2);
 }
 

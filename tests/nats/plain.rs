@@ -70,7 +70,7 @@ async fn answers_find_their_calls_and_late_ones_nobody() {
     let broker = NatsServer::start(&[]);
     let bus = async_nats::connect(broker.url()).await.expect("a client");
     let mut requests = bus.subscribe("pitaya/servers/room/go").await.expect("a subscription");
-    bus.flush().await.expect("flushed");
+    pitaya_tests::bus::settled(&bus).await;
     // Answers each round from its end; what is late it answers with the next round.
     tokio::spawn(async move {
         let mut late = Vec::new();

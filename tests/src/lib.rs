@@ -4,6 +4,7 @@
 //! panics are the way to fail, as in any test.
 
 pub mod binary;
+pub mod bus;
 pub mod capture;
 pub mod certificates;
 pub mod client;

@@ -73,7 +73,7 @@ async fn a_go_server_reads_ours() {
         let mut world = World::brokers();
         let bus = async_nats::connect(world.nats().url()).await.expect("the broker is there");
         let mut heard = bus.subscribe("pitaya/servers/room/go-1").await.expect("subscribed");
-        bus.flush().await.expect("flushed");
+        pitaya_tests::bus::settled(&bus).await;
         let record = r#"{"id":"go-1","type":"room","metadata":{},"frontend":false,"hostname":"vm"}"#;
         assert_eq!(world.etcd().ctl(&["put", "pitaya/servers/room/go-1", record]).trim(), "OK");
         let gate = world.frontend("gate", "g1", |b| collector.hear(b, ratio)).await;

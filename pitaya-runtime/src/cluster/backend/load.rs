@@ -144,6 +144,37 @@ impl Load {
         refused
     }
 
+    /// Adds the bytes by which the body of a message of this session grows when it is inflated, if there is room for them. They
+    /// leave with [`shrink`](Self::shrink), or with the message.
+    pub(super) fn grow(&self, frontend: u64, session: i64, bytes: usize) -> bool {
+        let more = Amount { messages: 0, bytes };
+        let mut state = self.state.lock();
+        let State { used, frontends, sessions } = &mut *state;
+        let (free, of_session) = (self.limit.minus(*used).bytes, &mut sessions[counter(frontend, session)]);
+        let own = frontends.entry(frontend).or_default();
+        let has_share = free >= self.limit.bytes / 2
+            || ((own == used || own.bytes.saturating_add(bytes) <= free)
+                && of_session.bytes.saturating_add(bytes) <= free / SESSION_BYTES);
+        if bytes > free || !has_share {
+            return false;
+        }
+        used.add(more);
+        own.add(more);
+        of_session.add(more);
+        true
+    }
+
+    /// Takes out what [`grow`](Self::grow) has added: the message is over.
+    pub(super) fn shrink(&self, frontend: u64, session: i64, bytes: usize) {
+        let less = Amount { messages: 0, bytes };
+        let mut state = self.state.lock();
+        state.used.sub(less);
+        state.sessions[counter(frontend, session)].sub(less);
+        if let Some(own) = state.frontends.get_mut(&frontend) {
+            own.sub(less);
+        }
+    }
+
     /// Whether so little is free that shares count: less than half.
     fn is_crowded(&self, free: Amount) -> bool {
         self.routes.is_crowded(free.messages) || free.bytes < self.limit.bytes / 2
@@ -223,6 +254,23 @@ mod tests {
         load.leave((0..10).map(|session| over(1, session, weight)));
         assert_eq!(load.used(), Amount::default());
         assert!(load.state.lock().frontends.is_empty());
+        assert!(load.state.lock().sessions.iter().all(|amount| *amount == Amount::default()));
+    }
+
+    #[test]
+    fn what_is_inflated_counts_until_its_message_is_over() {
+        let load = load(1000, 1 << 20);
+        let mut one = delivery(0..8, 100);
+        let weight = one.weights().next().expect("one");
+        assert!(load.admit(1, &mut one).is_empty());
+        assert!(load.grow(1, 0, 400_000) && load.grow(1, 1, 200_000), "half is anybody's");
+        assert!(!load.grow(1, 2, 200_000), "and of the rest a session has a part");
+        assert!(load.grow(1, 2, 10_000));
+        assert!(!load.grow(2, 2, 1 << 20), "there is not so much");
+        load.shrink(1, 2, 10_000);
+        load.shrink(1, 1, 200_000);
+        load.leave((1..8).map(|session| over(1, session, weight)).chain([over(1, 0, weight + 400_000)]));
+        assert_eq!(load.used(), Amount::default());
         assert!(load.state.lock().sessions.iter().all(|amount| *amount == Amount::default()));
     }
 

@@ -271,7 +271,7 @@ impl Work {
             self.look();
         }
         self.begun += 1;
-        match begin(&self.server, &mut self.workplace, cx, from, letter, self.now) {
+        match begin(&self.server, &mut self.workplace, cx, (key.0, from), letter, self.now) {
             Begun::Over(ended) => {
                 self.over(key, letter.weight);
                 self.outlets.touch(&from.back);

@@ -148,13 +148,13 @@ pub(super) struct Pending {
     concurrent: bool,
 }
 
-/// Runs a message as far as it goes now. One that came compressed is inflated here, where its turn is: while it waited it
-/// took no more room than its client sent.
+/// Runs a message of this frontend, whose id is hashed, as far as it goes now. One that came compressed is inflated here, where
+/// its turn is: while it waited it took no more room than its client sent. From now on it counts with what it takes.
 pub(super) fn begin(
     server: &Arc<Server>,
     workplace: &mut Workplace,
     cx: &mut task::Context<'_>,
-    from: &Arc<Source>,
+    (frontend, from): (u64, &Arc<Source>),
     letter: &Letter<&[u8]>,
     now: Instant,
 ) -> Begun {
@@ -166,9 +166,21 @@ pub(super) fn begin(
     let settings = &server.settings;
     let begun = match inflate_within(letter.body, settings.inflate, settings.inflate_ratio, &mut body) {
         Ok(()) => {
-            let mut plain = *letter;
-            (plain.body, plain.deflated) = (&body, false);
-            begin_plain(server, workplace, cx, from, &plain, now)
+            let more = body.len().saturating_sub(letter.body.len());
+            if server.forwarded.grow(frontend, letter.session, more) {
+                let mut plain = *letter;
+                (plain.body, plain.deflated, plain.weight) = (&body, false, letter.weight + more);
+                let begun = begin_plain(server, workplace, cx, from, &plain, now);
+                if matches!(begun, Begun::Over(_)) {
+                    server.forwarded.shrink(frontend, letter.session, more);
+                }
+                begun
+            } else {
+                count(&server.counters.refused_messages);
+                let text = "the server has too many bytes of messages in work to inflate another one";
+                answer(server, from, letter, Err(&Error::new(codes::UNAVAILABLE, text)), &[]);
+                Begun::Over(Ended::default())
+            }
         }
         Err(error) => {
             if matches!(error, InflateError::TooLong { .. } | InflateError::Ratio { .. }) {
