@@ -30,7 +30,9 @@ pub(super) fn check(uid: &str, invisible: bool) -> Result<&str> {
 }
 
 /// Whether a character has no shape of its own: those that Unicode calls default-ignorable, which are the controls of the
-/// writing direction, what has no width, fillers, variation selectors and tags, and the marks of annotations.
+/// writing direction, what has no width, fillers, variation selectors and tags, and the marks of annotations. And those that are
+/// blank in fonts without being so by their properties: blank Braille, format controls of hieroglyphs, a null notehead and the
+/// filler of Khitan script.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -43,12 +45,16 @@ fn is_invisible(c: char) -> bool {
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
             | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
+            | '\u{fff0}'..='\u{fffc}'
+            | '\u{13430}'..='\u{13455}'
+            | '\u{16fe4}'
             | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d159}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_named_and_may_be_allowed() {
         let ranges = [0x200b..=0x200f, 0x202a..=0x202e, 0x2060..=0x2064, 0x2066..=0x2069, 0xe0001..=0xe007f];
-        let single = [0xfeff, 0x61c, 0xad, 0x180e, 0xfe0f, 0x3164];
+        let single = [0xfeff, 0x61c, 0xad, 0x180e, 0xfe0f, 0x3164, 0x2800, 0x13430, 0x16fe4, 0x1d159];
         for point in ranges.into_iter().flatten().chain(single) {
             let uid = format!("zo{}e", char::from_u32(point).expect("a character"));
             let error = check(&uid, false).unwrap_err();
