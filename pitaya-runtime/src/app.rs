@@ -50,7 +50,7 @@ struct Inner {
     metrics: Metrics,
     /// They may hold this very app: they are taken away at the end.
     modules: Mutex<Arc<Modules>>,
-    /// What its start or its stop is busy with.
+    /// Step of the start or of the stop that is in progress.
     step: step::Step,
     /// Takes calls of other servers, from start to end.
     calls: Mutex<Option<Arc<dyn Callee>>>,

@@ -14,12 +14,12 @@ pub enum PushError {
     /// These users are not here, or do not read; all others got it.
     #[error("{} users could not be reached", .0.len())]
     Unreached(Vec<String>),
-    /// Nobody could be reached: this server has no acceptor, and neither has any other of its type. The uids.
+    /// No user could be reached: this server has no acceptor, and neither has any other of its type. Has the uids.
     #[error("this server has no clients: name their frontends with groups.at(\"..\") or app.users(\"..\")")]
     NoClients(Vec<String>),
 }
 
-/// What clients get of it: what a server has not set up is in the log alone.
+/// Converts to the error that clients get: that a server lacks an acceptor is in the log alone.
 impl Fault for PushError {
     fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed(if matches!(self, Self::NoClients(_)) { codes::INTERNAL } else { codes::UNKNOWN })

@@ -89,7 +89,8 @@ pub enum GroupError {
     Unavailable(String),
 }
 
-/// What clients get of it. Errors that Go has keep Go's code and text; of those that a client cannot act on it gets no details.
+/// Converts to the error that clients get. Errors that Go has keep Go's code and text; those that a client cannot act on lose
+/// their details.
 impl Fault for GroupError {
     fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {

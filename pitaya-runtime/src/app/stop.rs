@@ -216,7 +216,7 @@ impl App {
         }
     }
 
-    /// What is in progress, after each connection that waits for a handler has said so.
+    /// Describes what is in progress, after each connection that waits for a handler has noted it.
     async fn busy(&self) -> String {
         let server = &self.0.server;
         server.pending.clear();

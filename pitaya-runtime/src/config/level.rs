@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What is wrong with a list of levels. A word alone that is no level would be the name of a target: the log would show that
+/// Describes the fault of a list of levels, if it has one. A word alone that is no level would be the name of a target: the log would show that
 /// target, which most often does not exist, and nothing else. A path (`my_game::rooms`) is a target for certain.
 pub(crate) fn problem(level: &str) -> Option<String> {
     let wrong = parts(level).find(|part| {

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 /// with each of them.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// What is known of the bytes that a connection holds, while it holds any.
+/// State of the bytes that a connection holds, while it holds any.
 pub(super) struct Holding {
     /// Since when, without a break.
     since: Instant,
     packet: Option<Begun>,
-    /// What the budget knows of it.
+    /// Bytes and age that are charged to the budget.
     charged: Option<(usize, Instant)>,
 }
 

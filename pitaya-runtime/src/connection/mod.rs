@@ -84,7 +84,7 @@ pub(crate) struct Connection<S, F> {
     /// Since when, while anybody wants to know.
     waiting: Option<std::time::Instant>,
     unsent: Unsent,
-    /// What is held between two polls, while it is anything.
+    /// Bytes held between two polls; `None` while there are none.
     holding: Option<Box<Holding>>,
     /// The way to other servers, once something was sent there.
     forwarding: Option<Box<Forwarding>>,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct Unsent(Option<Box<Left>>);
 
-/// What a stream with a buffer of its own (TLS) holds at most, in bytes: it does not tell how much that is.
+/// Upper bound of the buffer inside a stream (TLS), in bytes: the stream does not tell its length.
 const OF_STREAM: usize = 64 * 1024;
 
 /// Rest of a write that the stream did not take whole.

@@ -183,8 +183,8 @@ impl Pending {
         }
     }
 
-    /// What has not come to everybody for a while; nothing as long as nobody can be told. Those who are gone need not hear
-    /// of it.
+    /// Returns the logins that have waited for an acknowledgement for a while; none while this server is not connected. Servers
+    /// that are gone need not acknowledge.
     pub(super) fn again(&mut self, connected: bool, servers: &Servers, own: &ServerInfo) -> Again {
         let now = Instant::now();
         self.look(servers, own, now);

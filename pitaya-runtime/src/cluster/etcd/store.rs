@@ -220,7 +220,7 @@ impl Compare {
         Self::equal(2, key, Against::ModRevision(revision))
     }
 
-    /// Nobody has written the key after this revision; it may be missing.
+    /// The key has not been written after this revision; it may be missing.
     pub(super) fn is_from(key: &str, revision: i64) -> Self {
         let after = revision.saturating_add(1);
         Self { result: Self::LESS, ..Self::equal(2, key, Against::ModRevision(after)) }

@@ -39,7 +39,7 @@ struct Known {
     signed: bool,
 }
 
-/// Who says that it sends a bundle, with its metadata.
+/// Sender that a bundle names, with its metadata.
 fn from(sender: &[u8]) -> Option<(Peer, Metadata)> {
     let metadata = metadata::decode(lane::sender_metadata(sender).ok()?).ok()?;
     Some((peer(&metadata)?, metadata))

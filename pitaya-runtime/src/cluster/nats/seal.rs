@@ -4,7 +4,7 @@
 //! and the number of the message, so that nothing can be changed, sent elsewhere or sent again. The secret is shared: a
 //! server that knows a key is trusted to be any of them.
 //!
-//! What was not signed is answered unsigned, always: a peer that chooses both the words and the address must not get the
+//! Unsigned messages are answered unsigned, always: a peer that chooses both the words and the address must not get the
 //! signature of this server for them.
 
 mod keys;
@@ -69,7 +69,7 @@ impl Stream {
     }
 }
 
-/// Who a message without a signature says that it comes from.
+/// Sender that an unsigned message claims.
 #[derive(Debug, Default)]
 pub(super) struct Claim {
     pub(super) id: String,

@@ -3,7 +3,7 @@
 
 use async_nats::Subject;
 
-/// What all subjects of servers begin with.
+/// Prefix of all subjects of servers.
 pub(super) const SERVERS: &str = "pitaya/servers/";
 
 /// A server's own, for calls.
@@ -57,7 +57,7 @@ pub(super) enum Topic<'a> {
     Bindings,
 }
 
-/// What came by this subject to frontends of this type. `None` for a subject that none of them subscribes.
+/// Classifies a message by its subject, for frontends of this type. `None` for a subject that none of them subscribes.
 ///
 /// The subject names the user, and not the payload: permissions of the broker are given by subject.
 pub(super) fn topic<'a>(kind: &str, subject: &'a Subject) -> Option<Topic<'a>> {

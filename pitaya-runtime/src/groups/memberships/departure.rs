@@ -33,7 +33,7 @@ impl Departures {
 /// A part of what an ended session leaves behind. Each is done and repeated by itself: one that waits for a server holds up
 /// no other.
 enum Part {
-    /// What it has joined, of one writer and one uid.
+    /// Groups that it has joined, by one writer and one uid.
     Records(Vec<Record>),
     /// The user whose last session here it was, where users leave with that.
     User(Arc<str>),

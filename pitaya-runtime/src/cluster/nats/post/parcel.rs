@@ -28,7 +28,7 @@ pub(in super::super) enum Tracked {
 pub(in super::super) struct Parcel {
     pub(in super::super) message: OutboundMessage,
     pub(in super::super) tracked: Tracked,
-    /// What it is signed for, where this server signs. None for what goes to those who do not.
+    /// Purpose that it is signed for, where this server signs; `None` for messages to peers that do not.
     pub(in super::super) purpose: Option<Purpose>,
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-/// So many connections are remembered before those that are silent are looked for.
+/// Number of remembered connections from which on the silent ones are looked for.
 const FEW: usize = 256;
 
 /// The messages of all connections, of those who know the key.
